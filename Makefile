@@ -1,0 +1,34 @@
+# Everything runs in .venv, made when first needed. PYTHON chooses the interpreter it is made of (3.10 or newer).
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/report.ready
+	$(RUN) -m SRDynamicMRILib demo demo
+
+test: $(VENV)/test.ready
+	$(RUN) -m pytest
+
+lint: $(VENV)/development.ready
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+bench: $(VENV)/report.ready
+	$(RUN) -m Testing.bench
+
+clean:
+	rm -rf $(VENV) build dist demo
+
+# One file for every extra that is installed: .venv/report.ready, .venv/test.ready, .venv/development.ready
+$(VENV)/%.ready: pyproject.toml constraints.txt | $(RUN)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$*]'
+	touch $@
+
+$(RUN):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	    { echo "Python 3.10 or newer is needed; name it with: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	    { rm -rf $(VENV); echo "Python cannot make a virtual environment; on Debian: apt install python3-venv"; exit 1; }

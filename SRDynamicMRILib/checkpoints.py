@@ -1,0 +1,350 @@
+"""Models on disk: a ``.safetensors`` file whose metadata says everything needed to use it.
+
+Nothing in such a file is ever executed. Pickled checkpoints of others are read by `import_checkpoint` alone, which lets
+PyTorch load tensors and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import pickle
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from . import __version__
+from .errors import InputError
+from .interpolation import INPUTS
+from .networks.unet import UNet3D
+
+_MAXIMUM_FEATURES = 512
+_METADATA_KEY = "SRDynamicMRI"
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Everything needed to use a model and to know where it comes from.
+
+    Parameters
+    ----------
+    architecture
+        Only ``UNet3D`` so far.
+    features
+        Feature maps of its first level.
+    fractions
+        Shares of k-space it was trained for.
+    interpolation
+        What it is fed with: one of `interpolation.INPUTS`.
+    normalisation
+        ``maximum`` or ``percentile``; see `recipes.Recipe`.
+    residual
+        Whether its output is added to its input.
+    data_consistency
+        Whether the acquired k-space is put back into the result.
+    loss, training_data, recipe, seed, steps, version, created
+        How it was made. `steps` are optimisation steps, `created` an ISO date.
+    metrics
+        Figures measured with it, by name.
+    parent
+        SHA-256 of the model it was fine-tuned from; empty for a base model.
+    prior_spacing
+        Voxel size ``(x, y, z)`` in mm of the prior it was fine-tuned on; empty for a base model.
+    """
+
+    architecture: str = "UNet3D"
+    features: int = 64
+    fractions: tuple[float, ...] = ()
+    interpolation: str = "trilinear_index"
+    normalisation: str = "maximum"
+    residual: bool = False
+    data_consistency: bool = False
+    loss: str = ""
+    training_data: str = ""
+    recipe: str = ""
+    seed: int = 0
+    steps: int = 0
+    version: str = __version__
+    created: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    parent: str = ""
+    prior_spacing: tuple[float, ...] = ()
+
+    def to_json(self) -> str:
+        """The metadata as JSON, keys sorted."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelInfo:
+        """Read metadata written by `to_json`.
+
+        Raises
+        ------
+        ValueError
+            If it is not such metadata; the message says what is wrong.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("the metadata is not an object")
+        defaults = cls()
+        known = {}
+        for item in fields(cls):
+            if item.name not in values:
+                continue
+            value, default = values[item.name], getattr(defaults, item.name)
+            known[item.name] = _checked(item.name, value, default)
+        info = cls(**known)
+        if info.architecture != "UNet3D":
+            raise ValueError(f"its architecture {info.architecture[:40]!r} is not known")
+        if not 1 <= info.features <= _MAXIMUM_FEATURES:
+            raise ValueError(f"it claims {info.features} features")
+        if info.interpolation not in INPUTS:
+            raise ValueError(f"its interpolation {info.interpolation[:40]!r} is not known")
+        if info.normalisation not in ("maximum", "percentile"):
+            raise ValueError(f"its normalisation {info.normalisation[:40]!r} is not known")
+        if not all(0 < fraction <= 1 for fraction in info.fractions):
+            raise ValueError("its fractions are not between 0 and 1")
+        return info
+
+
+def _checked(name: str, value: Any, default: Any) -> Any:
+    """`value` as the type of `default`, or ValueError."""
+    if isinstance(default, tuple):
+        if not isinstance(value, list) or not all(_is_number(v) for v in value):
+            raise ValueError(f"{name} is not a list of numbers")
+        return tuple(value)
+    if isinstance(default, dict):
+        if not isinstance(value, dict) or not all(_is_number(v) for v in value.values()):
+            raise ValueError(f"{name} is not a table of numbers")
+        return {str(key): float(number) for key, number in value.items()}
+    if type(value) is not type(default):
+        raise ValueError(f"{name} is not of type {type(default).__name__}")
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network and what is known about it.
+
+    Parameters
+    ----------
+    network
+        The torch module, on the CPU, in float32, in evaluation mode.
+    info
+        Its metadata.
+    sha256
+        Hash of the file it was read from; empty if it was not.
+    """
+
+    network: nn.Module
+    info: ModelInfo
+    sha256: str = ""
+
+    def with_info(self, **changes: Any) -> Model:
+        """Return the same network with some of the metadata replaced."""
+        return replace(self, info=replace(self.info, **changes))
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def save_tensors(tensors: Mapping[str, Tensor], metadata: dict[str, str], path: Path) -> None:
+    """Write tensors and metadata to a ``.safetensors`` file, complete or not at all.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+        save_file(plain, temporary, metadata=metadata)
+        Path(temporary).replace(path)
+    except (OSError, SafetensorError) as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or "the disk may be full"
+        message = f"Cannot write {path}: {reason}; choose another place or free some space."
+        raise InputError(message) from error
+    except BaseException:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read the tensors and the metadata of a ``.safetensors`` file; nothing in it is executed.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated or no such file.
+    """
+    if not path.is_file():
+        message = f"There is no model file {path}; check the name."
+        raise InputError(message)
+    try:
+        with safe_open(path, framework="pt", device="cpu") as stream:
+            metadata = dict(stream.metadata() or {})
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        message = (
+            f"{path} is not a readable .safetensors file (damaged, incomplete or of another kind); "
+            "get the file again, or use import-checkpoint for a PyTorch checkpoint."
+        )
+        raise InputError(message) from error
+    return tensors, metadata
+
+
+def save_model(model: Model, path: Path, half_precision: bool = False) -> None:
+    """Write a model to a ``.safetensors`` file, complete or not at all.
+
+    Parameters
+    ----------
+    model
+        The model.
+    path
+        Name of the file.
+    half_precision
+        Store the weights as float16, half the size; they are used as float32.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written or does not end in ``.safetensors``.
+    """
+    if path.suffix != ".safetensors":
+        message = f"A model is written as .safetensors, but the name given is {path.name}; change its ending."
+        raise InputError(message)
+    dtype = torch.float16 if half_precision else torch.float32
+    state = {name: tensor.to(dtype) for name, tensor in model.network.state_dict().items()}
+    save_tensors(state, {_METADATA_KEY: model.info.to_json()}, path)
+
+
+def load_model(path: str | Path) -> Model:
+    """Read a model.
+
+    Parameters
+    ----------
+    path
+        A ``.safetensors`` file written by this library.
+
+    Returns
+    -------
+        The model; its ``network`` is a torch module ``(B, 1, D, H, W) -> (B, 1, D, H, W)`` in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        If the file is not such a model: damaged, of another architecture, or with weights that are not finite.
+    """
+    path = Path(path)
+    tensors, metadata = load_tensors(path)
+    if _METADATA_KEY not in metadata:
+        message = f"{path} holds no description of a model; use import-checkpoint if the weights come from elsewhere."
+        raise InputError(message)
+    try:
+        info = ModelInfo.from_json(metadata[_METADATA_KEY])
+        network = _network_with(tensors, info.features)
+    except ValueError as error:
+        message = f"{path} cannot be used as a model: {error}."
+        raise InputError(message) from error
+    return Model(network, info, file_sha256(path))
+
+
+def _network_with(tensors: Mapping[str, Tensor], features: int) -> UNet3D:
+    """The network with these weights; ValueError if they do not fit."""
+    with torch.device("meta"):
+        expected = {name: tuple(t.shape) for name, t in UNet3D(features).state_dict().items()}
+    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    if found != expected:
+        odd = sorted(set(found.items()) ^ set(expected.items()))[0][0]
+        raise ValueError(
+            f"its weights are not those of a UNet3D with {features} features (first difference: {odd[:60]})"
+        )
+    if not all(t.is_floating_point() and bool(torch.isfinite(t).all()) for t in tensors.values()):
+        raise ValueError("some of its weights are not finite numbers")
+    network = UNet3D(features)
+    network.load_state_dict({name: t.float() for name, t in tensors.items()})
+    return network.eval()
+
+
+def import_checkpoint(source: Path, fractions: tuple[float, ...] = ()) -> Model:
+    """Read a published PyTorch checkpoint of the paper's network.
+
+    The file is unpickled with ``weights_only=True``: it can bring tensors, numbers and containers, never code.
+    The weights may be at the top level or under ``state_dict`` or ``model_state_dict``, with or without a ``module.``
+    prefix.
+
+    Parameters
+    ----------
+    source
+        The ``.pth`` file.
+    fractions
+        Shares of k-space that the weights were trained for, if known.
+
+    Returns
+    -------
+        The model, to be used as the paper does (index-based trilinear input, division by the maximum).
+
+    Raises
+    ------
+    InputError
+        If the file is no such checkpoint, or holds anything but weights.
+    """
+    if not source.is_file():
+        message = f"There is no checkpoint {source}; check the name."
+        raise InputError(message)
+    try:
+        content = torch.load(source, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        message = (
+            f"{source} is damaged or holds more than weights, so it was not loaded; "
+            "ask its author for a file that holds the state dict alone."
+        )
+        raise InputError(message) from error
+    state = _state_dict(content)
+    first = state.get("down_path.0.block.0.weight")
+    if first is None or first.ndim != 5 or not 1 <= first.shape[0] <= _MAXIMUM_FEATURES:
+        message = f"{source} holds no weights of the paper's 3D U-Net (down_path.0.block.0.weight is missing or odd)."
+        raise InputError(message)
+    try:
+        network = _network_with(state, first.shape[0])
+    except ValueError as error:
+        message = f"{source} cannot be used: {error}."
+        raise InputError(message) from error
+    info = ModelInfo(features=network.features, fractions=fractions, loss="perceptual", recipe="paper")
+    return Model(network, replace(info, training_data=f"imported checkpoint {source.name}"))
+
+
+def _state_dict(content: Any) -> dict[str, Tensor]:
+    """The weights within whatever containers a training script put around them."""
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping):
+        return {}
+    return {str(k).removeprefix("module."): v for k, v in content.items() if isinstance(v, Tensor)}

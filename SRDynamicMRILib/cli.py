@@ -1,0 +1,183 @@
+"""The command line: ``python -m SRDynamicMRILib COMMAND`` or ``sr-dynamic-mri COMMAND``.
+
+Exit codes: 0 only when the output is complete; 2 for bad arguments or input, with one plain sentence on stderr;
+130 when cancelled; 1 for a fault of this software.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from . import __version__
+from .errors import InputError
+from .interpolation import METHODS
+from .progress import BarProgress, JsonProgress, Progress
+from .recipes import FRACTIONS, RECIPES
+
+CANCELLED = 130
+BAD_INPUT = 2
+FAULT = 1
+
+_TRACEBACK = "SRDYNAMICMRI_TRACEBACK"
+_PROGRESS: dict[str, Callable[[], Progress]] = {"bar": BarProgress, "json": JsonProgress, "none": Progress}
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"{self.prog}: {message}; see {self.prog} --help.\n")
+        raise SystemExit(BAD_INPUT)
+
+
+def _named_file(text: str) -> tuple[str, Path]:
+    name, separator, path = text.partition("=")
+    if not (name and separator and path):
+        message = f"give a baseline as NAME=FILE, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return name, Path(path)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    common = _Parser(add_help=False)
+    general = common.add_argument_group("every command")
+    general.add_argument("--progress", choices=tuple(_PROGRESS), default="bar", help="how to report (default: bar)")
+    general.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
+    general.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
+    general.add_argument("--threads", type=int, help="CPU threads (default: as many as there are cores)")
+
+    parser = _Parser(
+        prog="sr-dynamic-mri",
+        description="Super-resolution of dynamic MRI with prior knowledge. Not for diagnosis.",
+    )
+    parser.add_argument("--version", action="version", version=f"SRDynamicMRI {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+
+    def command(name: str, summary: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, parents=[common], help=summary, description=summary)
+
+    p = command("demo", "Run the whole pipeline on a synthetic abdomen and write report.html.")
+    p.add_argument("outdir", metavar="OUTDIR", type=Path)
+
+    p = command("phantom", "Make a synthetic abdomen: static.nii.gz and dynamic.nii.gz.")
+    p.add_argument("outdir", metavar="OUTDIR", type=Path)
+    p.add_argument("--time-points", type=int, default=10, help="time points of the series (default: 10)")
+    p.add_argument("--needle", action="store_true", help="with a needle that the static scan does not have")
+
+    p = command("downsample", "Keep the centre of in-plane k-space, as a faster acquisition would.")
+    p.add_argument("input", metavar="IN", type=Path, help="volume or series")
+    p.add_argument("output", metavar="OUT", type=Path)
+    p.add_argument("--fraction", type=float, required=True, help="share of k-space to keep, such as 0.0625")
+
+    p = command("interpolate", "Bring a volume or series to the grid of another volume, without learning.")
+    p.add_argument("input", metavar="IN", type=Path, help="volume or series")
+    p.add_argument("output", metavar="OUT", type=Path)
+    p.add_argument("--like", metavar="HRVOLUME", type=Path, required=True, help="volume that has the grid wanted")
+    p.add_argument("--method", choices=METHODS, required=True)
+
+    p = command("train", "Train a base model on many high-resolution volumes.")
+    p.add_argument("--data", metavar="DIR", type=Path, nargs="+", default=[], help="folders of volumes or series")
+    p.add_argument("--synthetic", type=int, default=0, help="number of synthetic abdomens to train on as well")
+    p.add_argument("--output", metavar="M.safetensors", type=Path, required=True)
+    p.add_argument("--recipe", choices=tuple(RECIPES), default="default")
+    p.add_argument("--fractions", type=float, nargs="+", default=list(FRACTIONS), help="shares of k-space to be for")
+    p.add_argument("--steps", type=int, default=4000, help="optimisation steps (default: 4000)")
+    p.add_argument("--features", type=int, help="feature maps of the first level (default: the recipe's)")
+    p.add_argument("--half-precision", action="store_true", help="store the weights as float16")
+    p.add_argument("--perceptual-network", metavar="FILE", type=Path, help="weights of the perceptual loss")
+    p.add_argument("--resume", action="store_true", help="go on where an earlier run was stopped")
+
+    p = command("finetune", "Fine-tune a model on the planning scan of a patient.")
+    p.add_argument("prior", metavar="PRIOR", type=Path, help="high-resolution planning scan")
+    target = p.add_mutually_exclusive_group(required=True)
+    target.add_argument("--fraction", type=float, help="share of k-space that the series holds")
+    target.add_argument("--like", metavar="LRVOLUME", type=Path, help="the low-resolution series, or a volume of it")
+    p.add_argument("--output", metavar="M.safetensors", type=Path, required=True)
+    p.add_argument("--model", metavar="BASE", type=Path, help="model to begin with (default: the shipped one)")
+    p.add_argument("--budget", choices=("quick", "standard", "paper"), default="standard")
+    p.add_argument("--perceptual-network", metavar="FILE", type=Path, help="weights of the perceptual loss")
+    p.add_argument("--resume", action="store_true", help="go on where an earlier run was stopped")
+
+    p = command("superresolve", "Super-resolve a volume or series.")
+    p.add_argument("input", metavar="IN", type=Path, help="low-resolution volume or series")
+    p.add_argument("output", metavar="OUT", type=Path)
+    p.add_argument("--model", metavar="M", type=Path, help="model to use (default: the shipped base model)")
+    p.add_argument("--like", metavar="PRIOR", type=Path, help="volume with the voxel size wanted")
+    p.add_argument("--fraction", type=float, help="share of k-space that IN holds, where nothing else tells")
+    p.add_argument("--frames", metavar="A:B", help="time points from A to before B, or one (default: all)")
+    p.add_argument("--stride", type=int, nargs=3, metavar=("D", "H", "W"), help="by overlapping patches of 24^3")
+    p.add_argument("--resume", action="store_true", help="keep the time points that an earlier run has finished")
+
+    p = command("evaluate", "Compare a result and baselines with the ground truth.")
+    p.add_argument("result", metavar="RESULT", type=Path)
+    p.add_argument("truth", metavar="TRUTH", type=Path)
+    p.add_argument("--baseline", metavar="NAME=FILE", type=_named_file, action="append", nargs="+", default=[])
+    p.add_argument("--output", metavar="DIR", type=Path, required=True)
+    p.add_argument("--frames", metavar="A:B", help="time points of TRUTH to compare (default: all)")
+    p.add_argument("--no-figures", dest="figures", action="store_false", help="numbers and maps only (no matplotlib)")
+
+    p = command("info", "Show what is known about a model.")
+    p.add_argument("model", metavar="M.safetensors", type=Path)
+
+    p = command("import-checkpoint", "Turn a published PyTorch checkpoint of the paper's network into a model.")
+    p.add_argument("input", metavar="IN.pth", type=Path)
+    p.add_argument("output", metavar="OUT.safetensors", type=Path)
+    p.add_argument("--fractions", type=float, nargs="+", default=[], help="shares of k-space it was trained for")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parsed = build_parser().parse_args(arguments)
+    progress = _PROGRESS[parsed.progress]()
+    try:
+        signal.signal(signal.SIGTERM, _cancel)
+        # Imported here so that --help and wrong arguments answer at once, without loading PyTorch.
+        from . import commands
+        from .devices import set_threads
+
+        if parsed.threads is not None:
+            set_threads(parsed.threads)
+        if parsed.command == "evaluate":
+            parsed.baseline = [item for group in parsed.baseline for item in group]
+        outputs = commands.COMMANDS[parsed.command](parsed, progress)
+    except InputError as error:
+        return _fail(progress, str(error), BAD_INPUT)
+    except KeyboardInterrupt:
+        return _fail(progress, "Cancelled.", CANCELLED)
+    except MemoryError:
+        return _fail(progress, "There is not enough memory; close other programs or use a smaller volume.", BAD_INPUT)
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever read our output is gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return CANCELLED
+        sentence = f"{error.filename or 'A file'} cannot be read or written: {error.strerror}; check place and space."
+        return _fail(progress, sentence, BAD_INPUT)
+    except Exception as error:
+        if os.environ.get(_TRACEBACK):
+            raise
+        sentence = (
+            f"Something went wrong that should not ({type(error).__name__}: {error}); "
+            f"please report it with what you did. Set {_TRACEBACK}=1 to see where."
+        )
+        return _fail(progress, sentence, FAULT)
+    progress.result(outputs)
+    return 0
+
+
+def _cancel(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _fail(progress: Progress, sentence: str, code: int) -> int:
+    progress.error(sentence)
+    sys.stderr.write(sentence + "\n")
+    return code

@@ -1,0 +1,442 @@
+"""What each command of the command line does; `cli` reads its arguments."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from .checkpoints import Model, import_checkpoint, load_model, save_model
+from .demo import run_demo
+from .devices import device_named
+from .errors import InputError
+from .evaluation import METRIC_NAMES, Evaluation, evaluate, write_csv
+from .files import read_series, read_volume, write_series, write_volume
+from .interpolation import high_resolution_grid, interpolate
+from .kspace import check_fraction, downsample, low_resolution_size
+from .phantom import abdomen
+from .progress import JsonProgress, Progress
+from .provenance import NOTICE, description, environment, recorded_matrix
+from .recipes import DEFAULT, PAPER, RECIPES, recipe_named
+from .series_super_resolution import FrameFolder, super_resolve_series
+from .shipped import PERCEPTUAL_NETWORK, base_model, shipped_file
+from .super_resolution import Inference, target_grid
+from .training.fine_tuning import budget_named, fine_tune, kept_by_fraction, kept_size, match_prior
+from .training.main_training import MainTraining, train
+from .volume import FloatArray, Geometry, Series
+
+Outputs = dict[str, Path]
+
+PAPER_STRIDE = (3, 3, 3)
+"""Step between patches where the recipe wants patches and none is given: the paper's 1 takes 27 times as long."""
+
+RESULT = "result"
+"""What `evaluate` calls the series it is about."""
+
+_FRACTION_TOLERANCE = math.log(1.25)
+
+
+def demo(arguments: Namespace, progress: Progress) -> Outputs:
+    """Run the whole pipeline on the synthetic abdomen."""
+    return run_demo(arguments.outdir, seed=arguments.seed, device=device_named(arguments.device), progress=progress)
+
+
+def phantom(arguments: Namespace, progress: Progress) -> Outputs:
+    """Write the synthetic abdomen: the planning scan and the dynamic series."""
+    progress.stage("Making the phantom")
+    made = abdomen(arguments.seed, time_points=arguments.time_points, needle=arguments.needle)
+    outputs = {"static": arguments.outdir / "static.nii.gz", "dynamic": arguments.outdir / "dynamic.nii.gz"}
+    _make_folder(arguments.outdir)
+    write_volume(made.static, outputs["static"])
+    write_series(made.dynamic, outputs["dynamic"])
+    if made.needle_tip is not None and made.needle_entry is not None:
+        outputs["needle"] = arguments.outdir / "needle.json"
+        positions = {"unit": "mm, LPS", "tip": made.needle_tip.tolist(), "entry": made.needle_entry.tolist()}
+        _write_json(positions, outputs["needle"])
+    return outputs
+
+
+def downsample_command(arguments: Namespace, progress: Progress) -> Outputs:
+    """Keep the centre of k-space of a volume or series."""
+    check_fraction(arguments.fraction)
+    series = read_series(arguments.input)
+    full = (series.geometry.shape[1], series.geometry.shape[2])
+    size = low_resolution_size(full, arguments.fraction)
+    geometry = series.geometry.with_matrix(size)
+    progress.stage("Downsampling")
+    result = series.map(lambda volume: downsample(volume, arguments.fraction), geometry)
+    facts = description(fraction=arguments.fraction, full_matrix=full)
+    _write(_counted(result, progress), arguments.output, facts)
+    progress.log(
+        f"{full[0]}x{full[1]} became {size[0]}x{size[1]}, voxels of "
+        f"{geometry.spacing[0]:.2f} x {geometry.spacing[1]:.2f} x {geometry.spacing[2]:.2f} mm."
+    )
+    return {"output": arguments.output}
+
+
+def interpolate_command(arguments: Namespace, progress: Progress) -> Outputs:
+    """Interpolate a volume or series to the grid of another volume."""
+    series = read_series(arguments.input)
+    like = read_series(arguments.like).geometry
+    if not high_resolution_grid(series.geometry, like).same_grid(like):
+        progress.log(
+            f"{arguments.like} has another field of view than {arguments.input}: the result is resampled to it."
+        )
+    progress.stage("Interpolating")
+    result = series.map(lambda volume: interpolate(volume, like, arguments.method), like)
+    _write(_counted(result, progress), arguments.output, description(method=arguments.method))
+    return {"output": arguments.output}
+
+
+def train_command(arguments: Namespace, progress: Progress) -> Outputs:
+    """Train a base model."""
+    if not arguments.data and not arguments.synthetic:
+        raise InputError("There is nothing to train on; give --data DIR or --synthetic NUMBER.")
+    for fraction in arguments.fractions:
+        check_fraction(fraction)
+    recipe = recipe_named(arguments.recipe)
+    _check_model_name(arguments.output)
+    task = MainTraining(
+        folders=arguments.data or (),
+        synthetic=arguments.synthetic,
+        fractions=arguments.fractions,
+        steps=arguments.steps,
+        seed=arguments.seed,
+        features=arguments.features,
+    )
+    model = train(
+        task,
+        recipe,
+        device_named(arguments.device),
+        progress,
+        _state_file(arguments.output),
+        arguments.resume,
+        arguments.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
+    )
+    save_model(model, arguments.output, half_precision=arguments.half_precision)
+    return {"model": arguments.output}
+
+
+def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
+    """Fine-tune a model on the planning scan."""
+    _check_model_name(arguments.output)
+    budget = budget_named(arguments.budget)
+    if arguments.fraction is not None:
+        check_fraction(arguments.fraction)
+    prior = read_volume(arguments.prior)
+    base = load_model(arguments.model or base_model())
+    if arguments.like is not None:
+        low_resolution = read_series(arguments.like).geometry
+        prior = match_prior(prior, low_resolution, progress)
+        kept = kept_size(prior.geometry, low_resolution)
+    else:
+        kept = kept_by_fraction(prior.geometry, arguments.fraction)
+    _warn_of_fraction(base, kept, prior.geometry, progress)
+    model = fine_tune(
+        prior,
+        base,
+        kept,
+        budget,
+        seed=arguments.seed,
+        device=device_named(arguments.device),
+        progress=progress,
+        state_file=_state_file(arguments.output),
+        resume=arguments.resume,
+        perceptual_network=arguments.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
+    )
+    save_model(model, arguments.output)
+    return {"model": arguments.output}
+
+
+def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
+    """Super-resolve a volume or series."""
+    series = read_series(arguments.input)
+    model = load_model(arguments.model or base_model())
+    numbers = frame_numbers(arguments.frames, len(series))
+    grid = _result_grid(arguments, series, model)
+    _warn_of_fraction(model, (series.geometry.shape[1], series.geometry.shape[2]), grid, progress)
+    device = device_named(arguments.device)
+    _check_folder(arguments.output)
+    frames = FrameFolder.beside(arguments.output)
+    result = super_resolve_series(
+        series,
+        numbers,
+        model,
+        grid,
+        frames,
+        device=device,
+        inference=_inference(model, arguments.stride),
+        progress=progress,
+        resume=arguments.resume,
+    )
+    progress.stage("Writing")
+    facts = description(
+        notice=NOTICE, model=model.sha256, parent=model.info.parent, frames=numbers, seed=arguments.seed
+    )
+    _write(result, arguments.output, facts)
+    if isinstance(progress, JsonProgress):  # whoever watches may still be reading the frames: they are theirs now
+        return {"output": arguments.output, "frames": frames.path}
+    frames.remove()
+    return {"output": arguments.output}
+
+
+def evaluate_command(arguments: Namespace, progress: Progress) -> Outputs:
+    """Compare a result and baselines with the ground truth."""
+    if arguments.figures:
+        _require_matplotlib()
+    truth = read_series(arguments.truth)
+    numbers = frame_numbers(arguments.frames, len(truth))
+    methods = {**dict(arguments.baseline), RESULT: arguments.result}
+    chosen = {name: _same_frames(read_series(path), len(truth), numbers) for name, path in methods.items()}
+    truth = truth.select(numbers)
+    _make_folder(arguments.output)
+    outputs = {"metrics": arguments.output / "metrics.csv", "summary": arguments.output / "summary.json"}
+    maps = {name: FrameFolder(arguments.output / f".ssim_{_file_name(name)}.frames") for name in chosen}
+    for folder in maps.values():
+        folder.begin("{}", resume=False)
+    evaluation = evaluate(
+        chosen,
+        truth,
+        progress,
+        lambda name, number, values: write_volume(truth[number].with_data(values), maps[name].file(number)),
+    )
+    for name, folder in maps.items():
+        outputs[f"ssim map of {name}"] = arguments.output / f"ssim_{_file_name(name)}.nii.gz"
+        similarity = folder.series(range(len(truth)), truth.times, truth.geometry)
+        _write(similarity, outputs[f"ssim map of {name}"], description(method=name, image="SSIM map"))
+        folder.remove()
+    write_csv(evaluation, outputs["metrics"])
+    _write_json(summary(evaluation, RESULT), outputs["summary"])
+    if arguments.figures:
+        outputs |= _figures(evaluation, chosen, truth, arguments.output, progress)
+    progress.log(table(evaluation, RESULT))
+    return outputs
+
+
+def info_command(arguments: Namespace, progress: Progress) -> Outputs:
+    """Print what is known about a model."""
+    model = load_model(arguments.model)
+    facts = {
+        "file": str(arguments.model),
+        "sha256": model.sha256,
+        "parameters": sum(p.numel() for p in model.network.parameters()),
+        **asdict(model.info),
+    }
+    if isinstance(progress, JsonProgress):
+        progress.log(json.dumps(facts))
+    else:
+        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
+    return {}
+
+
+def import_checkpoint_command(arguments: Namespace, progress: Progress) -> Outputs:
+    """Turn a published PyTorch checkpoint into a model."""
+    for fraction in arguments.fractions:
+        check_fraction(fraction)
+    save_model(import_checkpoint(arguments.input, tuple(arguments.fractions)), arguments.output)
+    return {"model": arguments.output}
+
+
+def frame_numbers(text: str | None, count: int) -> list[int]:
+    """Time points named by ``A:B`` (from A to before B, as in Python), ``A`` or nothing (all).
+
+    Raises
+    ------
+    InputError
+        If the text is none of these or names time points that do not exist.
+    """
+    if text is None:
+        return list(range(count))
+    match = re.fullmatch(r"(\d*)(:?)(\d*)", text)
+    if not match or text in ("", ":"):
+        message = f"Time points are given as 0:5 or 3, not as {text!r}."
+        raise InputError(message)
+    first = int(match[1] or 0)
+    stop = int(match[3] or count) if match[2] else first + 1
+    if not first < stop <= count:
+        message = f"Time points {text} do not exist: the series has {count}, numbered from 0 to {count - 1}."
+        raise InputError(message)
+    return list(range(first, stop))
+
+
+def summary(evaluation: Evaluation, result: str) -> dict[str, object]:
+    """Means, standard deviations and p-values of an evaluation, as JSON can hold them."""
+    methods = {
+        region: {
+            name: {metric: evaluation.mean_sd(name, metric, region == "body") for metric in METRIC_NAMES}
+            for name in evaluation.methods
+        }
+        for region in ("whole", "body")
+    }
+    tests = {
+        name: {metric: asdict(evaluation.test(result, name, metric)) for metric in ("ssim", "psnr")}
+        for name in evaluation.methods
+        if name != result
+    }
+    return {"time_points": len(evaluation.times), "mean_sd": methods, f"{result}_against": tests}
+
+
+def table(evaluation: Evaluation, result: str) -> str:
+    """Means over the time points and p-values as text."""
+    width = max(len(name) for name in evaluation.methods)
+    lines = [f"{'':{width}}  SSIM            PSNR (dB)       SD of difference  p (t-test, SSIM)"]
+    for name in evaluation.methods:
+        ssim, psnr, spread = (evaluation.mean_sd(name, m) for m in ("ssim", "psnr", "difference_sd"))
+        p = "" if name == result else f"{evaluation.test(result, name, 'ssim').t_test:.2g}"
+        lines.append(
+            f"{name:{width}}  {ssim[0]:.4f}+-{ssim[1]:.4f}  {psnr[0]:6.2f}+-{psnr[1]:5.2f}   "
+            f"{spread[0]:.4f}+-{spread[1]:.4f}    {p}"
+        )
+    return "\n".join(lines)
+
+
+def _result_grid(arguments: Namespace, series: Series, model: Model) -> Geometry:
+    """Grid of a super-resolved series, from the arguments or from what is known about the input."""
+    if arguments.fraction is not None:
+        check_fraction(arguments.fraction)
+    like = None
+    if arguments.like is not None:
+        like = read_series(arguments.like).geometry
+        if not like.overlaps(series.geometry):
+            raise InputError(
+                "The prior and the series do not overlap in space; "
+                "check that both are of the same patient and body region."
+            )
+    elif arguments.fraction is None and not model.info.prior_spacing:
+        full = recorded_matrix(arguments.input)
+        if full is not None and full >= series.geometry.shape[1:]:
+            return series.geometry.with_matrix(full)
+    return target_grid(series.geometry, like, model, arguments.fraction)
+
+
+def _warn_of_fraction(model: Model, kept: tuple[int, int], full: Geometry, progress: Progress) -> None:
+    """Say so if a model was trained for another fraction than it is used for."""
+    share = kept[0] * kept[1] / (full.shape[1] * full.shape[2])
+    known = model.info.fractions
+    if known and min(abs(math.log(share / fraction)) for fraction in known) > _FRACTION_TOLERANCE:
+        names = ", ".join(f"{100 * fraction:.4g}%" for fraction in known)
+        progress.log(f"Warning: the model was trained for {names} of k-space, but this is {100 * share:.4g}%.")
+
+
+def _inference(model: Model, stride: Sequence[int] | None) -> Inference:
+    """How to apply a model: as its recipe does, or by patches with a stride."""
+    recipe = RECIPES.get(model.info.recipe, DEFAULT)
+    if stride is None and recipe.whole_volume:
+        return Inference()
+    step = stride or PAPER_STRIDE
+    return Inference(patch=PAPER.patch, stride=(step[0], step[1], step[2]))
+
+
+def _same_frames(series: Series, total: int, numbers: Sequence[int]) -> Series:
+    """The chosen time points of a series that holds all of them or just these."""
+    return series.select(numbers) if len(series) == total else series
+
+
+def _counted(series: Series, progress: Progress) -> Series:
+    """The series, telling of every volume that is made."""
+    total = len(series)
+
+    def load(number: int) -> FloatArray:
+        voxels = series[number].data
+        progress.step(number + 1, total)
+        return voxels
+
+    return Series(load, series.times, series.geometry)
+
+
+def _require_matplotlib() -> None:
+    """Raise `InputError` before the work if its figures could not be drawn."""
+    from .report import Panel  # noqa: F401
+
+
+def _figures(
+    evaluation: Evaluation, series: dict[str, Series], truth: Series, folder: Path, progress: Progress
+) -> Outputs:
+    from .report import Panel, ReportContent, write_figures, write_report
+
+    progress.stage("Drawing figures")
+    given = next((name for name in series if name != RESULT), RESULT)
+    panel = Panel("Series", evaluation, series, truth)
+    outputs = write_figures(panel, given, RESULT, folder)
+    if given != RESULT:
+        content = ReportContent(
+            title="Comparison with the ground truth",
+            summary=f"{len(truth)} time points of the result and of {len(series) - 1} other methods.",
+            panels=[panel],
+            result=RESULT,
+            input=given,
+            timings={},
+            details=environment(),
+            notes=(),
+        )
+        outputs["report"] = folder / "report.html"
+        write_report(content, outputs["report"])
+    return outputs
+
+
+def _write(series: Series, path: Path, facts: dict[str, object]) -> None:
+    """Write a series, or a volume if it has one time point and does not go to a folder, with a sidecar."""
+    if len(series) == 1 and path.suffix:
+        write_volume(series[0], path, facts)
+    else:
+        write_series(series, path, facts)
+
+
+def _write_json(content: object, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        message = f"Cannot write {path}: {error.strerror}; choose another folder or free some space."
+        raise InputError(message) from error
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"Cannot make the folder {path}: {error.strerror}; choose another."
+        raise InputError(message) from error
+
+
+def _check_folder(output: Path) -> None:
+    """Find out before the work, not after it, that the place of an output does not exist."""
+    if not output.parent.is_dir():
+        message = f"There is no folder {output.parent} to write {output.name} to; make it first."
+        raise InputError(message)
+
+
+def _check_model_name(path: Path) -> None:
+    if path.suffix != ".safetensors":
+        message = f"A model is written as .safetensors, but the name given is {path.name}; change its ending."
+        raise InputError(message)
+    _check_folder(path)
+
+
+def _state_file(output: Path) -> Path:
+    return output.with_name(output.stem + ".state.safetensors")
+
+
+def _file_name(method: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", method)
+
+
+COMMANDS: dict[str, Callable[[Namespace, Progress], Outputs]] = {
+    "demo": demo,
+    "phantom": phantom,
+    "downsample": downsample_command,
+    "interpolate": interpolate_command,
+    "train": train_command,
+    "finetune": finetune_command,
+    "superresolve": superresolve_command,
+    "evaluate": evaluate_command,
+    "info": info_command,
+    "import-checkpoint": import_checkpoint_command,
+}

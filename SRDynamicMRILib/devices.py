@@ -1,0 +1,45 @@
+"""Where to compute."""
+
+from __future__ import annotations
+
+import torch
+
+from .errors import InputError
+
+
+def device_named(name: str) -> torch.device:
+    """Return the device to compute on.
+
+    Parameters
+    ----------
+    name
+        ``auto`` (a CUDA GPU if there is one, else the CPU), ``cpu``, ``cuda``, ``cuda:1``, ...
+
+    Raises
+    ------
+    InputError
+        If there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+        message = f"There is no device {name} on this computer; use auto or cpu."
+        raise InputError(message) from error
+    return device
+
+
+def set_threads(number: int) -> None:
+    """Compute with that many CPU threads.
+
+    Raises
+    ------
+    InputError
+        If the number is below 1.
+    """
+    if number < 1:
+        message = f"The number of threads must be at least 1, but it is {number}."
+        raise InputError(message)
+    torch.set_num_threads(number)

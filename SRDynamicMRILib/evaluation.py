@@ -1,0 +1,138 @@
+"""Comparison of super-resolved series with the ground truth, time point by time point."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from .errors import InputError
+from .interpolation import resample
+from .metrics import Metrics, body_mask, compare, measure
+from .progress import Progress
+from .significance import PairedTests, paired_tests
+from .volume import FloatArray, Series
+
+METRIC_NAMES = tuple(item.name for item in fields(Metrics))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of several methods on one series.
+
+    Parameters
+    ----------
+    times
+        Time of every time point in seconds.
+    whole
+        For every method its metrics per time point, over the whole volume.
+    body
+        The same over the body alone.
+    """
+
+    times: tuple[float, ...]
+    whole: Mapping[str, Sequence[Metrics]]
+    body: Mapping[str, Sequence[Metrics]]
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods, in the order of the tables."""
+        return tuple(self.whole)
+
+    def values(self, method: str, metric: str, body: bool = False) -> list[float]:
+        """One metric of a method at every time point."""
+        return [float(getattr(m, metric)) for m in (self.body if body else self.whole)[method]]
+
+    def mean_sd(self, method: str, metric: str, body: bool = False) -> tuple[float, float]:
+        """Mean and (sample) standard deviation over the time points; the latter 0 for a single one."""
+        values = np.asarray(self.values(method, metric, body))
+        return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
+
+    def test(self, method: str, other: str, metric: str, body: bool = False) -> PairedTests:
+        """Paired tests of a metric of two methods."""
+        return paired_tests(self.values(method, metric, body), self.values(other, metric, body))
+
+
+KeepMap = Callable[[str, int, FloatArray], None]
+"""Receives the SSIM map ``(D, H, W)`` of a method (by name) at a time point (by number)."""
+
+
+def evaluate(
+    methods: Mapping[str, Series],
+    truth: Series,
+    progress: Progress | None = None,
+    keep_map: KeepMap | None = None,
+) -> Evaluation:
+    """Compare every method with the ground truth.
+
+    Parameters
+    ----------
+    methods
+        Series by the name of the method that made it, on the grid of the truth or on one that overlaps it (then it is
+        resampled linearly, and the log says so).
+    truth
+        The ground truth.
+    progress
+        Told about every time point.
+    keep_map
+        Given every SSIM map as soon as it is made, so that a long series needs no more memory than a short one.
+
+    Raises
+    ------
+    InputError
+        If the numbers of time points differ, or a grid does not overlap that of the truth.
+    """
+    progress = progress or Progress()
+    for name, series in methods.items():
+        if len(series) != len(truth):
+            message = (
+                f"{name} has {len(series)} time points but the ground truth has {len(truth)}; "
+                "give series of the same length, or choose time points with --frames."
+            )
+            raise InputError(message)
+        if not series.geometry.same_grid(truth.geometry):
+            progress.log(f"{name} lies on another grid than the ground truth and is resampled to it.")
+    whole: dict[str, list[Metrics]] = {name: [] for name in methods}
+    body: dict[str, list[Metrics]] = {name: [] for name in methods}
+    progress.stage("Evaluating")
+    for number in range(len(truth)):
+        reference = truth[number]
+        mask = body_mask(reference.data)
+        peak = float(reference.data.max())
+        for name, series in methods.items():
+            result = resample(series[number], truth.geometry).data
+            metrics, similarity = compare(result, reference.data)
+            whole[name].append(metrics)
+            body[name].append(measure(result / peak, reference.data / peak, similarity, mask))
+            if keep_map is not None:
+                keep_map(name, number, similarity.astype(np.float32))
+        progress.step(number + 1, len(truth))
+    return Evaluation(truth.times, whole, body)
+
+
+def write_csv(evaluation: Evaluation, path: Path) -> None:
+    """Write one line per method, region and time point.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["method", "region", "time_point", "time_s", *METRIC_NAMES])
+            for region, table in (("whole", evaluation.whole), ("body", evaluation.body)):
+                for method, rows in table.items():
+                    for number, row in enumerate(rows):
+                        values = [f"{getattr(row, name):.8g}" for name in METRIC_NAMES]
+                        writer.writerow([method, region, number, f"{evaluation.times[number]:.6g}", *values])
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        message = f"Cannot write {path}: {error.strerror}; choose another folder or free some space."
+        raise InputError(message) from error

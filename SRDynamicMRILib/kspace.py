@@ -1,0 +1,197 @@
+"""In-plane k-space: what a faster, shorter acquisition measures, and what it leaves out.
+
+Conventions. k-space is centred: image index ``N // 2`` is the isocentre and the DC sample sits at ``N // 2``.
+Only the last two axes (rows and columns) are transformed. Images are real and keep their sign.
+
+``downsample`` is a linear operator D on real images. Keeping an even number M of samples keeps frequency -M/2 but
+not +M/2; as the image is real, D sees only the mean of the two. This is why `data_consistency` writes
+the acquired value to both of them: then ``D(data_consistency(x, y)) = y`` holds for every sample,
+where the plain replacement of the centre would break it on one row and one column.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from .errors import InputError
+from .volume import FloatArray, Volume
+
+ComplexArray = NDArray[np.complexfloating[Any, Any]]
+_IN_PLANE = (-2, -1)
+
+
+def to_kspace(image: NDArray[np.generic]) -> ComplexArray:
+    """Centred in-plane Fourier transform of an image ``(..., H, W)``; unscaled."""
+    shifted = fft.ifftshift(image, axes=_IN_PLANE)
+    kspace: ComplexArray = fft.fftshift(fft.fft2(shifted, axes=_IN_PLANE, workers=-1), axes=_IN_PLANE)
+    return kspace
+
+
+def to_image(kspace: ComplexArray) -> ComplexArray:
+    """Inverse of `to_kspace`; complex ``(..., H, W)``."""
+    shifted = fft.ifftshift(kspace, axes=_IN_PLANE)
+    image: ComplexArray = fft.fftshift(fft.ifft2(shifted, axes=_IN_PLANE, workers=-1), axes=_IN_PLANE)
+    return image
+
+
+def check_fraction(fraction: float) -> None:
+    """Raise `InputError` unless ``0 < fraction <= 1``."""
+    if not 0.0 < fraction <= 1.0:
+        message = f"The fraction of k-space must be above 0 and at most 1, but it is {fraction:g}."
+        raise InputError(message)
+
+
+def low_resolution_size(size: tuple[int, int], fraction: float) -> tuple[int, int]:
+    """In-plane matrix left by keeping a fraction of k-space with the image's aspect ratio.
+
+    Lines are taken off symmetrically until the share kept is at most `fraction` (MRUnder's centre-ratio
+    mask; paper section 2.1), so odd sizes stay odd and even ones even: 256x192 gives 128x96, 80x60 and 64x48
+    for 0.25, 0.10 and 0.0625.
+
+    Parameters
+    ----------
+    size
+        Rows and columns ``(H, W)`` of the full matrix.
+    fraction
+        Share of in-plane k-space to keep, in (0, 1].
+
+    Raises
+    ------
+    InputError
+        If the fraction is outside (0, 1] or leaves nothing of this matrix.
+    """
+    check_fraction(fraction)
+    full_height, full_width = size
+    height, width = size
+    while height * width > fraction * full_height * full_width:
+        height -= 2
+        width = full_width - 2 * ((full_width - round(height * full_width / full_height)) // 2)
+        if height < 1 or width < 1:
+            message = (
+                f"Keeping {fraction:.4g} of k-space leaves nothing of a {full_height}x{full_width} matrix; "
+                "use a larger fraction."
+            )
+            raise InputError(message)
+    return height, width
+
+
+def _centre(full: tuple[int, ...], part: tuple[int, int]) -> tuple[slice, slice]:
+    """Slices of the samples of a small k-space within a large one, DC upon DC."""
+    starts = [n // 2 - m // 2 for n, m in zip(full[-2:], part, strict=True)]
+    return slice(starts[0], starts[0] + part[0]), slice(starts[1], starts[1] + part[1])
+
+
+def crop_kspace(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArray:
+    """Keep the central `size` samples of in-plane k-space: D in this module's notes.
+
+    Parameters
+    ----------
+    image
+        Real image ``(..., H, W)``.
+    size
+        Rows and columns to keep, at most those of the image.
+
+    Returns
+    -------
+        Real image ``(..., *size)`` of the same mean intensity.
+    """
+    rows, columns = _centre(image.shape, size)
+    scale = size[0] * size[1] / (image.shape[-2] * image.shape[-1])
+    cropped = to_kspace(np.asarray(image, dtype=np.float32))[..., rows, columns]
+    return np.ascontiguousarray(to_image(cropped).real * np.float32(scale), dtype=np.float32)
+
+
+def pad_kspace(image: NDArray[np.floating], size: tuple[int, int], nyquist: float = 1.0) -> FloatArray:
+    """Put an image's k-space in the centre of a larger, empty one.
+
+    Parameters
+    ----------
+    image
+        Real image ``(..., h, w)``.
+    size
+        Rows and columns of the result, at least those of the image.
+    nyquist
+        Weight of the outermost sample of an even axis. 1 shares it among both ends, which is sinc
+        interpolation; 2 gives both ends the whole value, which makes `crop_kspace` of the result equal
+        to the image.
+
+    Returns
+    -------
+        Real image ``(..., *size)`` of the same mean intensity.
+    """
+    small = image.shape[-2:]
+    rows, columns = _centre(size, (small[0], small[1]))
+    kspace = to_kspace(np.asarray(image, dtype=np.float32))
+    on_edge = np.zeros(small, dtype=bool)
+    if small[0] % 2 == 0 and small[0] < size[0]:
+        on_edge[0, :] = True
+    if small[1] % 2 == 0 and small[1] < size[1]:
+        on_edge[:, 0] = True
+    kspace = np.where(on_edge, np.float32(nyquist) * kspace, kspace)
+    padded = np.zeros((*image.shape[:-2], *size), dtype=kspace.dtype)
+    padded[..., rows, columns] = kspace
+    scale = size[0] * size[1] / (small[0] * small[1])
+    return np.ascontiguousarray(to_image(padded).real * np.float32(scale), dtype=np.float32)
+
+
+def downsample(volume: Volume, fraction: float) -> Volume:
+    """Volume that a shorter acquisition would give: the centre of k-space without zero-padding.
+
+    Paper section 2.1. The result is a smaller image with larger voxels and the same intensities; its origin
+    moves, because sample ``N // 2`` is what keeps its place.
+
+    Parameters
+    ----------
+    volume
+        High-resolution volume ``(D, H, W)``.
+    fraction
+        Share of in-plane k-space to keep, in (0, 1].
+
+    Raises
+    ------
+    InputError
+        If the fraction is outside (0, 1] or leaves nothing of the matrix.
+    """
+    size = low_resolution_size(volume.shape[1:], fraction)
+    return Volume(crop_kspace(volume.data, size), volume.geometry.with_matrix(size))
+
+
+def data_consistency(image: NDArray[np.floating], acquired: NDArray[np.floating]) -> FloatArray:
+    """Replace the centre of an image's k-space by what was acquired.
+
+    The orthogonal projection on the images x with ``crop_kspace(x) = acquired``. If the truth is one of
+    them (acquired samples free of noise, sign kept), the projection cannot raise the L2 error.
+
+    Parameters
+    ----------
+    image
+        Estimate ``(..., H, W)``.
+    acquired
+        Low-resolution image ``(..., h, w)`` of the same field of view.
+
+    Returns
+    -------
+        The projected estimate ``(..., H, W)``.
+    """
+    size = (image.shape[-2], image.shape[-1])
+    missing = acquired - crop_kspace(image, (acquired.shape[-2], acquired.shape[-1]))
+    return np.asarray(image + pad_kspace(missing, size, nyquist=2.0), dtype=np.float32)
+
+
+def effective_resolution(
+    volume_spacing: tuple[float, ...], size: tuple[int, int], kept: tuple[int, int]
+) -> tuple[float, float]:
+    """In-plane voxel size in mm ``(x, y)`` after keeping `kept` of `size` samples (paper, Table 2).
+
+    Parameters
+    ----------
+    volume_spacing
+        High-resolution voxel size in mm, ``(x, y, ...)``.
+    size, kept
+        Rows and columns ``(H, W)`` before and after.
+    """
+    return volume_spacing[0] * size[1] / kept[1], volume_spacing[1] * size[0] / kept[0]

@@ -1,0 +1,1 @@
+"""Networks: the super-resolution U-Net and the vessel U-Net of the perceptual loss."""

@@ -1,0 +1,124 @@
+"""How long-running work tells what it is doing: to nobody, to a terminal, or to another program."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+
+class Progress:
+    """Receives what a computation reports. This one says nothing; the library's functions default to it."""
+
+    def stage(self, name: str) -> None:
+        """A part of the work begins, such as ``Fine-tuning``."""
+
+    def step(self, done: int, total: int) -> None:
+        """`done` of `total` steps of the stage are finished."""
+
+    def loss(self, step: int, value: float) -> None:
+        """The training loss at a step."""
+
+    def frame(self, number: int, path: Path) -> None:
+        """Time point `number` is ready as a file."""
+
+    def log(self, message: str) -> None:
+        """Something a user may want to know later."""
+
+    def result(self, outputs: dict[str, Path]) -> None:
+        """The work is complete; `outputs` names every file or folder it made."""
+
+    def error(self, message: str) -> None:
+        """The work ends without a result, for the reason given."""
+
+
+class JsonProgress(Progress):
+    """One JSON object a line, for a program that watches (the ``--progress json`` contract).
+
+    Every line has an ``event``: stage, progress, loss, frame, log, result or error.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+
+    def _emit(self, event: str, **fields: object) -> None:
+        self._stream.write(json.dumps({"event": event, **fields}) + "\n")
+        self._stream.flush()
+
+    def stage(self, name: str) -> None:
+        self._emit("stage", name=name)
+
+    def step(self, done: int, total: int) -> None:
+        self._emit("progress", done=done, total=total)
+
+    def loss(self, step: int, value: float) -> None:
+        self._emit("loss", step=step, value=value)
+
+    def frame(self, number: int, path: Path) -> None:
+        self._emit("frame", index=number, path=str(path))
+
+    def log(self, message: str) -> None:
+        self._emit("log", message=message)
+
+    def result(self, outputs: dict[str, Path]) -> None:
+        self._emit("result", outputs={name: str(path) for name, path in outputs.items()})
+
+    def error(self, message: str) -> None:
+        self._emit("error", message=message)
+
+
+class BarProgress(Progress):
+    """A bar with the time left on a terminal; on anything else one line a stage."""
+
+    WIDTH = 30
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._name = ""
+        self._note = ""
+        self._started = time.monotonic()
+        self._open = False
+
+    def _close(self) -> None:
+        if self._open:
+            self._stream.write("\n")
+            self._open = False
+
+    def _line(self, text: str) -> None:
+        self._close()
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def stage(self, name: str) -> None:
+        self._close()
+        self._name, self._note, self._started = name, "", time.monotonic()
+        if not self._live:
+            self._line(name)
+
+    def step(self, done: int, total: int) -> None:
+        elapsed = time.monotonic() - self._started
+        if self._live:
+            filled = round(self.WIDTH * done / max(total, 1))
+            bar = "#" * filled + "." * (self.WIDTH - filled)
+            left = elapsed / done * (total - done) if done else 0.0
+            self._stream.write(f"\r{self._name} [{bar}] {done}/{total} {left:.0f} s left{self._note} ")
+            self._stream.flush()
+            self._open = True
+        if done == total:
+            self._line(f"{self._name} took {elapsed:.1f} s")
+
+    def loss(self, step: int, value: float) -> None:
+        self._note = f", loss {value:.5f}"
+
+    def log(self, message: str) -> None:
+        self._line(message)
+
+    def result(self, outputs: dict[str, Path]) -> None:
+        for name, path in outputs.items():
+            self._line(f"{name}: {path}")
+
+    def error(self, message: str) -> None:
+        self._close()

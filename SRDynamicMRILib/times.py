@@ -1,0 +1,120 @@
+"""When the time points of a series were acquired: what image files and their sidecars say of it.
+
+One rule for all formats: times count only if there is one for every time point, all finite and ascending.
+Otherwise the time points keep the order they have and are numbered 0, 1, 2, ... s.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .nifti import is_nifti
+
+_SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6, "usec": 1e-6, "min": 60.0}
+_KEY = "VolumeTiming"
+
+
+def usable_times(times: Sequence[float], count: int) -> list[float]:
+    """Return the times if they are `count` finite, ascending numbers, otherwise nothing."""
+    good = len(times) == count and all(map(math.isfinite, times)) and all(a < b for a, b in pairwise(times))
+    return list(times) if good else []
+
+
+def numbered(count: int) -> list[float]:
+    """Return times for a series that has none: 0, 1, 2, ... s."""
+    return [float(number) for number in range(count)]
+
+
+def index_times(header: sitk.ImageFileReader, count: int) -> list[float]:
+    """Return the times in seconds that Slicer wrote into an image file; empty if there are none to use.
+
+    Slicer's Sequences module keeps them in the key ``axis 3 index values`` (0 where the list axis is the
+    first) with the unit in the list axis' unit; its older MultiVolume in ``MultiVolume.FrameLabels``. An
+    unknown unit is taken for seconds.
+
+    Parameters
+    ----------
+    header
+        Reader of the file, its header read.
+    count
+        Number of time points.
+    """
+    metadata = {key: header.GetMetaData(key) for key in header.GetMetaDataKeys()}
+    values = next((v for k, v in metadata.items() if re.fullmatch(r"axis \d index values", k)), None)
+    units = next((v for k, v in metadata.items() if re.fullmatch(r"NRRD_units\[(3|pixel)\]", k)), "")
+    if values is None:
+        values = metadata.get("MultiVolume.FrameLabels", "").replace(",", " ")
+        units = metadata.get("MultiVolume.FrameIdentifyingDICOMTagUnits", "")
+    try:
+        numbers = [float(word) for word in values.split()]
+    except ValueError:
+        return []
+    scale = _SECONDS.get(units.strip().lower(), 1.0)
+    return usable_times([number * scale for number in numbers], count)
+
+
+def axis_times(header: sitk.ImageFileReader, path: Path, count: int) -> list[float]:
+    """Return the times in seconds that origin and spacing of the fourth axis give; empty for a 3D image.
+
+    ITK has already turned NIfTI's milliseconds and microseconds into seconds.
+    """
+    if header.GetDimension() != 4:
+        return []
+    start, step = header.GetOrigin()[3], header.GetSpacing()[3]
+    if is_nifti(path):
+        # NIfTI keeps float32: the shortest number that rounds to it is the one that was meant.
+        start, step = float(str(np.float32(start))), float(str(np.float32(step)))
+    return usable_times([start + step * number for number in range(count)], count)
+
+
+def fit_an_axis(times: Sequence[float]) -> bool:
+    """Whether an origin and a spacing say all about these times.
+
+    A single time point fits only at 0, because formats drop a fourth axis of length 1.
+    """
+    if len(times) == 1:
+        return times[0] == 0.0
+    even = np.linspace(times[0], times[-1], len(times))
+    step = (times[-1] - times[0]) / (len(times) - 1)
+    return bool(np.abs(even - times).max() <= 1e-6 * step)
+
+
+def sidecar_of(path: Path) -> Path:
+    """JSON file that belongs to an image file: the same name with another ending, as in BIDS."""
+    return path.with_name(Path(path.name.removesuffix(".gz")).stem + ".json")
+
+
+def read_sidecar(path: Path) -> dict[str, object]:
+    """Content of a JSON sidecar; empty if there is none or it is something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def sidecar_times(path: Path, count: int) -> list[float]:
+    """Return the times in seconds of a sidecar's ``VolumeTiming`` (BIDS); empty if there are none to use."""
+    values = read_sidecar(path).get(_KEY)
+    if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
+        return []
+    return usable_times([float(value) for value in values], count)
+
+
+def write_sidecar(path: Path, facts: Mapping[str, object], times: Sequence[float] = ()) -> None:
+    """Write a sidecar with some facts and, if given, ``VolumeTiming`` in seconds."""
+    content = {**facts, _KEY: list(times)} if times else dict(facts)
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def says_times(sidecar: Mapping[str, object]) -> bool:
+    """Whether a sidecar has times, which other times in the image would belie."""
+    return _KEY in sidecar

@@ -1,0 +1,480 @@
+"""Training: pairs, batches, and fine-tuning that can be repeated and resumed to the last bit."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from SRDynamicMRILib.checkpoints import Model, ModelInfo, load_model, save_model, save_tensors
+from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.interpolation import INPUTS, upsample
+from SRDynamicMRILib.kspace import crop_kspace, downsample
+from SRDynamicMRILib.networks.unet import UNet3D
+from SRDynamicMRILib.networks.vessel_unet import VesselEncoder
+from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.progress import Progress
+from SRDynamicMRILib.recipes import DEFAULT, FRACTIONS
+from SRDynamicMRILib.training import fine_tuning
+from SRDynamicMRILib.training.datasets import PairStream, augment
+from SRDynamicMRILib.training.fine_tuning import (
+    Budget,
+    budget_named,
+    fine_tune,
+    kept_by_fraction,
+    kept_size,
+    match_prior,
+)
+from SRDynamicMRILib.training.main_training import MainTraining, train
+from SRDynamicMRILib.training.optimisation import Schedule, optimise
+from SRDynamicMRILib.training.pairs import Pair, batch_at, fit_to_patch, make_pair, random_batch
+from SRDynamicMRILib.volume import Geometry, Volume
+
+CPU = torch.device("cpu")
+TINY = Budget("test", 8)
+PRIOR = abdomen(0, (8, 48, 64), (6.0, 6.0, 8.0), time_points=1).static
+KEPT = (24, 32)
+INFO = ModelInfo(
+    features=4,
+    fractions=FRACTIONS,
+    interpolation="non_negative",
+    normalisation="percentile",
+    residual=True,
+    data_consistency=True,
+    loss="l1",
+    recipe="default",
+)
+
+
+class Recorder(Progress):
+    """Remembers what it is told, and can cancel the work after a step."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.stop_after = stop_after
+        self.steps: list[tuple[int, int]] = []
+        self.losses: list[tuple[int, float]] = []
+        self.messages: list[str] = []
+
+    def step(self, done: int, total: int) -> None:
+        self.steps.append((done, total))
+        if done == self.stop_after:
+            raise KeyboardInterrupt
+
+    def loss(self, step: int, value: float) -> None:
+        self.losses.append((step, value))
+
+    def log(self, message: str) -> None:
+        self.messages.append(message)
+
+
+def network(features: int = 4) -> UNet3D:
+    torch.manual_seed(0)
+    return UNet3D(features).eval()
+
+
+def same_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
+    a, b = first.state_dict(), second.state_dict()
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    path = tmp_path_factory.mktemp("base") / "base.safetensors"
+    save_model(Model(network(), INFO), path)
+    return load_model(path)
+
+
+@pytest.fixture(scope="module")
+def vessel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("vessel") / "vessel.safetensors"
+    save_tensors(VesselEncoder(2).state_dict(), {}, path)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------- pairs
+
+
+@pytest.mark.parametrize("interpolation", INPUTS)
+def test_maximum_divides_input_and_target_each_by_its_own(interpolation: str) -> None:
+    pair = make_pair(PRIOR.data, KEPT, interpolation, "maximum")
+    assert pair.input.max() == pytest.approx(1)
+    assert pair.target.max() == pytest.approx(1)
+    expected = upsample(crop_kspace(PRIOR.data, KEPT), PRIOR.shape[1:], interpolation)
+    np.testing.assert_allclose(pair.input, expected / expected.max(), atol=1e-5)
+    np.testing.assert_allclose(pair.target, PRIOR.data / PRIOR.data.max(), atol=1e-6)
+
+
+def test_percentile_divides_both_by_that_of_the_low_resolution_image() -> None:
+    pair = make_pair(PRIOR.data, KEPT, "zero_filled", "percentile")
+    acquired = crop_kspace(PRIOR.data, KEPT)
+    scale = np.percentile(acquired, 99.9)
+    np.testing.assert_allclose(pair.target * scale, PRIOR.data, rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(crop_kspace(pair.target, KEPT) * scale, acquired, atol=1e-3 * scale)
+
+
+@pytest.mark.parametrize("normalisation", ["maximum", "percentile"])
+def test_pair_does_not_depend_on_the_unit(normalisation: str) -> None:
+    pair = make_pair(PRIOR.data, KEPT, "non_negative", normalisation)
+    larger = make_pair(PRIOR.data * np.float32(1000), KEPT, "non_negative", normalisation)
+    np.testing.assert_allclose(larger.input, pair.input, atol=1e-5)
+    np.testing.assert_allclose(larger.target, pair.target, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalisation", ["maximum", "percentile"])
+def test_empty_image_gives_a_finite_pair(normalisation: str) -> None:
+    pair = make_pair(np.zeros((2, 8, 8), dtype=np.float32), (4, 4), "non_negative", normalisation)
+    assert not pair.input.any()
+    assert not pair.target.any()
+
+
+def test_pair_grows_to_the_patch_and_to_the_networks_grid() -> None:
+    pair = make_pair(PRIOR.data[:5, :30, :41], (15, 20), "zero_filled", "maximum")
+    grown = fit_to_patch(pair, (12, 24, 24))
+    assert grown.input.shape == grown.target.shape == (12, 32, 44)
+    assert grown.target.max() == pair.target.max()
+
+
+def numbered_pair(shape: tuple[int, int, int]) -> Pair:
+    numbers = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
+    return Pair(numbers, -numbers)
+
+
+def test_batch_at_takes_input_and_target_from_the_same_place() -> None:
+    pairs = [numbered_pair((4, 5, 6)), numbered_pair((6, 5, 4))]
+    inputs, targets = batch_at(pairs, [(0, (1, 2, 3)), (1, (4, 0, 1))], (2, 2, 3))
+    assert inputs.shape == (2, 1, 2, 2, 3)
+    assert inputs[1, 0].tolist() == pairs[1].input[4:6, 0:2, 1:4].tolist()
+    assert torch.equal(targets, -inputs)
+
+
+def test_random_batch_is_the_seeds_and_keeps_input_and_target_together() -> None:
+    pairs = [numbered_pair((6, 9, 9)), numbered_pair((4, 8, 8))]
+    recipe = replace(DEFAULT, patch=(4, 8, 8), batch=3)
+    batches = [random_batch(pairs, recipe, np.random.default_rng(seed), transpose=True) for seed in range(20)]
+    for seed, (inputs, targets) in enumerate(batches):
+        assert inputs.shape == (3, 1, 4, 8, 8)
+        assert torch.equal(targets, -inputs)
+        again = random_batch(pairs, recipe, np.random.default_rng(seed), transpose=True)
+        assert torch.equal(again[0], inputs)
+    assert len({tuple(inputs.flatten().tolist()) for inputs, _ in batches}) == 20
+
+
+def test_random_batch_mirrors_every_axis_at_times_and_exchanges_only_when_told() -> None:
+    recipe = replace(DEFAULT, patch=(4, 6, 6), batch=1)
+    steps = (36, 6, 1)  # of the numbers along each axis
+    signs, exchanged = set(), set()
+    for seed in range(60):
+        (inputs, _) = random_batch([numbered_pair((4, 6, 6))], recipe, np.random.default_rng(seed))
+        found = [int(inputs[0, 0].diff(dim=axis).flatten()[0]) for axis in range(3)]
+        assert [abs(step) for step in found] == [*steps]
+        signs.add(tuple(np.sign(found)))
+        (turned, _) = random_batch([numbered_pair((4, 6, 6))], recipe, np.random.default_rng(seed), True)
+        exchanged.add(abs(int(turned[0, 0].diff(dim=2).flatten()[0])))
+    assert len(signs) == 8
+    assert exchanged == {1, 6}
+
+
+def test_stream_gives_the_same_pair_for_the_same_number() -> None:
+    def source(rng: np.random.Generator) -> np.ndarray:
+        return rng.random((4, 24, 28), dtype=np.float32)
+
+    def stream(seed: int) -> PairStream:
+        return PairStream([(source, 1.0), (lambda rng: 5 + source(rng), 2.0)], FRACTIONS, "trilinear", "maximum", seed)
+
+    first, again = stream(3), stream(3)
+    for number in (0, 7, 2):
+        assert np.array_equal(first.pair(number).input, again.pair(number).input)
+    assert not np.array_equal(first.pair(0).target, first.pair(1).target)
+    assert not np.array_equal(first.pair(0).target, stream(4).pair(0).target)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_augmented_image_stays_finite_and_non_negative(seed: int) -> None:
+    image = augment(PRIOR.data, np.random.default_rng(seed))
+    assert image.shape[0] == PRIOR.shape[0]
+    assert image.min() >= 0
+    assert np.isfinite(image).all()
+    assert image.max() > 0
+
+
+# --------------------------------------------------------------------------------------------- optimisation
+
+
+def test_rate_falls_along_half_a_cosine() -> None:
+    schedule = Schedule(100, 0.2)
+    assert [schedule.rate(n) for n in (0, 50, 100)] == pytest.approx([0.2, 0.1, 0.0])
+    assert Schedule(100, 0.2, decay=False).rate(99) == 0.2
+
+
+def noise_batches(step: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(step)
+    inputs = torch.randn(2, 1, 4, 8, 8, generator=generator)
+    return inputs, 0.5 * inputs
+
+
+def run(
+    trained: UNet3D,
+    progress: Progress | None = None,
+    steps: int = 8,
+    batches: Callable[[int], tuple[Tensor, Tensor]] = noise_batches,
+    loss: Callable[[Tensor, Tensor], Tensor] = F.l1_loss,
+    **options: object,
+) -> float:
+    progress = progress or Progress()
+    return optimise(
+        trained, batches, loss, Schedule(steps, 1e-3), residual=True, device=CPU, progress=progress, **options
+    )
+
+
+@pytest.mark.parametrize("stop_after", [1, 4, 7])
+def test_stopped_and_resumed_equals_run_at_once(tmp_path: Path, stop_after: int) -> None:
+    at_once, resumed = network(2), network(2)
+    run(at_once)
+    options = {"state_file": tmp_path / "state", "save_every": 0.0, "identity": {"prior": "a"}}
+    with pytest.raises(KeyboardInterrupt):
+        run(resumed, Recorder(stop_after), **options)
+    assert (tmp_path / "state").exists() == (stop_after > 1)
+    fresh = UNet3D(2)
+    progress = Recorder()
+    if stop_after == 1:
+        fresh.load_state_dict(network(2).state_dict())
+    run(fresh, progress, resume=True, **options)
+    assert same_weights(fresh, at_once)
+    assert progress.steps[0] == (stop_after, 8)
+    assert progress.steps[-1] == (8, 8)
+    if stop_after > 1:
+        assert progress.messages == [f"Resuming after step {stop_after - 1}."]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("other", [{"identity": {"prior": "b"}}, {"identity": {}}, {"steps": 9}])
+def test_state_of_another_training_is_refused_and_kept(tmp_path: Path, other: dict[str, object]) -> None:
+    options = {"state_file": tmp_path / "state", "save_every": 0.0, "identity": {"prior": "a"}}
+    with pytest.raises(KeyboardInterrupt):
+        run(network(2), Recorder(3), **options)
+    with pytest.raises(InputError, match="belongs to a training with other data or settings"):
+        run(network(2), resume=True, **(options | other))
+    assert (tmp_path / "state").exists()
+
+
+def test_state_that_is_no_state_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state").write_bytes(b"nonsense")
+    with pytest.raises(InputError):
+        run(network(2), state_file=tmp_path / "state", resume=True)
+    save_tensors({"x": torch.zeros(1)}, {}, tmp_path / "state")
+    with pytest.raises(InputError, match="not a usable training state"):
+        run(network(2), state_file=tmp_path / "state", resume=True)
+
+
+def test_without_resume_a_state_is_not_read(tmp_path: Path) -> None:
+    at_once, again = network(2), network(2)
+    run(at_once)
+    (tmp_path / "state").write_bytes(b"nonsense")
+    run(again, state_file=tmp_path / "state")
+    assert same_weights(again, at_once)
+
+
+def test_training_lowers_the_loss_and_ends_in_evaluation_mode() -> None:
+    trained, progress = network(2), Recorder()
+    final = run(trained, progress, steps=40)
+    assert final < 0.7 * progress.losses[0][1]
+    assert not trained.training
+
+
+def test_step_whose_gradient_is_not_finite_is_left_out() -> None:
+    def spoilt(step: int) -> tuple[Tensor, Tensor]:
+        inputs, targets = noise_batches(step)
+        return inputs, targets * (float("nan") if step in (2, 5) else 1)
+
+    trained, progress = network(2), Recorder()
+    assert math.isfinite(run(trained, progress, batches=spoilt))
+    assert progress.messages == ["2 steps were left out because their gradient was not finite."]
+    assert all(torch.isfinite(parameter).all() for parameter in trained.parameters())
+
+
+def test_loss_that_is_never_finite_is_an_error() -> None:
+    with pytest.raises(InputError, match="does not converge"):
+        run(network(2), steps=40, loss=lambda output, target: (output * float("nan")).mean())
+
+
+# ---------------------------------------------------------------------------------------------- fine-tuning
+
+
+@pytest.fixture(scope="module")
+def tuned(base: Model) -> tuple[Model, Recorder]:
+    progress = Recorder()
+    return fine_tune(PRIOR, base, KEPT, TINY, seed=3, progress=progress), progress
+
+
+def test_fine_tuning_is_deterministic(base: Model, tuned: tuple[Model, Recorder]) -> None:
+    again = fine_tune(PRIOR, base, KEPT, TINY, seed=3)
+    assert same_weights(again.network, tuned[0].network)
+    assert again.info == tuned[0].info
+    other = fine_tune(PRIOR, base, KEPT, Budget("test", 2), seed=4)
+    assert not same_weights(other.network, fine_tune(PRIOR, base, KEPT, Budget("test", 2), seed=3).network)
+
+
+def test_fine_tuned_model_knows_where_it_comes_from(base: Model, tuned: tuple[Model, Recorder]) -> None:
+    model, progress = tuned
+    info = model.info
+    assert info.parent == base.sha256
+    assert len(info.parent) == 64
+    assert info.prior_spacing == PRIOR.geometry.spacing
+    assert info.fractions == (KEPT[0] * KEPT[1] / (48 * 64),)
+    assert (info.steps, info.seed, info.loss) == (8, 3, "l1")
+    assert (info.interpolation, info.normalisation) == (base.info.interpolation, base.info.normalisation)
+    assert (info.residual, info.data_consistency) == (True, True)
+    assert info.metrics["training loss"] > 0
+    assert progress.steps == [(n, 8) for n in range(1, 9)]
+    assert [step for step, _ in progress.losses] == [0, 7]
+    assert all(math.isfinite(value) for _, value in progress.losses)
+
+
+def test_base_is_not_changed(base: Model, tuned: tuple[Model, Recorder]) -> None:
+    assert same_weights(base.network, network())
+    assert not same_weights(base.network, tuned[0].network)
+    assert base.info == INFO
+
+
+def test_fine_tuned_model_can_be_saved_and_loaded(tuned: tuple[Model, Recorder], tmp_path: Path) -> None:
+    save_model(tuned[0], tmp_path / "m.safetensors")
+    loaded = load_model(tmp_path / "m.safetensors")
+    assert loaded.info == tuned[0].info
+    assert same_weights(loaded.network, tuned[0].network)
+
+
+def test_state_of_another_prior_is_refused(base: Model, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    identity = {
+        "base": base.sha256,
+        "prior": hashlib.sha256(PRIOR.data.tobytes()).hexdigest(),
+        "kept": "24x32",
+        "budget": "test",
+        "seed": "0",
+    }
+    with pytest.raises(KeyboardInterrupt):
+        run(network(), Recorder(3), state_file=state, save_every=0.0, identity=identity)
+    progress = Recorder()
+    fine_tune(PRIOR, base, KEPT, TINY, state_file=state, resume=True, progress=progress)
+    assert progress.messages == ["Resuming after step 2."]
+    with pytest.raises(KeyboardInterrupt):
+        run(network(), Recorder(3), state_file=state, save_every=0.0, identity=identity)
+    other = PRIOR.with_data(PRIOR.data + 1)
+    for prior, kept, seed in ((other, KEPT, 0), (PRIOR, (12, 16), 0), (PRIOR, KEPT, 1)):
+        with pytest.raises(InputError, match="other data or settings"):
+            fine_tune(prior, base, kept, TINY, seed=seed, state_file=state, resume=True)
+
+
+@pytest.mark.parametrize("shape", [(24, 28, 28), (28, 24, 32), (24, 24, 24)])
+def test_paper_budget_is_one_epoch_over_all_patches(
+    shape: tuple[int, int, int], base: Model, vessel_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, object] = {}
+
+    def spy(trained: UNet3D, batches: object, loss: object, schedule: Schedule, **options: object) -> float:
+        seen.update(batches=batches, schedule=schedule)
+        return 0.0
+
+    monkeypatch.setattr(fine_tuning, "optimise", spy)
+    image = np.random.default_rng(0).random(shape)
+    tuned = fine_tune(
+        Volume(image), base, (shape[1] // 2, shape[2] // 2), budget_named("paper"), perceptual_network=vessel_file
+    )
+    positions = math.prod(size - 24 + 1 for size in shape)
+    schedule = seen["schedule"]
+    assert schedule.steps == tuned.info.steps == math.ceil(positions / 16)
+    assert [schedule.rate(n) for n in (0, schedule.steps - 1)] == [1e-6, 1e-6]
+    assert tuned.info.loss == "perceptual"
+    targets = torch.cat([seen["batches"](step)[1] for step in range(schedule.steps)])
+    assert targets.shape == (positions, 1, 24, 24, 24)
+    assert len({float(patch[0, 0, 0, 0]) for patch in targets}) == positions
+
+
+def test_paper_budget_trains_with_the_perceptual_network(base: Model, vessel_file: Path) -> None:
+    prior = Volume(np.random.default_rng(0).random((24, 24, 24)))
+    tuned = fine_tune(prior, base, (12, 12), budget_named("paper"), perceptual_network=vessel_file)
+    assert tuned.info.steps == 1
+    assert tuned.info.metrics["training loss"] > 0
+    assert not same_weights(tuned.network, base.network)
+
+
+def test_paper_budget_without_a_perceptual_network_is_refused(base: Model) -> None:
+    with pytest.raises(InputError, match="needs a perceptual network"):
+        fine_tune(PRIOR, base, KEPT, budget_named("paper"))
+
+
+def test_unknown_budget_is_refused() -> None:
+    with pytest.raises(InputError, match="use one of quick, standard, paper"):
+        budget_named("endless")
+
+
+# -------------------------------------------------------------------------------------- prior and resolution
+
+
+@pytest.mark.parametrize("fraction", FRACTIONS)
+@pytest.mark.parametrize("size", [(192, 256), (191, 255), (101, 130)])
+def test_kept_size_is_the_matrix_of_a_downsampled_volume(size: tuple[int, int], fraction: float) -> None:
+    prior = Volume(np.ones((1, *size)), Geometry((1, *size), (1.1, 1.3, 4.0)))
+    low = downsample(prior, fraction)
+    assert kept_size(prior.geometry, low.geometry) == low.shape[1:] == kept_by_fraction(prior.geometry, fraction)
+
+
+def test_kept_size_for_a_larger_prior_gives_the_resolution_of_the_series() -> None:
+    prior = Geometry((4, 200, 240), (1.0, 1.0, 4.0))
+    series = Geometry((4, 30, 40), (4.0, 5.0, 4.0))
+    assert kept_size(prior, series) == (40, 60)
+
+
+def test_prior_of_lower_resolution_is_refused() -> None:
+    coarse, fine = Geometry((4, 20, 20), (4.0, 4.0, 4.0)), Geometry((4, 60, 60), (1.5, 1.5, 4.0))
+    with pytest.raises(InputError, match="lower resolution"):
+        kept_size(coarse, fine)
+    with pytest.raises(InputError, match="larger voxels"):
+        match_prior(Volume(np.ones(coarse.shape), coarse), fine)
+
+
+def test_prior_of_the_same_orientation_is_taken_as_it_is() -> None:
+    progress = Recorder()
+    assert match_prior(PRIOR, downsample(PRIOR, 0.25).geometry, progress) is PRIOR
+    assert progress.messages == []
+
+
+def test_prior_of_another_orientation_is_resampled_and_logged() -> None:
+    # The same object seen along x: what moves along a slice's columns is now the order of the slices.
+    direction = (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    grid = Geometry((40, 24, 32), (1.0, 1.0, 1.0), (5.0, -10.0, 0.0), direction)
+    z, y, x = np.indices(grid.shape)
+    positions = np.stack([x, y, z], axis=-1) @ grid.axes.T + grid.origin
+    slope = np.array([0.5, -0.3, 0.2])
+    sagittal = Volume(positions @ slope + 50, grid)
+    series = Geometry((5, 10, 9), (3.0, 2.5, 4.0), (10.0, -5.0, 3.0))
+    progress = Recorder()
+    matched = match_prior(sagittal, series, progress)
+    assert len(progress.messages) == 1
+    assert "another orientation" in progress.messages[0]
+    assert matched.geometry.direction == series.direction
+    assert matched.geometry.spacing == pytest.approx((1.0, 1.0, 4.0))
+    places = [(0, 0, 0), (13, 17, 2), (26, 24, 4)]
+    for index in places:
+        expected = matched.geometry.position(index) @ slope + 50
+        assert matched.data[index[::-1]] == pytest.approx(expected, abs=1e-3)
+
+
+def test_prior_elsewhere_is_refused() -> None:
+    far = Geometry((4, 30, 40), (4.0, 5.0, 4.0), (900.0, 0.0, 0.0))
+    with pytest.raises(InputError, match="do not overlap"):
+        match_prior(PRIOR, far)
+
+
+def test_main_training_without_volumes_is_refused() -> None:
+    with pytest.raises(InputError):
+        train(MainTraining(steps=1, features=2), DEFAULT, CPU)
