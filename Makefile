@@ -17,7 +17,7 @@ lint: $(VENV)/development.ready
 	$(RUN) -m mypy
 
 bench: $(VENV)/report.ready
-	$(RUN) -m Testing.bench
+	$(RUN) Testing/bench_speed.py
 
 clean:
 	rm -rf $(VENV) build dist demo

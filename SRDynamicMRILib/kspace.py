@@ -1,7 +1,7 @@
 """In-plane k-space: what a faster, shorter acquisition measures, and what it leaves out.
 
-Conventions. k-space is centred: image index ``N // 2`` is the isocentre and the DC sample sits at ``N // 2``.
-Only the last two axes (rows and columns) are transformed. Images are real and keep their sign.
+Conventions. k-space is centred: image index ``N // 2`` is the isocentre and the DC sample sits at ``N // 2``, as in
+`to_kspace`. Only the last two axes (rows and columns) are transformed. Images are real and keep their sign.
 
 ``downsample`` is a linear operator D on real images. Keeping an even number M of samples keeps frequency -M/2 but
 not +M/2; as the image is real, D sees only the mean of the two. This is why `data_consistency` writes
@@ -11,6 +11,7 @@ where the plain replacement of the centre would break it on one row and one colu
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -79,10 +80,27 @@ def low_resolution_size(size: tuple[int, int], fraction: float) -> tuple[int, in
     return height, width
 
 
-def _centre(full: tuple[int, ...], part: tuple[int, int]) -> tuple[slice, slice]:
-    """Slices of the samples of a small k-space within a large one, DC upon DC."""
-    starts = [n // 2 - m // 2 for n, m in zip(full[-2:], part, strict=True)]
-    return slice(starts[0], starts[0] + part[0]), slice(starts[1], starts[1] + part[1])
+@cache
+def _fourier_matrix(size: int, source: int, kept: int) -> tuple[FloatArray, FloatArray]:
+    """Real and imaginary part of the matrix ``(size, source)`` that resamples an axis by way of its central k-space.
+
+    A centred transform of `source` samples, of which the central `kept` frequencies remain, and a centred inverse
+    transform to `size` samples; constant signals keep their value. Multiplying by it costs less than the full
+    transforms, because few frequencies are kept.
+    """
+    frequencies = np.arange(kept) - kept // 2
+    to_frequencies = np.exp(-2j * np.pi * np.outer(frequencies, (np.arange(source) - source // 2) / source))
+    to_samples = np.exp(2j * np.pi * np.outer((np.arange(size) - size // 2) / size, frequencies))
+    matrix = to_samples @ to_frequencies / source
+    return matrix.real.astype(np.float32), matrix.imag.astype(np.float32)
+
+
+def _resample(image: FloatArray, size: tuple[int, int], kept: tuple[int, int]) -> FloatArray:
+    """Real part of an image ``(..., H, W)`` taken to ``(..., *size)`` by way of its central k-space."""
+    row_real, row_imaginary = _fourier_matrix(size[0], image.shape[-2], kept[0])
+    column_real, column_imaginary = _fourier_matrix(size[1], image.shape[-1], kept[1])
+    real = (row_real @ image) @ column_real.T
+    return np.asarray(real - (row_imaginary @ image) @ column_imaginary.T, dtype=np.float32)
 
 
 def crop_kspace(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArray:
@@ -99,10 +117,7 @@ def crop_kspace(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArra
     -------
         Real image ``(..., *size)`` of the same mean intensity.
     """
-    rows, columns = _centre(image.shape, size)
-    scale = size[0] * size[1] / (image.shape[-2] * image.shape[-1])
-    cropped = to_kspace(np.asarray(image, dtype=np.float32))[..., rows, columns]
-    return np.ascontiguousarray(to_image(cropped).real * np.float32(scale), dtype=np.float32)
+    return _resample(np.asarray(image, dtype=np.float32), size, size)
 
 
 def pad_kspace(image: NDArray[np.floating], size: tuple[int, int], nyquist: float = 1.0) -> FloatArray:
@@ -115,7 +130,7 @@ def pad_kspace(image: NDArray[np.floating], size: tuple[int, int], nyquist: floa
     size
         Rows and columns of the result, at least those of the image.
     nyquist
-        Weight of the outermost sample of an even axis. 1 shares it among both ends, which is sinc
+        Weight of the outermost frequency of an even axis. 1 shares it among both ends, which is sinc
         interpolation; 2 gives both ends the whole value, which makes `crop_kspace` of the result equal
         to the image.
 
@@ -123,19 +138,23 @@ def pad_kspace(image: NDArray[np.floating], size: tuple[int, int], nyquist: floa
     -------
         Real image ``(..., *size)`` of the same mean intensity.
     """
-    small = image.shape[-2:]
-    rows, columns = _centre(size, (small[0], small[1]))
-    kspace = to_kspace(np.asarray(image, dtype=np.float32))
-    on_edge = np.zeros(small, dtype=bool)
-    if small[0] % 2 == 0 and small[0] < size[0]:
-        on_edge[0, :] = True
-    if small[1] % 2 == 0 and small[1] < size[1]:
-        on_edge[:, 0] = True
-    kspace = np.where(on_edge, np.float32(nyquist) * kspace, kspace)
-    padded = np.zeros((*image.shape[:-2], *size), dtype=kspace.dtype)
-    padded[..., rows, columns] = kspace
-    scale = size[0] * size[1] / (small[0] * small[1])
-    return np.ascontiguousarray(to_image(padded).real * np.float32(scale), dtype=np.float32)
+    whole: FloatArray = np.asarray(image, dtype=np.float32)
+    small = (image.shape[-2], image.shape[-1])
+    outermost = [-2 + axis for axis in (0, 1) if small[axis] % 2 == 0 and small[axis] < size[axis]]
+    if nyquist != 1.0 and outermost:
+        # What remains without the outermost frequency of either axis keeps weight 1.
+        rest = whole
+        for axis in outermost:
+            rest = rest - _outermost(rest, axis)
+        whole = rest + np.float32(nyquist) * (whole - rest)
+    return _resample(whole, size, small)
+
+
+def _outermost(image: FloatArray, axis: int) -> FloatArray:
+    """Part of an image that alternates from sample to sample of an even axis: its frequency -M/2."""
+    signs = np.where(np.arange(image.shape[axis]) % 2, -1, 1).astype(np.float32)
+    signs = signs.reshape((-1, 1) if axis == -2 else (1, -1))
+    return np.asarray(signs * (signs * image).mean(axis=axis, keepdims=True), dtype=np.float32)
 
 
 def downsample(volume: Volume, fraction: float) -> Volume:
