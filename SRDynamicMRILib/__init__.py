@@ -1,3 +1,48 @@
-"""Super-resolution of dynamic MRI with prior knowledge."""
+"""Super-resolution of dynamic MRI with prior knowledge.
+
+The names below are the library's front door; each is loaded when first used, so that importing the package is quick and
+reading files does not need PyTorch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .checkpoints import Model, ModelInfo, import_checkpoint, load_model, save_model
+    from .errors import InputError
+    from .evaluation import Evaluation, evaluate
+    from .files import read_series, read_volume, write_series, write_volume
+    from .interpolation import interpolate
+    from .kspace import data_consistency, downsample
+    from .metrics import Metrics, compare, psnr, ssim, ssim_map
+    from .super_resolution import Inference, super_resolve, target_grid
+    from .training.fine_tuning import fine_tune
+    from .volume import Geometry, Series, Volume
+
+_MODULES = {
+    "checkpoints": ("Model", "ModelInfo", "import_checkpoint", "load_model", "save_model"),
+    "errors": ("InputError",),
+    "evaluation": ("Evaluation", "evaluate"),
+    "files": ("read_series", "read_volume", "write_series", "write_volume"),
+    "interpolation": ("interpolate",),
+    "kspace": ("data_consistency", "downsample"),
+    "metrics": ("Metrics", "compare", "psnr", "ssim", "ssim_map"),
+    "super_resolution": ("Inference", "super_resolve", "target_grid"),
+    "training.fine_tuning": ("fine_tune",),
+    "volume": ("Geometry", "Series", "Volume"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the module it lives in."""
+    if name not in _HOME:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)

@@ -1,4 +1,4 @@
-"""Models on disk: what is saved comes back, nothing in a file is executed, and bad files are named in a sentence."""
+"""Models on disk: what is saved comes back, nothing in it is executed, and a bad file gets a sentence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from SRDynamicMRILib import checkpoints
-from SRDynamicMRILib.checkpoints import Model, ModelInfo, file_sha256, import_checkpoint, load_model, save_model
+from SRDynamicMRILib.checkpoints import (
+    Model,
+    ModelInfo,
+    file_sha256,
+    import_checkpoint,
+    load_model,
+    save_model,
+)
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.networks.unet import UNet3D
 
@@ -115,7 +122,8 @@ def test_other_ending_is_refused(tmp_path: Path) -> None:
 
 def test_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    assert "Cannot write" in refusal(lambda: save_model(Model(network(), INFO), tmp_path / "file" / "m.safetensors"))
+    path = tmp_path / "file" / "m.safetensors"
+    assert "Cannot write" in refusal(lambda: save_model(Model(network(), INFO), path))
 
 
 def test_interrupted_save_leaves_the_earlier_file_and_nothing_else(
@@ -136,7 +144,9 @@ def test_interrupted_save_leaves_the_earlier_file_and_nothing_else(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_full_disk_is_said_and_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_said_and_leaves_the_earlier_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "model.safetensors"
     save_model(Model(network(), INFO), path)
     before = path.read_bytes()
@@ -160,7 +170,14 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\x00" * 7, bytes(range(256)) * 20, b"PK\x03\x04" + b"\x00" * 100, b"\xff" * 8 + b"{}", b"\x02" + b"\0" * 7 + b"{}"],
+    [
+        b"",
+        b"\x00" * 7,
+        bytes(range(256)) * 20,
+        b"PK\x03\x04" + b"\x00" * 100,
+        b"\xff" * 8 + b"{}",
+        b"\x02" + b"\x00" * 7 + b"{}",
+    ],
 )
 def test_foreign_bytes_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.safetensors"
@@ -257,7 +274,9 @@ def test_unknown_metadata_is_ignored(tmp_path: Path) -> None:
         lambda s: s.clear(),
     ],
 )
-def test_weights_of_another_network_are_refused(tmp_path: Path, change: Callable[[dict[str, Tensor]], object]) -> None:
+def test_weights_of_another_network_are_refused(
+    tmp_path: Path, change: Callable[[dict[str, Tensor]], object]
+) -> None:
     tensors = state()
     change(tensors)
     path = write(tmp_path / "m.safetensors", tensors)
@@ -283,7 +302,9 @@ def test_whole_numbers_as_weights_are_refused(tmp_path: Path) -> None:
 
 
 @DEFECT
-@pytest.mark.parametrize("odd", [{"a\nb": torch.zeros(1)}, {"last.bias": torch.zeros(1).to(torch.float8_e4m3fn)}])
+@pytest.mark.parametrize(
+    "odd", [{"a\nb": torch.zeros(1)}, {"last.bias": torch.zeros(1).to(torch.float8_e4m3fn)}]
+)
 def test_odd_tensors_are_refused_in_one_sentence(tmp_path: Path, odd: dict[str, Tensor]) -> None:
     refusal(lambda: load_model(write(tmp_path / "m.safetensors", state() | odd)))
 

@@ -33,7 +33,7 @@ from SRDynamicMRILib.volume import Geometry, Volume
 
 PROPERTY = settings(max_examples=25, deadline=None)
 POINT_SIGMA = 6.5
-"""Width of the point in high-resolution voxels: at 6.25% its spectrum has fallen to 1e-5 where k-space is cut."""
+"""Width of the point in high-resolution voxels: where 6.25% of k-space end, its spectrum is 1e-5."""
 
 TOLERANCE = 0.05
 """Distance in high-resolution voxels within which every method gives the point back, `area` too."""
@@ -84,7 +84,8 @@ def found_place(volume: Volume) -> np.ndarray:
     image = volume.data[0].astype(float)
     row = (image.sum(1) * np.arange(image.shape[0])).sum() / image.sum()
     column = (image.sum(0) * np.arange(image.shape[1])).sum() / image.sum()
-    return np.array(simpleitk_grid(volume.geometry).TransformContinuousIndexToPhysicalPoint((column, row, 0.0)))
+    grid = simpleitk_grid(volume.geometry)
+    return np.array(grid.TransformContinuousIndexToPhysicalPoint((column, row, 0.0)))
 
 
 def place_near_centre(geometry: Geometry, offset: tuple[float, float]) -> np.ndarray:
@@ -193,7 +194,7 @@ def test_area_never_leaves_the_range_of_the_samples(
 
 
 def test_area_is_the_mean_over_each_fine_voxel() -> None:
-    # Two coarse voxels of 3 around positions 0 and 3 where 6 fine ones lie at -3 ... 2: sample N // 2 is shared.
+    # Two coarse voxels, 3 wide, around -3 and 0, and fine ones at -3 ... 2: sample N // 2 is shared.
     result = area(np.array([[[10.0, 40.0]]], dtype=np.float32), (1, 6))
     np.testing.assert_allclose(result, [[[10, 10, 40, 40, 40, 40]]], rtol=1e-6)
     # Four fine voxels of 3/4 around -1.5 ... 0.75 on coarse ones that part at -1.5, -0.5 and 0.5.
@@ -303,7 +304,7 @@ def test_volumes_that_do_not_overlap_are_refused(function: object) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_larger_voxels_are_refused(method: str) -> None:
     volume = Volume(np.ones((2, 8, 8)))
-    with pytest.raises(InputError, match="larger voxels .*2.00 x 1.00"):
+    with pytest.raises(InputError, match=r"larger voxels .*2\.00 x 1\.00"):
         interpolate(volume, Geometry((2, 8, 4), (2.0, 1.0, 1.0)), method)
 
 

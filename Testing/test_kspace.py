@@ -75,7 +75,7 @@ def test_share_kept_is_the_largest_not_above_the_fraction(size: tuple[int, int],
 
 @PROPERTY
 @given(st.tuples(st.integers(12, 300), st.integers(12, 300)), fractions)
-def test_lines_are_taken_off_in_pairs_and_the_aspect_ratio_stays(size: tuple[int, int], fraction: float) -> None:
+def test_lines_go_in_pairs_and_the_aspect_ratio_stays(size: tuple[int, int], fraction: float) -> None:
     assume(0.5 < size[0] / size[1] < 2)
     height, width = low_resolution_size(size, fraction)
     assert (size[0] - height) % 2 == (size[1] - width) % 2 == 0
@@ -159,7 +159,9 @@ def test_crop_and_pad_keep_the_mean(sizes: tuple[tuple[int, int], tuple[int, int
 
 @PROPERTY
 @given(nested_sizes(), seeds)
-def test_result_agrees_with_what_was_acquired(sizes: tuple[tuple[int, int], tuple[int, int]], seed: int) -> None:
+def test_result_agrees_with_what_was_acquired(
+    sizes: tuple[tuple[int, int], tuple[int, int]], seed: int
+) -> None:
     anything, acquired = noise((2, *sizes[0]), seed), noise((2, *sizes[1]), seed + 1)
     np.testing.assert_allclose(
         crop_kspace(data_consistency(anything, acquired), sizes[1]), acquired, rtol=1e-5, atol=1e-5
@@ -202,7 +204,8 @@ def test_pad_with_whole_nyquist_is_undone_by_crop(
     sizes: tuple[tuple[int, int], tuple[int, int]], seed: int
 ) -> None:
     small = noise((1, *sizes[1]), seed)
-    np.testing.assert_allclose(crop_kspace(pad_kspace(small, sizes[0], nyquist=2), sizes[1]), small, atol=1e-5)
+    padded = pad_kspace(small, sizes[0], nyquist=2)
+    np.testing.assert_allclose(crop_kspace(padded, sizes[1]), small, atol=1e-5)
 
 
 def test_downsample_puts_its_geometry_beside_the_cropped_image() -> None:

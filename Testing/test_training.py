@@ -215,6 +215,11 @@ def test_rate_falls_along_half_a_cosine() -> None:
     assert Schedule(100, 0.2, decay=False).rate(99) == 0.2
 
 
+def test_rate_grows_evenly_while_warming_up() -> None:
+    schedule = Schedule(100, 0.2, decay=False, warm_up=4)
+    assert [schedule.rate(n) for n in (0, 1, 2, 3, 4, 99)] == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.2, 0.2])
+
+
 def noise_batches(step: int) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(step)
     inputs = torch.randn(2, 1, 4, 8, 8, generator=generator)
@@ -292,7 +297,12 @@ def test_without_resume_a_state_is_not_read(tmp_path: Path) -> None:
 
 def test_training_lowers_the_loss_and_ends_in_evaluation_mode() -> None:
     trained, progress = network(2), Recorder()
-    final = run(trained, progress, steps=60, rate=1e-2)
+
+    def brighter(step: int) -> tuple[Tensor, Tensor]:
+        inputs, _ = noise_batches(step)
+        return inputs, inputs + 2
+
+    final = run(trained, progress, steps=60, rate=3e-2, batches=brighter)
     assert final < 0.7 * progress.losses[0][1]
     assert not trained.training
 
