@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
-import pickle
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -25,10 +23,13 @@ from torch import Tensor, nn
 from . import __version__
 from .errors import InputError
 from .interpolation import INPUTS
+from .kspace import check_fraction
 from .networks.unet import UNet3D
 
 _MAXIMUM_FEATURES = 512
+_LARGEST_NUMBER = 1e15
 _METADATA_KEY = "SRDynamicMRI"
+_WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ class ModelInfo:
             raise ValueError(f"its normalisation {info.normalisation[:40]!r} is not known")
         if not all(0 < fraction <= 1 for fraction in info.fractions):
             raise ValueError("its fractions are not between 0 and 1")
+        if len(info.prior_spacing) not in (0, 3) or not all(spacing > 0 for spacing in info.prior_spacing):
+            raise ValueError("its prior's voxel size is not three positive numbers")
         return info
 
 
@@ -132,7 +135,7 @@ def _checked(name: str, value: Any, default: Any) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) < _LARGEST_NUMBER
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,15 @@ class Model:
     def with_info(self, **changes: Any) -> Model:
         """Return the same network with some of the metadata replaced."""
         return replace(self, info=replace(self.info, **changes))
+
+
+def weights_sha256(network: nn.Module) -> str:
+    """SHA-256 of a network's weights, hexadecimal."""
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def file_sha256(path: Path) -> str:
@@ -234,13 +246,16 @@ def save_model(model: Model, path: Path, half_precision: bool = False) -> None:
     Raises
     ------
     InputError
-        If the file cannot be written or does not end in ``.safetensors``.
+        If the file cannot be written, does not end in ``.safetensors``, or the weights would not be finite in it.
     """
     if path.suffix != ".safetensors":
         message = f"A model is written as .safetensors, but the name given is {path.name}; change its ending."
         raise InputError(message)
     dtype = torch.float16 if half_precision else torch.float32
     state = {name: tensor.to(dtype) for name, tensor in model.network.state_dict().items()}
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
+        message = f"Some weights are not finite or too large for the precision asked for, so {path} was not written."
+        raise InputError(message)
     save_tensors(state, {_METADATA_KEY: model.info.to_json()}, path)
 
 
@@ -269,7 +284,7 @@ def load_model(path: str | Path) -> Model:
     try:
         info = ModelInfo.from_json(metadata[_METADATA_KEY])
         network = _network_with(tensors, info.features)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter from absurdly nested JSON
         message = f"{path} cannot be used as a model: {error}."
         raise InputError(message) from error
     return Model(network, info, file_sha256(path))
@@ -283,9 +298,13 @@ def _network_with(tensors: Mapping[str, Tensor], features: int) -> UNet3D:
     if found != expected:
         odd = sorted(set(found.items()) ^ set(expected.items()))[0][0]
         raise ValueError(
-            f"its weights are not those of a UNet3D with {features} features (first difference: {odd[:60]})"
+            f"its weights are not those of a UNet3D with {features} features (first difference: {odd[:60]!r})"
         )
-    if not all(t.is_floating_point() and bool(torch.isfinite(t).all()) for t in tensors.values()):
+    if not all(
+        t.dtype in _WEIGHT_TYPES and t.layout is torch.strided and t.device.type == "cpu" for t in tensors.values()
+    ):
+        raise ValueError("some of its weights are not plain floating-point numbers")
+    if not all(bool(torch.isfinite(t).all()) for t in tensors.values()):
         raise ValueError("some of its weights are not finite numbers")
     network = UNet3D(features)
     network.load_state_dict({name: t.float() for name, t in tensors.items()})
@@ -315,12 +334,14 @@ def import_checkpoint(source: Path, fractions: tuple[float, ...] = ()) -> Model:
     InputError
         If the file is no such checkpoint, or holds anything but weights.
     """
+    for fraction in fractions:
+        check_fraction(fraction)
     if not source.is_file():
         message = f"There is no checkpoint {source}; check the name."
         raise InputError(message)
     try:
         content = torch.load(source, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # a damaged pickle can fail in any way
         message = (
             f"{source} is damaged or holds more than weights, so it was not loaded; "
             "ask its author for a file that holds the state dict alone."

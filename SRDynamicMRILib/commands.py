@@ -95,8 +95,6 @@ def interpolate_command(arguments: Namespace, progress: Progress) -> Outputs:
 
 def train_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Train a base model."""
-    if not arguments.data and not arguments.synthetic:
-        raise InputError("There is nothing to train on; give --data DIR or --synthetic NUMBER.")
     for fraction in arguments.fractions:
         check_fraction(fraction)
     recipe = recipe_named(arguments.recipe)
@@ -236,8 +234,6 @@ def info_command(arguments: Namespace, progress: Progress) -> Outputs:
 
 def import_checkpoint_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Turn a published PyTorch checkpoint into a model."""
-    for fraction in arguments.fractions:
-        check_fraction(fraction)
     save_model(import_checkpoint(arguments.input, tuple(arguments.fractions)), arguments.output)
     return {"model": arguments.output}
 

@@ -33,6 +33,12 @@ class PerceptualLoss(nn.Module):
         super().__init__()
         self.encoder = encoder.eval().requires_grad_(False)
 
+    def train(self, mode: bool = True) -> PerceptualLoss:
+        """Switch the mode of this module, not of the frozen network: its batch statistics stay as they are."""
+        super().train(mode)
+        self.encoder.eval()
+        return self
+
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Loss of images ``(B, 1, D, H, W)``: a scalar."""
         with torch.no_grad():

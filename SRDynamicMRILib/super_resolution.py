@@ -159,18 +159,20 @@ def _apply(
     network: nn.Module, image: FloatArray, device: torch.device, inference: Inference, progress: Progress
 ) -> FloatArray:
     """Apply the network on the device, with less memory where there is too little, at last on the CPU."""
-    memory, batch = inference.memory, inference.batch
+    tile, batch = _tile_shape(network, shape_of(image), inference.memory), inference.batch
     while True:
         try:
             function = _on(network, device)
             if inference.patch is None:
-                return _by_tiles(function, image, _tile_shape(network, shape_of(image), memory))
+                return _by_tiles(function, image, tile)
             return _by_patches(function, image, inference.patch, inference.stride, batch)
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
             if device.type == "cuda":
                 torch.cuda.empty_cache()
-            if inference.patch is None and memory > 1 << 26:
-                memory //= 2
+            if inference.patch is None and max(tile) > _SMALLEST_TILE:
+                tile = _halved(tile)
                 progress.log(f"Not enough memory on {device}: trying smaller tiles.")
             elif inference.patch is not None and batch > 1:
                 batch //= 2
@@ -181,6 +183,11 @@ def _apply(
             else:
                 message = "There is not enough memory to super-resolve this volume; close other programs and try again."
                 raise InputError(message) from None
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether PyTorch ran out of memory: on CPUs it says so in words only."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def _on(network: nn.Module, device: torch.device) -> Callable[[FloatArray], FloatArray]:
@@ -201,14 +208,21 @@ def _tile_shape(network: nn.Module, shape: Shape, memory: int) -> Shape:
     """Largest tile whose feature maps, margin included, fit in `memory` bytes."""
     features = network.features if isinstance(network, UNet3D) else 1
     voxels = memory / (4 * features * _MAPS_AT_ONCE)
-    tile = list(next_multiple(shape, GRID_STEP))
+    tile = next_multiple(shape, GRID_STEP)
     while math.prod(min(t + 2 * HALO, n) for t, n in zip(tile, shape, strict=True)) > voxels:
-        longest = int(np.argmax(tile))
-        if tile[longest] <= _SMALLEST_TILE:
+        if max(tile) <= _SMALLEST_TILE:
             break
-        half = -(-tile[longest] // 2)
-        tile[longest] = -(-half // GRID_STEP) * GRID_STEP
-    return tile[0], tile[1], tile[2]
+        tile = _halved(tile)
+    return tile
+
+
+def _halved(tile: Shape) -> Shape:
+    """Half of a tile along its longest axis, in steps of the network's grid."""
+    sizes = list(tile)
+    longest = int(np.argmax(sizes))
+    half = -(-sizes[longest] // 2)
+    sizes[longest] = -(-half // GRID_STEP) * GRID_STEP
+    return sizes[0], sizes[1], sizes[2]
 
 
 def _by_tiles(function: Callable[[FloatArray], FloatArray], image: FloatArray, tile: Shape) -> FloatArray:

@@ -210,6 +210,9 @@ class Series:
                     "all time points of a series must have the same size."
                 )
                 raise InputError(message)
+        if times is not None and len(times) != len(volumes):
+            message = f"There are {len(times)} times for {len(volumes)} time points; give one for each."
+            raise InputError(message)
         return cls(lambda i: volumes[i].data, range(len(volumes)) if times is None else times, geometry)
 
     def __len__(self) -> int:

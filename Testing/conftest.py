@@ -1,7 +1,141 @@
-"""One thread: the networks of the tests are so small that threads would only wait for one another."""
+"""What the tests share: a tiny patient with a tiny model as files, the command line in process, real scans."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
 import torch
 
-torch.set_num_threads(1)
+from SRDynamicMRILib.checkpoints import Model, ModelInfo, save_model
+from SRDynamicMRILib.cli import main
+from SRDynamicMRILib.files import write_series, write_volume
+from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.networks.unet import UNet3D
+from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.provenance import description
+from SRDynamicMRILib.training import fine_tuning
+from SRDynamicMRILib.volume import Series
+
+SHAPE = (8, 48, 64)
+SPACING = (5.0, 5.2, 9.0)
+TIME_POINTS = 3
+FRACTION = 0.25
+LOW_SHAPE = (8, 24, 32)
+FEATURES = 4
+
+TINY = ModelInfo(
+    features=FEATURES,
+    fractions=(0.25, 0.1, 0.0625),
+    interpolation="non_negative",
+    normalisation="percentile",
+    residual=True,
+    data_consistency=True,
+    recipe="default",
+)
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Files of a synthetic patient; tests read them and write elsewhere."""
+
+    static: Path
+    dynamic: Path
+    low: Path
+    low_with_matrix: Path
+    low_volume: Path
+    model: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The JSON objects of stdout, one for every line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def messages(self, event: str = "log") -> str:
+        """The messages of all events of a kind, one a line."""
+        return "\n".join(e["message"] for e in self.events if e["event"] == event)
+
+
+Command = Callable[..., Outcome]
+
+
+def tiny_network(seed: int = 0) -> UNet3D:
+    torch.manual_seed(seed)
+    return UNet3D(FEATURES).eval()
+
+
+@pytest.fixture(scope="session")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Patient:
+    """A patient at rest, breathing, and breathing in low resolution (with and without a note of the full matrix)."""
+    folder = tmp_path_factory.mktemp("patient")
+    names = ("static", "dynamic", "low", "noted", "volume")
+    files = [folder / f"{name}.nii.gz" for name in names]
+    phantom = abdomen(1, SHAPE, SPACING, TIME_POINTS)
+    low = Series.of([downsample(volume, FRACTION) for volume in phantom.dynamic], phantom.dynamic.times)
+    write_volume(phantom.static, files[0])
+    write_series(phantom.dynamic, files[1])
+    write_series(low, files[2])
+    write_series(low, files[3], description(fraction=FRACTION, full_matrix=SHAPE[1:]))
+    write_volume(low[0], files[4])
+    model = folder / "tiny.safetensors"
+    save_model(Model(tiny_network(), TINY), model)
+    return Patient(*files, model)
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Run the command line in this process; what it changes in the process is put back."""
+    threads = torch.get_num_threads()
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return Outcome(code, *capfd.readouterr())
+
+    yield run
+    torch.set_num_threads(threads)
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Networks so small that threads would only wait for one another, ten times longer on a busy computer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Make the budget ``quick`` so short that it takes a moment; returns its number of steps."""
+    monkeypatch.setitem(fine_tuning.BUDGETS, "quick", fine_tuning.Budget("quick", 4))
+    return 4
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real scans."""
+    place = os.environ.get("SRDYNAMICMRI_DATA", "")
+    if not place or not Path(place).is_dir():
+        pytest.skip("SRDYNAMICMRI_DATA does not name a folder of real scans")
+    return Path(place)

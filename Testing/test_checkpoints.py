@@ -30,6 +30,8 @@ from SRDynamicMRILib.checkpoints import (
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.networks.unet import UNet3D
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FEATURES = 2
 INFO = ModelInfo(
     features=FEATURES,
@@ -49,8 +51,6 @@ INFO = ModelInfo(
     parent="a" * 64,
     prior_spacing=(1.1, 1.2, 4.0),
 )
-
-DEFECT = pytest.mark.xfail(strict=True, reason="ends in another exception than InputError, or in two lines")
 
 
 def network(seed: int = 0) -> UNet3D:
@@ -144,9 +144,7 @@ def test_interrupted_save_leaves_the_earlier_file_and_nothing_else(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_full_disk_is_said_and_leaves_the_earlier_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_is_said_and_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "model.safetensors"
     save_model(Model(network(), INFO), path)
     before = path.read_bytes()
@@ -240,9 +238,9 @@ def test_file_without_metadata_is_refused(tmp_path: Path) -> None:
         ({"metrics": {"ssim": float("inf")}}, "metrics is not a table"),
         ({"training_data": ["a"]}, "training_data is not of type str"),
         ({"prior_spacing": {"x": 1}}, "prior_spacing is not a list"),
-        pytest.param({"prior_spacing": [0, 0, 0]}, "prior_spacing", marks=DEFECT),
-        pytest.param({"prior_spacing": [1.1]}, "prior_spacing", marks=DEFECT),
-        pytest.param({"fractions": [10**400]}, "fractions", marks=DEFECT),
+        ({"prior_spacing": [0, 0, 0]}, "three positive numbers"),
+        ({"prior_spacing": [1.1]}, "three positive numbers"),
+        ({"fractions": [10**400]}, "fractions"),
     ],
 )
 def test_metadata_that_makes_no_sense_is_refused(tmp_path: Path, changes: dict[str, Any], why: str) -> None:
@@ -252,7 +250,7 @@ def test_metadata_that_makes_no_sense_is_refused(tmp_path: Path, changes: dict[s
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", "3", '"UNet3D"', "{'features': 2}", pytest.param("[" * 100_000, marks=DEFECT)],
+    ["", "{", "[]", "null", "3", '"UNet3D"', "{'features': 2}", "[" * 100_000],
     ids=range(8),
 )
 def test_metadata_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
@@ -274,9 +272,7 @@ def test_unknown_metadata_is_ignored(tmp_path: Path) -> None:
         lambda s: s.clear(),
     ],
 )
-def test_weights_of_another_network_are_refused(
-    tmp_path: Path, change: Callable[[dict[str, Tensor]], object]
-) -> None:
+def test_weights_of_another_network_are_refused(tmp_path: Path, change: Callable[[dict[str, Tensor]], object]) -> None:
     tensors = state()
     change(tensors)
     path = write(tmp_path / "m.safetensors", tensors)
@@ -301,10 +297,7 @@ def test_whole_numbers_as_weights_are_refused(tmp_path: Path) -> None:
     assert "not finite" in refusal(lambda: load_model(write(tmp_path / "m.safetensors", tensors)))
 
 
-@DEFECT
-@pytest.mark.parametrize(
-    "odd", [{"a\nb": torch.zeros(1)}, {"last.bias": torch.zeros(1).to(torch.float8_e4m3fn)}]
-)
+@pytest.mark.parametrize("odd", [{"a\nb": torch.zeros(1)}, {"last.bias": torch.zeros(1).to(torch.float8_e4m3fn)}])
 def test_odd_tensors_are_refused_in_one_sentence(tmp_path: Path, odd: dict[str, Tensor]) -> None:
     refusal(lambda: load_model(write(tmp_path / "m.safetensors", state() | odd)))
 
@@ -365,9 +358,7 @@ def legacy_save(content: object, path: Path) -> None:
 
 
 @pytest.mark.parametrize("save", [torch.save, legacy_save, plain_pickle])
-def test_malicious_pickle_is_refused_and_not_executed(
-    tmp_path: Path, save: Callable[[object, Path], None]
-) -> None:
+def test_malicious_pickle_is_refused_and_not_executed(tmp_path: Path, save: Callable[[object, Path], None]) -> None:
     marker = tmp_path / "marker"
     path = tmp_path / "evil.pth"
     save({"state_dict": state(), "more": Malicious(marker)}, path)
@@ -393,8 +384,8 @@ def test_pickled_whole_network_is_refused(tmp_path: Path, load: Callable[[Path],
         b"not a pickle",
         bytes(range(256)),
         b"\x80\x02}q\x00.",
-        pytest.param(b"\x80\x02.", marks=DEFECT),
-        pytest.param(b"\x80\x02(Q.", marks=DEFECT),
+        b"\x80\x02.",
+        b"\x80\x02(Q.",
     ],
 )
 def test_foreign_bytes_are_no_checkpoint(tmp_path: Path, content: bytes) -> None:
@@ -410,7 +401,6 @@ def test_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
         assert "damaged" in refusal(lambda: import_checkpoint(tmp_path / "m.pth"))
 
 
-@DEFECT
 @pytest.mark.parametrize("odd", [torch.zeros(1).to_sparse(), torch.zeros(1, device="meta")])
 def test_tensors_without_plain_numbers_are_no_weights(tmp_path: Path, odd: Tensor) -> None:
     torch.save(state() | {"last.bias": odd}, tmp_path / "m.pth")
@@ -430,7 +420,7 @@ def test_missing_checkpoint_is_refused(tmp_path: Path) -> None:
         ({"down_path.0.block.0.weight": torch.zeros(3)}, "no weights"),
         ({"down_path.0.block.0.weight": torch.zeros(2, 1, 3, 3, 3)}, "cannot be used"),
         (state() | {"last.weight": torch.full((1, 2, 1, 1, 1), float("nan"))}, "not finite"),
-        (state() | {"last.weight": torch.zeros(1, 2, 1, 1)}, "first difference: last.weight"),
+        (state() | {"last.weight": torch.zeros(1, 2, 1, 1)}, "first difference: 'last.weight'"),
     ],
 )
 def test_checkpoint_of_another_network_is_refused(tmp_path: Path, content: object, why: str) -> None:

@@ -19,6 +19,8 @@ from SRDynamicMRILib.networks.vessel_unet import VesselEncoder, VesselUNet
 from SRDynamicMRILib.perceptual_loss import PerceptualLoss, load_encoder, loss_named
 from SRDynamicMRILib.super_resolution import _by_tiles, _on, _tile_shape
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PROPERTY = settings(max_examples=20, deadline=None)
 CPU = torch.device("cpu")
 

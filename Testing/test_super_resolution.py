@@ -1,4 +1,4 @@
-"""Super-resolution of one volume: its grid, its unit, agreement with what was acquired, and too little memory."""
+"""Super-resolution of one volume: its grid and unit, what was acquired kept, and too little memory."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.super_resolution import Inference, super_resolve, target_grid
 from SRDynamicMRILib.volume import Geometry, Volume
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 OBLIQUE = tuple(Rotation.from_euler("xyz", (0.3, -0.2, 0.8)).as_matrix().ravel().tolist())
 GRID = Geometry((5, 36, 42), (1.2, 1.3, 4.0), (-20.0, 30.0, 5.0), OBLIQUE)
@@ -192,11 +194,13 @@ def test_too_little_memory_takes_smaller_tiles_with_the_same_result() -> None:
     torch.manual_seed(0)
     network = ShortOfMemory(12_000)
     progress = Recorder()
-    small = super_resolve(LONG_LOW, Model(network, PAPER_INFO), LONG, inference=Inference(memory=1 << 28), progress=progress)
+    whole_at_first = Inference(memory=1 << 28)
+    used = Model(network, PAPER_INFO)
+    small = super_resolve(LONG_LOW, used, LONG, inference=whole_at_first, progress=progress)
     assert progress.messages == ["Not enough memory on cpu: trying smaller tiles."]
     assert 0 < network.largest <= 12_000
     network.voxels = 1 << 30
-    whole = super_resolve(LONG_LOW, Model(network, PAPER_INFO), LONG, inference=Inference(memory=1 << 28))
+    whole = super_resolve(LONG_LOW, used, LONG, inference=whole_at_first)
     assert network.largest == 8 * 8 * 256
     np.testing.assert_allclose(small.data, whole.data, atol=1e-4)
 
@@ -217,6 +221,12 @@ def test_too_little_memory_takes_fewer_patches_with_the_same_result() -> None:
 def test_no_memory_at_all_is_said(inference: Inference) -> None:
     with pytest.raises(InputError, match="not enough memory"):
         super_resolve(LONG_LOW, Model(ShortOfMemory(10), PAPER_INFO), LONG, inference=inference)
+
+
+def test_no_memory_on_the_cpu_is_said() -> None:
+    huge = Model(Function(lambda x: torch.empty(1 << 50) + x), PAPER_INFO)
+    with pytest.raises(InputError, match="not enough memory"):
+        super_resolve(LOW, huge, GRID)
 
 
 # -------------------------------------------------------------------------------------------------- target

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .. import __version__
-from ..checkpoints import Model
+from ..checkpoints import Model, weights_sha256
 from ..errors import InputError
 from ..interpolation import high_resolution_grid, resample
 from ..kspace import low_resolution_size
@@ -173,7 +173,8 @@ def fine_tune(
         state_file=state_file,
         resume=resume,
         identity={
-            "base": base.sha256,
+            "base": weights_sha256(base.network),
+            "perceptual network": str(perceptual_network) if "perceptual" in recipe.loss else "",
             "prior": hashlib.sha256(prior.data.tobytes()).hexdigest(),
             "kept": f"{kept[0]}x{kept[1]}",
             "budget": budget.name,

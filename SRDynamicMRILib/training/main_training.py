@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .. import __version__
 from ..checkpoints import Model, ModelInfo
+from ..errors import InputError
 from ..networks.unet import UNet3D
 from ..perceptual_loss import loss_named
 from ..progress import Progress
@@ -116,6 +117,8 @@ def train(
     if task.synthetic:
         progress.stage("Making synthetic volumes")
         sources.append((synthetic_source(task.synthetic, task.seed, progress), 1.0))
+    if not sources:
+        raise InputError("There is nothing to train on; give folders of volumes or a number of synthetic ones.")
     stream = PairStream(sources, task.fractions, recipe.interpolation, recipe.normalisation, task.seed)
     pool = _Pool(stream, recipe)
 
@@ -139,7 +142,7 @@ def train(
         progress=progress,
         state_file=state_file,
         resume=resume,
-        identity={"recipe": recipe.name, "seed": str(task.seed), "data": ", ".join(map(str, task.folders))},
+        identity={"task": repr(task), "recipe": repr(recipe)},
     )
     names = [*(folder.name for folder in task.folders)]
     if task.synthetic:

@@ -25,6 +25,8 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 _STATE_KEY = "SRDynamicMRI training state"
 _MAXIMUM_GRADIENT_NORM = 1.0
 _RESIDUAL_SHARE = 0.1
+_MAXIMUM_SKIPPED = 10
+_SHOWN = 10  # steps that a reported loss is the mean of
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def optimise(
 ) -> float:
     """Minimise the loss of a network in place with Adam.
 
-    A step whose gradient is not finite is left out (bfloat16 gradients of thin volumes can be such).
+    A step whose loss or gradient is not finite is left out (bfloat16 gradients of thin volumes can be such).
 
     Parameters
     ----------
@@ -109,43 +111,54 @@ def optimise(
     network.to(device=device, memory_format=torch.channels_last_3d).train()  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(_parameter_groups(network, residual))
     identity = {**(identity or {}), "steps": str(schedule.steps)}
-    first = 0
-    if resume and state_file is not None and state_file.exists():
-        first = _load_state(state_file, network, optimiser, identity)
-        progress.log(f"Resuming after step {first}.")
-    saved = time.monotonic()
+    done = 0
     losses: list[float] = []
+    if resume and state_file is not None and state_file.exists():
+        done, losses = _load_state(state_file, network, optimiser, identity)
+        progress.log(f"Resuming after step {done}.")
+    kept = max(1, schedule.steps // 10)
+    saved = time.monotonic()
     skipped = 0
-    for step in range(first, schedule.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = schedule.rate(step) * group["share"]
-        inputs, targets = (t.to(device, memory_format=torch.channels_last_3d) for t in batches(step))
-        output = network(inputs)
-        value = loss(output + inputs if residual else output, targets)
-        optimiser.zero_grad(set_to_none=True)
-        value.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(network.parameters(), _MAXIMUM_GRADIENT_NORM)
-        if torch.isfinite(norm):
-            optimiser.step()
-            losses.append(value.item())
-        else:
-            skipped += 1
-            if skipped > 10 + step // 10:
+    updating = False
+    try:
+        for step in range(done, schedule.steps):
+            for group in optimiser.param_groups:
+                group["lr"] = schedule.rate(step) * group["share"]
+            inputs, targets = (t.to(device, memory_format=torch.channels_last_3d) for t in batches(step))
+            optimiser.zero_grad(set_to_none=True)
+            output = network(inputs)
+            value = loss(output + inputs if residual else output, targets)
+            value.backward()  # type: ignore[no-untyped-call]
+            norm = nn.utils.clip_grad_norm_(network.parameters(), _MAXIMUM_GRADIENT_NORM)
+            updating = True
+            if torch.isfinite(norm) and torch.isfinite(value):
+                optimiser.step()
+                losses = [*losses, value.item()][-max(kept, _SHOWN) :]
+            else:
+                skipped += 1
+            done = step + 1
+            updating = False
+            if skipped > _MAXIMUM_SKIPPED + step // 10:
                 message = "Training does not converge: the loss is not a finite number; lower the learning rate."
                 raise InputError(message)
-        if losses and (step % 10 == 0 or step == schedule.steps - 1):
-            recent = losses[-10:]
-            progress.loss(step, sum(recent) / len(recent))
-        progress.step(step + 1, schedule.steps)
-        if state_file is not None and time.monotonic() - saved > save_every:
-            _save_state(state_file, network, optimiser, step + 1, identity)
-            saved = time.monotonic()
+            if losses and (step % 10 == 0 or done == schedule.steps):
+                recent = losses[-_SHOWN:]
+                progress.loss(step, sum(recent) / len(recent))
+            progress.step(done, schedule.steps)
+            if state_file is not None and time.monotonic() - saved > save_every:
+                _save_state(state_file, network, optimiser, done, losses, identity)
+                saved = time.monotonic()
+    except KeyboardInterrupt:
+        if state_file is not None and done > 0 and not updating:  # half an update is no state to go on from
+            _save_state(state_file, network, optimiser, done, losses, identity)
+            progress.log(f"Stopped after step {done}; the same command with --resume goes on from there.")
+        raise
     if skipped:
-        progress.log(f"{skipped} steps were left out because their gradient was not finite.")
+        progress.log(f"{skipped} steps were left out because their loss or gradient was not finite.")
     if state_file is not None:
         state_file.unlink(missing_ok=True)
     network.to("cpu").eval()
-    last = losses[-max(1, schedule.steps // 10) :]
+    last = losses[-kept:]
     return sum(last) / max(1, len(last))
 
 
@@ -162,16 +175,25 @@ def _parameter_groups(network: nn.Module, residual: bool) -> list[dict[str, Any]
 
 
 def _save_state(
-    path: Path, network: nn.Module, optimiser: torch.optim.Adam, step: int, identity: dict[str, str]
+    path: Path,
+    network: nn.Module,
+    optimiser: torch.optim.Adam,
+    step: int,
+    losses: list[float],
+    identity: dict[str, str],
 ) -> None:
     tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
     for name, parameter in network.named_parameters():
         for key, value in optimiser.state[parameter].items():
             tensors[f"adam.{key}.{name}"] = value
-    save_tensors(tensors, {_STATE_KEY: json.dumps({"step": step, "identity": identity}, sort_keys=True)}, path)
+    save_tensors(
+        tensors, {_STATE_KEY: json.dumps({"step": step, "losses": losses, "identity": identity}, sort_keys=True)}, path
+    )
 
 
-def _load_state(path: Path, network: nn.Module, optimiser: torch.optim.Adam, identity: dict[str, str]) -> int:
+def _load_state(
+    path: Path, network: nn.Module, optimiser: torch.optim.Adam, identity: dict[str, str]
+) -> tuple[int, list[float]]:
     tensors, metadata = load_tensors(path)
     try:
         content = json.loads(metadata[_STATE_KEY])
@@ -187,7 +209,7 @@ def _load_state(path: Path, network: nn.Module, optimiser: torch.optim.Adam, ide
                 key: _like(tensors[f"adam.{key}.{name}"], parameter if key != "step" else None)
                 for key in ("step", "exp_avg", "exp_avg_sq")
             }
-        return int(content["step"])
+        return int(content["step"]), [float(value) for value in content["losses"]]
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, InputError):
             raise

@@ -10,11 +10,10 @@ from torch import Tensor
 
 from ..interpolation import upsample
 from ..kspace import crop_kspace
-from ..networks.unet import GRID_STEP
 from ..normalisation import intensity_scale
-from ..patches import Position, extract, next_multiple, pad_to
+from ..patches import Position, extract, pad_to
 from ..recipes import Recipe
-from ..volume import FloatArray, Shape, shape_of
+from ..volume import FloatArray, Shape
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,8 @@ def make_pair(target: FloatArray, kept: tuple[int, int], interpolation: str, nor
 
 
 def fit_to_patch(pair: Pair, patch: Shape) -> Pair:
-    """Grow a pair so that a patch fits, in steps of the network's grid, repeating the outermost voxels."""
-    shape = next_multiple(shape_of(pair.target), GRID_STEP)
-    d, h, w = (max(size, length) for size, length in zip(shape, patch, strict=True))
-    return Pair(pad_to(pair.input, (d, h, w))[0], pad_to(pair.target, (d, h, w))[0])
+    """Grow a pair so that a patch fits, repeating the outermost voxels."""
+    return Pair(pad_to(pair.input, patch)[0], pad_to(pair.target, patch)[0])
 
 
 def batch_at(pairs: list[Pair], places: list[tuple[int, Position]], patch: Shape) -> tuple[Tensor, Tensor]:

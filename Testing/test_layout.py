@@ -1,0 +1,124 @@
+"""The tree is what CMake installs, the parts depend on each other in one direction, and nothing points outside."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import SRDynamicMRILib
+
+ROOT = Path(__file__).resolve().parent.parent
+LIBRARY = ROOT / "SRDynamicMRILib"
+FILES = sorted(path.relative_to(LIBRARY) for path in LIBRARY.rglob("*.py"))
+
+DATA_MODULES = (
+    "volume",
+    "files",
+    "image_files",
+    "nifti",
+    "dicom",
+    "times",
+    "sequence_files",
+    "kspace",
+    "interpolation",
+    "phantom",
+    "acquisition",
+    "patches",
+)
+FRONT_DOOR = "__init__.py"
+"""Names the public functions and loads each when it is first used."""
+
+TRAINERS = (FRONT_DOOR, "cli.py", "commands.py", "demo.py")
+NOT_OURS = {"build", "dist", "demo", "__pycache__"}
+BINARY = {".gz", ".nii", ".nrrd", ".safetensors", ".png", ".ico", ".pyc"}
+
+
+def imported(file: Path) -> set[str]:
+    """Full names of all modules and names that a file of the library imports, wherever in it."""
+    package = ["SRDynamicMRILib", *file.parent.parts]
+    found = set()
+    for node in ast.walk(ast.parse((LIBRARY / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def imports(file: Path, module: str) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for name in imported(file))
+
+
+def test_imports_are_found() -> None:
+    assert imports(Path("training/fine_tuning.py"), "SRDynamicMRILib.kspace")
+    assert imports(Path("training/fine_tuning.py"), "torch")
+    assert imports(Path("commands.py"), "SRDynamicMRILib.report"), "an import within a function counts"
+    assert not imports(Path("volume.py"), "SRDynamicMRILib.files")
+
+
+def test_cmake_names_every_file_of_the_library() -> None:
+    text = (LIBRARY / "CMakeLists.txt").read_text(encoding="utf-8")
+    code = "\n".join(line.partition("#")[0] for line in text.splitlines())
+    named = re.findall(r"[\w/.]+\.py\b", code)
+    assert sorted(named) == [file.as_posix() for file in FILES]
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_the_library_knows_nothing_of_slicer(file: Path) -> None:
+    assert not [name for name in ("slicer", "qt", "vtk", "ctk", "SRDynamicMRI") if imports(file, name)]
+
+
+@pytest.mark.parametrize("module", DATA_MODULES)
+def test_data_depends_on_nothing_above_it(module: str) -> None:
+    above = ("torch", *(f"SRDynamicMRILib.{name}" for name in ("training", "report", "cli", "commands", "networks")))
+    assert not [name for name in above if imports(Path(f"{module}.py"), name)]
+
+
+def test_data_can_be_used_without_pytorch() -> None:
+    names = ", ".join(DATA_MODULES)
+    code = f"import sys\nfrom SRDynamicMRILib import {names}\nsys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_public_name_loads() -> None:
+    shown = {name.rpartition(".")[2] for name in imported(Path(FRONT_DOOR)) if name.count(".") > 1}
+    for name in SRDynamicMRILib.__all__:
+        assert getattr(SRDynamicMRILib, name)
+        assert name == "__version__" or name in shown, "type checkers see it too"
+
+
+def test_only_commands_train() -> None:
+    users = {file.as_posix() for file in FILES if imports(file, "SRDynamicMRILib.training")}
+    assert {name for name in users if not name.startswith("training/")} <= set(TRAINERS)
+    assert "commands.py" in users
+
+
+def test_nothing_but_main_uses_the_command_line() -> None:
+    assert [file.as_posix() for file in FILES if imports(file, "SRDynamicMRILib.cli")] == ["__main__.py"]
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.parts[0] == "report"], ids=str)
+def test_reports_need_no_pytorch(file: Path) -> None:
+    assert not imports(file, "torch")
+
+
+def test_no_file_names_a_place_outside_the_project() -> None:
+    outside = ("/wo" + "rk/", "../sha" + "red", "/ro" + "ot/", "/ho" + "me/")
+    searched, found = 0, []
+    for path in sorted(ROOT.rglob("*")):
+        parts = path.relative_to(ROOT).parts
+        hidden = [part for part in parts if part.startswith(".") and part not in (".github", ".gitignore")]
+        if hidden or NOT_OURS.intersection(parts) or not path.is_file() or path.suffix in BINARY:
+            continue
+        searched += 1
+        text = path.read_text(encoding="utf-8", errors="replace")
+        found += [f"{'/'.join(parts)} names {place}" for place in outside if place in text]
+    assert searched > len(FILES)
+    assert not found
