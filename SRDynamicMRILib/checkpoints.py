@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -22,6 +20,7 @@ from torch import Tensor, nn
 
 from . import __version__
 from .errors import InputError
+from .image_files import written_whole
 from .interpolation import INPUTS
 from .kspace import check_fraction
 from .networks.unet import UNet3D
@@ -188,23 +187,12 @@ def save_tensors(tensors: Mapping[str, Tensor], metadata: dict[str, str], path: 
         If the file cannot be written.
     """
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-    temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
-        save_file(plain, temporary, metadata=metadata)
-        Path(temporary).replace(path)
-    except (OSError, SafetensorError) as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or "the disk may be full"
-        message = f"Cannot write {path}: {reason}; choose another place or free some space."
+        with written_whole(path) as temporary:
+            save_file(plain, temporary, metadata=metadata)
+    except SafetensorError as error:
+        message = f"{path} could not be written (the disk may be full); free some space or choose another place."
         raise InputError(message) from error
-    except BaseException:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

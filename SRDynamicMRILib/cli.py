@@ -11,9 +11,10 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import __version__
 from .errors import InputError
@@ -26,6 +27,7 @@ BAD_INPUT = 2
 FAULT = 1
 
 _TRACEBACK = "SRDYNAMICMRI_TRACEBACK"
+_NO_MEMORY = "There is not enough memory; close other programs or use a smaller volume."
 _PROGRESS: dict[str, Callable[[], Progress]] = {"bar": BarProgress, "json": JsonProgress, "none": Progress}
 
 
@@ -138,8 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     parsed = build_parser().parse_args(arguments)
     progress = _PROGRESS[parsed.progress]()
+    before = _on_termination(_cancel)
     try:
-        signal.signal(signal.SIGTERM, _cancel)
         # Imported here so that --help and wrong arguments answer at once, without loading PyTorch.
         from . import commands
         from .devices import set_threads
@@ -148,13 +150,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             set_threads(parsed.threads)
         if parsed.command == "evaluate":
             parsed.baseline = [item for group in parsed.baseline for item in group]
-        outputs = commands.COMMANDS[parsed.command](parsed, progress)
+        if parsed.seed < 0:
+            raise InputError("The seed must be zero or larger; give another one.")
+        progress.result(commands.COMMANDS[parsed.command](parsed, progress))
     except InputError as error:
         return _fail(progress, str(error), BAD_INPUT)
     except KeyboardInterrupt:
         return _fail(progress, "Cancelled.", CANCELLED)
     except MemoryError:
-        return _fail(progress, "There is not enough memory; close other programs or use a smaller volume.", BAD_INPUT)
+        return _fail(progress, _NO_MEMORY, BAD_INPUT)
     except OSError as error:
         if error.errno == errno.EPIPE:  # whoever read our output is gone
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -164,13 +168,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get(_TRACEBACK):
             raise
+        if _is_out_of_memory(error):
+            return _fail(progress, _NO_MEMORY, BAD_INPUT)
         sentence = (
             f"Something went wrong that should not ({type(error).__name__}: {error}); "
             f"please report it with what you did. Set {_TRACEBACK}=1 to see where."
         )
         return _fail(progress, sentence, FAULT)
-    progress.result(outputs)
+    finally:
+        _on_termination(before)
     return 0
+
+
+def _on_termination(handler: Any) -> Any:
+    """Set what a polite request to stop does; signals belong to the main thread. Returns what it did before."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(signal.SIGTERM, handler if handler is not None else signal.SIG_DFL)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether PyTorch, if it is loaded at all, ran out of memory."""
+    if "torch" not in sys.modules:
+        return False
+    from .devices import is_out_of_memory
+
+    return is_out_of_memory(error)
 
 
 def _cancel(*_: object) -> NoReturn:

@@ -6,17 +6,21 @@ import json
 import math
 import re
 import sys
+import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from .checkpoints import Model, import_checkpoint, load_model, save_model
 from .demo import run_demo
 from .devices import device_named
 from .errors import InputError
-from .evaluation import METRIC_NAMES, Evaluation, evaluate, write_csv
-from .files import read_series, read_volume, write_series, write_volume
+from .evaluation import METRIC_NAMES, Evaluation, align, evaluate, write_csv
+from .files import check_output, read_series, read_volume, write_series, write_volume
 from .interpolation import high_resolution_grid, interpolate
 from .kspace import check_fraction, downsample, low_resolution_size
 from .phantom import abdomen
@@ -26,6 +30,7 @@ from .recipes import DEFAULT, PAPER, RECIPES, recipe_named
 from .series_super_resolution import FrameFolder, super_resolve_series
 from .shipped import PERCEPTUAL_NETWORK, base_model, shipped_file
 from .super_resolution import Inference, target_grid
+from .times import sidecar_of
 from .training.fine_tuning import budget_named, fine_tune, kept_by_fraction, kept_size, match_prior
 from .training.main_training import MainTraining, train
 from .volume import FloatArray, Geometry, Series
@@ -64,6 +69,7 @@ def phantom(arguments: Namespace, progress: Progress) -> Outputs:
 def downsample_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Keep the centre of k-space of a volume or series."""
     check_fraction(arguments.fraction)
+    _check_output(arguments.input, arguments.output)
     series = read_series(arguments.input)
     full = (series.geometry.shape[1], series.geometry.shape[2])
     size = low_resolution_size(full, arguments.fraction)
@@ -81,6 +87,7 @@ def downsample_command(arguments: Namespace, progress: Progress) -> Outputs:
 
 def interpolate_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Interpolate a volume or series to the grid of another volume."""
+    _check_output(arguments.input, arguments.output)
     series = read_series(arguments.input)
     like = read_series(arguments.like).geometry
     if not high_resolution_grid(series.geometry, like).same_grid(like):
@@ -153,13 +160,14 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
 
 def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Super-resolve a volume or series."""
+    _check_output(arguments.input, arguments.output)
     series = read_series(arguments.input)
     model = load_model(arguments.model or base_model())
     numbers = frame_numbers(arguments.frames, len(series))
-    grid = _result_grid(arguments, series, model)
+    grid = _result_grid(arguments, series, model, progress)
     _warn_of_fraction(model, (series.geometry.shape[1], series.geometry.shape[2]), grid, progress)
     device = device_named(arguments.device)
-    _check_folder(arguments.output)
+    inference = _inference(model, arguments.stride)
     frames = FrameFolder.beside(arguments.output)
     result = super_resolve_series(
         series,
@@ -168,7 +176,7 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
         grid,
         frames,
         device=device,
-        inference=_inference(model, arguments.stride),
+        inference=inference,
         progress=progress,
         resume=arguments.resume,
     )
@@ -177,7 +185,7 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
         notice=NOTICE, model=model.sha256, parent=model.info.parent, frames=numbers, seed=arguments.seed
     )
     _write(result, arguments.output, facts)
-    if isinstance(progress, JsonProgress):  # whoever watches may still be reading the frames: they are theirs now
+    if progress.watched:  # whoever watches may still be reading the frames: they are theirs now
         return {"output": arguments.output, "frames": frames.path}
     frames.remove()
     return {"output": arguments.output}
@@ -187,33 +195,56 @@ def evaluate_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Compare a result and baselines with the ground truth."""
     if arguments.figures:
         _require_matplotlib()
+    _check_baselines([name for name, _ in arguments.baseline])
     truth = read_series(arguments.truth)
     numbers = frame_numbers(arguments.frames, len(truth))
     methods = {**dict(arguments.baseline), RESULT: arguments.result}
     chosen = {name: _same_frames(read_series(path), len(truth), numbers) for name, path in methods.items()}
     truth = truth.select(numbers)
-    _make_folder(arguments.output)
-    outputs = {"metrics": arguments.output / "metrics.csv", "summary": arguments.output / "summary.json"}
-    maps = {name: FrameFolder(arguments.output / f".ssim_{_file_name(name)}.frames") for name in chosen}
-    for folder in maps.values():
-        folder.begin("{}", resume=False)
+    chosen = align(chosen, truth, progress)
+    _make_folder(arguments.output.parent)
+    with tempfile.TemporaryDirectory(dir=arguments.output.parent, prefix=".evaluating-") as name:
+        made = _evaluation_files(chosen, truth, Path(name), progress, arguments.figures)
+        _make_folder(arguments.output)
+        return {name: path.replace(arguments.output / path.name) for name, path in made.items()}
+
+
+def _evaluation_files(
+    methods: dict[str, Series], truth: Series, folder: Path, progress: Progress, figures: bool
+) -> Outputs:
+    """Evaluate and write everything into a folder."""
     evaluation = evaluate(
-        chosen,
-        truth,
-        progress,
-        lambda name, number, values: write_volume(truth[number].with_data(values), maps[name].file(number)),
+        methods, truth, progress, lambda name, number, values: np.save(_map_file(folder, name, number), values)
     )
-    for name, folder in maps.items():
-        outputs[f"ssim map of {name}"] = arguments.output / f"ssim_{_file_name(name)}.nii.gz"
-        similarity = folder.series(range(len(truth)), truth.times, truth.geometry)
-        _write(similarity, outputs[f"ssim map of {name}"], description(method=name, image="SSIM map"))
-        folder.remove()
+    outputs = {"metrics": folder / "metrics.csv", "summary": folder / "summary.json"}
+    for name in methods:
+        path = folder / f"ssim_{_file_name(name)}.nii.gz"
+        outputs[f"ssim map of {name}"] = path
+        _write(_map_series(folder, name, truth), path, description(method=name, image="SSIM map"))
+        outputs[f"description of the ssim map of {name}"] = sidecar_of(path)
     write_csv(evaluation, outputs["metrics"])
     _write_json(summary(evaluation, RESULT), outputs["summary"])
-    if arguments.figures:
-        outputs |= _figures(evaluation, chosen, truth, arguments.output, progress)
+    if figures:
+        outputs |= _figures(evaluation, methods, truth, folder, progress)
     progress.log(table(evaluation, RESULT))
     return outputs
+
+
+def _map_file(folder: Path, method: str, number: int) -> Path:
+    return folder / f"{_file_name(method)}.{number}.npy"
+
+
+def _map_series(folder: Path, method: str, truth: Series) -> Series:
+    """The SSIM maps of a method, each loaded when asked for."""
+    return Series(lambda number: np.load(_map_file(folder, method, number)), truth.times, truth.geometry)
+
+
+def _check_baselines(names: Sequence[str]) -> None:
+    """Raise `InputError` unless the baselines can be told apart, from the result and as files."""
+    files = [_file_name(name) for name in (*names, RESULT)]
+    if len(set(files)) < len(files):
+        message = f"Every baseline needs a name of its own, and none may be called {RESULT}; rename some."
+        raise InputError(message)
 
 
 def info_command(arguments: Namespace, progress: Progress) -> Outputs:
@@ -234,6 +265,7 @@ def info_command(arguments: Namespace, progress: Progress) -> Outputs:
 
 def import_checkpoint_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Turn a published PyTorch checkpoint into a model."""
+    _check_model_name(arguments.output)
     save_model(import_checkpoint(arguments.input, tuple(arguments.fractions)), arguments.output)
     return {"model": arguments.output}
 
@@ -291,7 +323,7 @@ def table(evaluation: Evaluation, result: str) -> str:
     return "\n".join(lines)
 
 
-def _result_grid(arguments: Namespace, series: Series, model: Model) -> Geometry:
+def _result_grid(arguments: Namespace, series: Series, model: Model, progress: Progress) -> Geometry:
     """Grid of a super-resolved series, from the arguments or from what is known about the input."""
     if arguments.fraction is not None:
         check_fraction(arguments.fraction)
@@ -303,6 +335,8 @@ def _result_grid(arguments: Namespace, series: Series, model: Model) -> Geometry
                 "The prior and the series do not overlap in space; "
                 "check that both are of the same patient and body region."
             )
+        if not like.same_orientation(series.geometry):
+            progress.log("The prior has another orientation than the series: only its voxel size is taken over.")
     elif arguments.fraction is None and not model.info.prior_spacing:
         full = recorded_matrix(arguments.input)
         if full is not None and full >= series.geometry.shape[1:]:
@@ -325,6 +359,8 @@ def _inference(model: Model, stride: Sequence[int] | None) -> Inference:
     if stride is None and recipe.whole_volume:
         return Inference()
     step = stride or PAPER_STRIDE
+    if min(step) < 1:
+        raise InputError("The stride between patches must be at least 1 on every axis; give larger numbers.")
     return Inference(patch=PAPER.patch, stride=(step[0], step[1], step[2]))
 
 
@@ -386,12 +422,21 @@ def _write(series: Series, path: Path, facts: dict[str, object]) -> None:
 def _write_json(content: object, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.part")
     try:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         message = f"Cannot write {path}: {error.strerror}; choose another folder or free some space."
         raise InputError(message) from error
+
+
+def _finite(content: Any) -> Any:
+    """The same with null for numbers that JSON has no word for (a p-value that cannot be had, an infinite PSNR)."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _make_folder(path: Path) -> None:
@@ -400,6 +445,14 @@ def _make_folder(path: Path) -> None:
     except OSError as error:
         message = f"Cannot make the folder {path}: {error.strerror}; choose another."
         raise InputError(message) from error
+
+
+def _check_output(source: Path, output: Path) -> None:
+    """Raise `InputError` before the work if an output cannot be written or would replace what it is made of."""
+    check_output(output)
+    if output.resolve() == source.resolve() or sidecar_of(output).resolve() == sidecar_of(source).resolve():
+        message = f"{output} would replace {source} or the description beside it; choose another name."
+        raise InputError(message)
 
 
 def _check_folder(output: Path) -> None:

@@ -91,7 +91,10 @@ def run_demo(folder: Path, *, seed: int, device: torch.device, progress: Progres
                 low, numbers, model, truth.geometry, frames, device=device, inference=Inference(), progress=progress
             )
         write_series(result, files[name], description(notice=NOTICE, model=model.sha256))
-        frames.remove()
+        if progress.watched:
+            files[f"{name}_frames"] = frames.path
+        else:
+            frames.remove()
         methods[label] = read_series(files[name])
 
     with _timed("evaluating", timings):

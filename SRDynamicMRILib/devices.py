@@ -24,11 +24,16 @@ def device_named(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.empty(1, device=device).cpu()
     except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
         message = f"There is no device {name} on this computer; use auto or cpu."
         raise InputError(message) from error
     return device
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether PyTorch ran out of memory: on CPUs it says so in words only."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def set_threads(number: int) -> None:

@@ -60,6 +60,43 @@ KeepMap = Callable[[str, int, FloatArray], None]
 """Receives the SSIM map ``(D, H, W)`` of a method (by name) at a time point (by number)."""
 
 
+def align(methods: Mapping[str, Series], truth: Series, progress: Progress | None = None) -> dict[str, Series]:
+    """Bring all series to the grid of the truth, by linear resampling where they lie on another one.
+
+    Parameters
+    ----------
+    methods
+        Series by the name of the method that made it.
+    truth
+        The ground truth.
+    progress
+        Told what is resampled.
+
+    Raises
+    ------
+    InputError
+        If the numbers of time points differ, or a grid does not overlap that of the truth.
+    """
+    aligned = {}
+    for name, series in methods.items():
+        if len(series) != len(truth):
+            message = (
+                f"{name} has {len(series)} time points but the ground truth has {len(truth)}; "
+                "give series of the same length, or choose time points with --frames."
+            )
+            raise InputError(message)
+        if series.geometry == truth.geometry:
+            aligned[name] = series
+            continue
+        if not series.geometry.overlaps(truth.geometry):
+            message = f"{name} and the ground truth do not overlap in space; check that both are of the same patient."
+            raise InputError(message)
+        if not series.geometry.same_grid(truth.geometry):
+            (progress or Progress()).log(f"{name} lies on another grid than the ground truth and is resampled to it.")
+        aligned[name] = series.map(lambda volume: resample(volume, truth.geometry), truth.geometry)
+    return aligned
+
+
 def evaluate(
     methods: Mapping[str, Series],
     truth: Series,
@@ -71,8 +108,7 @@ def evaluate(
     Parameters
     ----------
     methods
-        Series by the name of the method that made it, on the grid of the truth or on one that overlaps it (then it is
-        resampled linearly, and the log says so).
+        Series by the name of the method that made it; see `align`.
     truth
         The ground truth.
     progress
@@ -86,15 +122,7 @@ def evaluate(
         If the numbers of time points differ, or a grid does not overlap that of the truth.
     """
     progress = progress or Progress()
-    for name, series in methods.items():
-        if len(series) != len(truth):
-            message = (
-                f"{name} has {len(series)} time points but the ground truth has {len(truth)}; "
-                "give series of the same length, or choose time points with --frames."
-            )
-            raise InputError(message)
-        if not series.geometry.same_grid(truth.geometry):
-            progress.log(f"{name} lies on another grid than the ground truth and is resampled to it.")
+    methods = align(methods, truth, progress)
     whole: dict[str, list[Metrics]] = {name: [] for name in methods}
     body: dict[str, list[Metrics]] = {name: [] for name in methods}
     progress.stage("Evaluating")
@@ -103,7 +131,7 @@ def evaluate(
         mask = body_mask(reference.data)
         peak = float(reference.data.max())
         for name, series in methods.items():
-            result = resample(series[number], truth.geometry).data
+            result = series[number].data
             metrics, similarity = compare(result, reference.data)
             whole[name].append(metrics)
             body[name].append(measure(result / peak, reference.data / peak, similarity, mask))

@@ -275,6 +275,22 @@ def write_series(series: Series, path: Path | str, facts: Mapping[str, object] |
             write_sidecar(sidecar_of(temporary), {**earlier, **(facts or {})}, series.times)
 
 
+def check_output(path: Path | str) -> None:
+    """Find out before the work, not after it, whether a volume or series can be written under this name.
+
+    Raises
+    ------
+    InputError
+        If the type is not known, the folder does not exist, or something is there that must not be replaced.
+    """
+    path = Path(path)
+    if _type_of(path) == _FOLDER:
+        _check_replaceable(path)
+    if not path.parent.is_dir():
+        message = f"There is no folder {path.parent} to write {path.name} to; make it first."
+        raise InputError(message)
+
+
 def _write_4d(series: Series, path: Path) -> None:
     depth, height, width = series.geometry.shape
     image = sitk.Image([width, height, depth, len(series)], sitk.sitkFloat32)

@@ -11,7 +11,9 @@ where the plain replacement of the centre would break it on one row and one colu
 
 from __future__ import annotations
 
+import math
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -78,6 +80,41 @@ def low_resolution_size(size: tuple[int, int], fraction: float) -> tuple[int, in
             )
             raise InputError(message)
     return height, width
+
+
+def full_size(kept: tuple[int, int], fraction: float) -> tuple[int, int]:
+    """In-plane matrix of which `kept` is a fraction: what `low_resolution_size` was given, as far as that can be known.
+
+    Several matrices may lead to the same one; scanners prefer those with large powers of two, and so does this.
+
+    Parameters
+    ----------
+    kept
+        Rows and columns ``(H, W)`` of the low-resolution matrix.
+    fraction
+        Share of in-plane k-space that it holds, in (0, 1].
+
+    Raises
+    ------
+    InputError
+        If the fraction is outside (0, 1].
+    """
+    check_fraction(fraction)
+    middle = [size / math.sqrt(fraction) for size in kept]
+    # Lines come off in pairs, so the full matrix is odd where the small one is.
+    near = [
+        [n for n in range(max(m, int(middle[axis]) - 8), int(middle[axis]) + 10) if (n - m) % 2 == 0]
+        for axis, m in enumerate(kept)
+    ]
+    fitting = [size for size in product(near[0], near[1]) if low_resolution_size(size, fraction) == kept]
+    if not fitting:
+        return max(kept[0], round(middle[0])), max(kept[1], round(middle[1]))
+
+    def preference(size: tuple[int, int]) -> tuple[int, float]:
+        common = math.gcd(*size)
+        return common & -common, kept[0] * kept[1] / (size[0] * size[1])
+
+    return max(fitting, key=preference)
 
 
 @cache

@@ -12,6 +12,9 @@ from typing import TextIO
 class Progress:
     """Receives what a computation reports. This one says nothing; the library's functions default to it."""
 
+    watched = False
+    """Whether another program may be reading the files that `frame` names, so that they must stay."""
+
     def stage(self, name: str) -> None:
         """A part of the work begins, such as ``Fine-tuning``."""
 
@@ -39,6 +42,8 @@ class JsonProgress(Progress):
 
     Every line has an ``event``: stage, progress, loss, frame, log, result or error.
     """
+
+    watched = True
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout

@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from .checkpoints import Model
+from .devices import is_out_of_memory
 from .errors import InputError
 from .interpolation import high_resolution_grid, non_negative, upsample
-from .kspace import data_consistency
+from .kspace import data_consistency, full_size
 from .networks.unet import GRID_STEP, HALO, UNet3D
 from .normalisation import intensity_scale
 from .patches import OverlapAverage, extract, next_multiple, pad_to, patch_positions, tiles
@@ -87,9 +88,7 @@ def target_grid(
             message = "The model does not say for which fraction of k-space it is; give --like PRIOR or --fraction."
             raise InputError(message)
         fraction = min(model.info.fractions)
-    factor = 1 / math.sqrt(fraction)
-    height, width = (round(size * factor) for size in low_resolution.shape[1:])
-    return low_resolution.with_matrix((height, width))
+    return low_resolution.with_matrix(full_size((low_resolution.shape[1], low_resolution.shape[2]), fraction))
 
 
 def super_resolve(
@@ -167,7 +166,7 @@ def _apply(
                 return _by_tiles(function, image, tile)
             return _by_patches(function, image, inference.patch, inference.stride, batch)
         except RuntimeError as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -183,11 +182,6 @@ def _apply(
             else:
                 message = "There is not enough memory to super-resolve this volume; close other programs and try again."
                 raise InputError(message) from None
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether PyTorch ran out of memory: on CPUs it says so in words only."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def _on(network: nn.Module, device: torch.device) -> Callable[[FloatArray], FloatArray]:

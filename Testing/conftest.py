@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,7 @@ def command(capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
     """Run the command line in this process; what it changes in the process is put back."""
     threads = torch.get_num_threads()
     handler = signal.getsignal(signal.SIGTERM)
+    torch.set_num_threads(1)  # threads wait for each other longer than tiny volumes take
 
     def run(*arguments: object) -> Outcome:
         capfd.readouterr()
@@ -127,7 +128,8 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Make the budget ``quick`` so short that it takes a moment; returns its number of steps."""
+    """Make the budget ``quick`` so small that it takes a moment; returns its number of steps."""
+    monkeypatch.setattr(fine_tuning, "DEFAULT", replace(fine_tuning.DEFAULT, patch=(8, 16, 16)))
     monkeypatch.setitem(fine_tuning.BUDGETS, "quick", fine_tuning.Budget("quick", 4))
     return 4
 

@@ -15,6 +15,7 @@ from SRDynamicMRILib.kspace import (
     data_consistency,
     downsample,
     effective_resolution,
+    full_size,
     low_resolution_size,
     pad_kspace,
     to_image,
@@ -48,9 +49,7 @@ def test_sizes_are_those_of_the_paper(size: tuple[int, int], expected: list[tupl
     assert [low_resolution_size(size, fraction) for fraction in FRACTIONS] == expected
 
 
-@pytest.mark.parametrize(
-    ("field_of_view", "expected"), [(280, [2.19, 3.50, 4.38]), (350, [2.73, 4.38, 5.47])]
-)
+@pytest.mark.parametrize(("field_of_view", "expected"), [(280, [2.19, 3.50, 4.38]), (350, [2.73, 4.38, 5.47])])
 def test_resolutions_are_those_of_table_2(field_of_view: float, expected: list[float]) -> None:
     spacing = field_of_view / 256
     for fraction, resolution in zip(FRACTIONS, expected, strict=True):
@@ -159,9 +158,7 @@ def test_crop_and_pad_keep_the_mean(sizes: tuple[tuple[int, int], tuple[int, int
 
 @PROPERTY
 @given(nested_sizes(), seeds)
-def test_result_agrees_with_what_was_acquired(
-    sizes: tuple[tuple[int, int], tuple[int, int]], seed: int
-) -> None:
+def test_result_agrees_with_what_was_acquired(sizes: tuple[tuple[int, int], tuple[int, int]], seed: int) -> None:
     anything, acquired = noise((2, *sizes[0]), seed), noise((2, *sizes[1]), seed + 1)
     np.testing.assert_allclose(
         crop_kspace(data_consistency(anything, acquired), sizes[1]), acquired, rtol=1e-5, atol=1e-5
@@ -170,9 +167,7 @@ def test_result_agrees_with_what_was_acquired(
 
 @PROPERTY
 @given(nested_sizes(), seeds)
-def test_data_consistency_leaves_the_truth_alone(
-    sizes: tuple[tuple[int, int], tuple[int, int]], seed: int
-) -> None:
+def test_data_consistency_leaves_the_truth_alone(sizes: tuple[tuple[int, int], tuple[int, int]], seed: int) -> None:
     truth = noise((2, *sizes[0]), seed)
     np.testing.assert_allclose(data_consistency(truth, crop_kspace(truth, sizes[1])), truth, atol=1e-5)
 
@@ -200,9 +195,7 @@ def test_data_consistency_is_the_nearest_image_that_agrees(
 
 @PROPERTY
 @given(nested_sizes(), seeds)
-def test_pad_with_whole_nyquist_is_undone_by_crop(
-    sizes: tuple[tuple[int, int], tuple[int, int]], seed: int
-) -> None:
+def test_pad_with_whole_nyquist_is_undone_by_crop(sizes: tuple[tuple[int, int], tuple[int, int]], seed: int) -> None:
     small = noise((1, *sizes[1]), seed)
     padded = pad_kspace(small, sizes[0], nyquist=2)
     np.testing.assert_allclose(crop_kspace(padded, sizes[1]), small, atol=1e-5)
@@ -220,3 +213,16 @@ def test_slices_are_independent() -> None:
     image = noise((3, 8, 8))
     together = crop_kspace(image, (4, 4))
     np.testing.assert_allclose(together, [crop_kspace(piece, (4, 4)) for piece in image], atol=1e-6)
+
+
+@pytest.mark.parametrize("full", [(192, 256), (256, 192), (256, 256), (320, 320), (384, 272), (176, 256)])
+@pytest.mark.parametrize("fraction", [0.25, 0.10, 0.0625])
+def test_usual_matrices_are_guessed_from_what_is_left_of_them(full: tuple[int, int], fraction: float) -> None:
+    assert full_size(low_resolution_size(full, fraction), fraction) == full
+
+
+@given(st.integers(8, 200), st.integers(8, 200), st.floats(0.05, 1.0))
+def test_guessed_matrix_is_no_smaller_than_what_is_left(height: int, width: int, fraction: float) -> None:
+    size = full_size((height, width), fraction)
+    assert size[0] >= height
+    assert size[1] >= width

@@ -399,7 +399,7 @@ def test_fine_tuned_model_can_be_saved_and_loaded(tuned: tuple[Model, Recorder],
 def test_state_of_another_prior_is_refused(base: Model, tmp_path: Path) -> None:
     state = tmp_path / "state"
     identity = {
-        "base": weights_sha256(base.network),
+        "base": weights_sha256(base.network) + base.info.to_json(),
         "perceptual network": "",
         "prior": hashlib.sha256(PRIOR.data.tobytes()).hexdigest(),
         "kept": "24x32",

@@ -22,6 +22,7 @@ SLICES = 16
 """Slices taken from a volume at a time: enough for a patch, few enough to be quick."""
 
 _ISOTROPIC = 1.5
+_SMALLEST_PLANE = 64
 
 
 def find_series(folders: Sequence[Path]) -> list[Series]:
@@ -43,15 +44,19 @@ def find_series(folders: Sequence[Path]) -> list[Series]:
             message = f"There is no folder {folder} to train on; check the name."
             raise InputError(message)
         before = len(found)
-        for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
+        for path in sorted(p for p in folder.rglob("*") if p.is_file() and not _hidden(p.relative_to(folder))):
             if path.suffix.lower() in (".gz", ".nii", ".nrrd", ".mha", ".mhd"):
                 found.append(read_series(path))
-        for path in sorted({p.parent for p in folder.rglob("*.dcm")}):
+        for path in sorted({p.parent for p in folder.rglob("*.dcm") if not _hidden(p.relative_to(folder))}):
             found.append(read_series(path))
         if len(found) == before:
             message = f"{folder} holds no image (NIfTI, NRRD, MetaImage or DICOM); point to a folder that does."
             raise InputError(message)
     return found
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def real_source(series: Sequence[Series]) -> Source:
@@ -63,7 +68,8 @@ def real_source(series: Sequence[Series]) -> Source:
         image = volume.data
         in_plane = max(volume.geometry.spacing[:2])
         if volume.geometry.spacing[2] < _ISOTROPIC * in_plane:
-            image = np.moveaxis(image, int(rng.integers(3)), 0)
+            axes = [axis for axis in range(3) if min(np.delete(image.shape, axis)) >= _SMALLEST_PLANE]
+            image = np.moveaxis(image, int(rng.choice(axes)) if axes else 0, 0)
             thickness = int(rng.integers(1, 8))
             start = int(rng.integers(max(1, image.shape[0] - SLICES * thickness)))
             image = image[start : start + SLICES * thickness]

@@ -173,7 +173,7 @@ def fine_tune(
         state_file=state_file,
         resume=resume,
         identity={
-            "base": weights_sha256(base.network),
+            "base": weights_sha256(base.network) + base.info.to_json(),
             "perceptual network": str(perceptual_network) if "perceptual" in recipe.loss else "",
             "prior": hashlib.sha256(prior.data.tobytes()).hexdigest(),
             "kept": f"{kept[0]}x{kept[1]}",

@@ -110,6 +110,8 @@ def train(
         If there is nothing to train on, or what there is cannot be read.
     """
     progress = progress or Progress()
+    if task.steps < 1 or (task.features is not None and task.features < 1) or task.synthetic < 0:
+        raise InputError("Training needs at least one step and one feature map; give larger numbers.")
     sources: list[tuple[Source, float]] = []
     if task.folders:
         progress.stage("Reading volumes")
@@ -127,7 +129,7 @@ def train(
         return random_batch(pool.at(step), recipe, rng)
 
     torch.manual_seed(task.seed)
-    features = task.features or recipe.features
+    features = recipe.features if task.features is None else task.features
     network = UNet3D(features)
     if recipe.residual:  # begin near the interpolated image itself
         network.last.weight.data *= 0.05
