@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from . import __version__
@@ -187,12 +187,8 @@ def save_tensors(tensors: Mapping[str, Tensor], metadata: dict[str, str], path: 
         If the file cannot be written.
     """
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-    try:
-        with written_whole(path) as temporary:
-            save_file(plain, temporary, metadata=metadata)
-    except SafetensorError as error:
-        message = f"{path} could not be written (the disk may be full); free some space or choose another place."
-        raise InputError(message) from error
+    with written_whole(path) as temporary:
+        temporary.write_bytes(save(plain, metadata))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
 
-from SRDynamicMRILib import checkpoints
 from SRDynamicMRILib.checkpoints import (
     Model,
     ModelInfo,
@@ -133,11 +132,12 @@ def test_interrupted_save_leaves_the_earlier_file_and_nothing_else(
     save_model(Model(network(), INFO), path)
     before = path.read_bytes()
 
-    def interrupted(tensors: object, name: str, metadata: object) -> None:
-        Path(name).write_bytes(b"half a file")
+    def interrupted(self: Path, content: bytes) -> None:
+        with self.open("wb") as stream:
+            stream.write(content[:100])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoints, "save_file", interrupted)
+    monkeypatch.setattr(Path, "write_bytes", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_model(Model(network(1), INFO), path)
     assert path.read_bytes() == before
@@ -149,10 +149,10 @@ def test_full_disk_is_said_and_leaves_the_earlier_file(tmp_path: Path, monkeypat
     save_model(Model(network(), INFO), path)
     before = path.read_bytes()
 
-    def full(tensors: object, name: str, metadata: object) -> None:
+    def full(self: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     assert "No space left" in refusal(lambda: save_model(Model(network(1), INFO), path))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

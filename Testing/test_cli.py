@@ -600,7 +600,7 @@ def test_evaluate(command: Command, patient: Patient, tmp_path: Path) -> None:
     report = (folder / "report.html").read_text(encoding="utf-8")
     assert "trilinear" in report
     listed = {Path(path) for path in outcome.events[-1]["outputs"].values()}
-    assert {p for p in folder.iterdir() if p.suffix != ".json"} | {folder / "summary.json"} == listed
+    assert set(folder.iterdir()) == listed
 
 
 def test_evaluate_without_figures_and_baselines(command: Command, patient: Patient, tmp_path: Path) -> None:
