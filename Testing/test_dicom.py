@@ -78,9 +78,7 @@ def refusal(folder: Path) -> str:
 
 @given(angles=st.tuples(*[st.floats(-3.1, 3.1)] * 3), seed=st.integers(0, 99))
 @settings(max_examples=15, deadline=None)
-def test_4d_folder(
-    tmp_path_factory: pytest.TempPathFactory, angles: tuple[float, float, float], seed: int
-) -> None:
+def test_4d_folder(tmp_path_factory: pytest.TempPathFactory, angles: tuple[float, float, float], seed: int) -> None:
     folder = tmp_path_factory.mktemp("cine")
     direction = Rotation.from_euler("xyz", angles).as_matrix()
     voxels = write_dicom(folder, trigger_times, direction=direction, seed=seed)
@@ -164,9 +162,7 @@ def files_at(folder: Path, level: int) -> list[Path]:
     def height(path: Path) -> float:
         return float(sitk.ReadImage(str(path)).GetOrigin()[2])
 
-    return [
-        file for file in sorted(folder.iterdir()) if abs(height(file) - ORIGIN[2] - SPACING[2] * level) < 1
-    ]
+    return [file for file in sorted(folder.iterdir()) if abs(height(file) - ORIGIN[2] - SPACING[2] * level) < 1]
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -49,7 +49,6 @@ def test_figures_are_those_of_compare_at_every_time_point() -> None:
     maps: dict[tuple[str, int], np.ndarray] = {}
     progress = Recorder()
 
-
     def keep(name: str, number: int, similarity: np.ndarray) -> None:
         maps[name, number] = similarity
 

@@ -37,9 +37,7 @@ def noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(100, 30, shape).astype(np.float32)
 
 
-def series_of(
-    shape: tuple[int, int, int], times: Sequence[float], geometry: Geometry | None = None
-) -> Series:
+def series_of(shape: tuple[int, int, int], times: Sequence[float], geometry: Geometry | None = None) -> Series:
     return Series.of([Volume(noise(shape, i), geometry) for i in range(len(times))], times)
 
 
@@ -573,9 +571,7 @@ def test_memory_for_a_sequence_is_one_time_point(tmp_path: Path) -> None:
 # Real scans
 
 
-@pytest.mark.skipif(
-    "SRDYNAMICMRI_DATA" not in os.environ, reason="SRDYNAMICMRI_DATA names no folder of real data"
-)
+@pytest.mark.skipif("SRDYNAMICMRI_DATA" not in os.environ, reason="SRDYNAMICMRI_DATA names no folder of real data")
 @pytest.mark.parametrize(
     ("name", "step"),
     [

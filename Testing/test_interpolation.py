@@ -133,9 +133,7 @@ def test_index_based_interpolation_shifts_the_image(fraction: float, voxels: flo
 
 @PROPERTY
 @given(st.tuples(*[st.integers(2, 9)] * 2), st.tuples(*[st.integers(1, 4)] * 2), seeds)
-def test_zero_filled_is_scipys_fourier_resampling(
-    small: tuple[int, int], factor: tuple[int, int], seed: int
-) -> None:
+def test_zero_filled_is_scipys_fourier_resampling(small: tuple[int, int], factor: tuple[int, int], seed: int) -> None:
     small = (2 * small[0], 2 * small[1])
     size = (small[0] * factor[0], small[1] * factor[1])
     image = positive_noise((1, *small), seed)
@@ -184,9 +182,7 @@ def test_a_constant_stays_constant(method: str, small: tuple[int, int], more: tu
 
 @PROPERTY
 @given(st.tuples(*[st.integers(2, 9)] * 2), st.tuples(*[st.integers(0, 20)] * 2), seeds)
-def test_area_never_leaves_the_range_of_the_samples(
-    small: tuple[int, int], more: tuple[int, int], seed: int
-) -> None:
+def test_area_never_leaves_the_range_of_the_samples(small: tuple[int, int], more: tuple[int, int], seed: int) -> None:
     image = positive_noise((1, *small), seed)
     result = area(image, (small[0] + more[0], small[1] + more[1]))
     assert result.min() >= image.min() - 1e-5
@@ -228,9 +224,7 @@ def sparse(size: tuple[int, int], seed: int) -> np.ndarray:
 
 @PROPERTY
 @given(nested_sizes(), seeds)
-def test_non_negative_agrees_with_what_was_acquired(
-    sizes: tuple[tuple[int, int], tuple[int, int]], seed: int
-) -> None:
+def test_non_negative_agrees_with_what_was_acquired(sizes: tuple[tuple[int, int], tuple[int, int]], seed: int) -> None:
     acquired = crop_kspace(sparse(sizes[0], seed), sizes[1])
     np.testing.assert_allclose(crop_kspace(non_negative(acquired, sizes[0]), sizes[1]), acquired, atol=1e-5)
 

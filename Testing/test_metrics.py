@@ -53,9 +53,7 @@ def test_ssim_is_scikit_images(shape: tuple[int, int, int], seed: int, data_rang
 @given(shapes, seeds, st.sampled_from([1.0, 2.5]))
 def test_psnr_is_scikit_images(shape: tuple[int, int, int], seed: int, data_range: float) -> None:
     result, truth = two_images(shape, seed)
-    expected = skimage.peak_signal_noise_ratio(
-        truth.astype(float), result.astype(float), data_range=data_range
-    )
+    expected = skimage.peak_signal_noise_ratio(truth.astype(float), result.astype(float), data_range=data_range)
     assert psnr(result, truth, data_range) == pytest.approx(expected, abs=1e-6)
 
 

@@ -117,9 +117,7 @@ def test_forward_is_that_of_the_paper(size: tuple[int, int, int], seed: int) -> 
     network = unet(4, seed)
     x = noise(2, 1, *size, seed=seed)
     with torch.inference_mode():
-        torch.testing.assert_close(
-            network(x), reference_forward(network.state_dict(), x), rtol=1e-4, atol=1e-5
-        )
+        torch.testing.assert_close(network(x), reference_forward(network.state_dict(), x), rtol=1e-4, atol=1e-5)
 
 
 def test_new_network_neither_damps_nor_blows_up_its_features() -> None:

@@ -46,9 +46,7 @@ def test_identity_by_patches_is_exactly_the_identity(
 
 @PROPERTY
 @given(sizes(1, 60), sizes(1, 12))
-def test_identity_by_tiles_is_exactly_the_identity(
-    shape: tuple[int, int, int], tile: tuple[int, int, int]
-) -> None:
+def test_identity_by_tiles_is_exactly_the_identity(shape: tuple[int, int, int], tile: tuple[int, int, int]) -> None:
     image = noise(shape)
     steps = (4 * tile[0], 4 * tile[1], 4 * tile[2])
     assert np.array_equal(_by_tiles(lambda images: images, image, steps), image)
@@ -76,9 +74,7 @@ def test_stride_one_visits_every_position() -> None:
 
 @PROPERTY
 @given(sizes(1, 8), sizes(1, 8))
-def test_padding_repeats_the_edge_and_can_be_cut_off(
-    shape: tuple[int, int, int], wanted: tuple[int, int, int]
-) -> None:
+def test_padding_repeats_the_edge_and_can_be_cut_off(shape: tuple[int, int, int], wanted: tuple[int, int, int]) -> None:
     image = noise(shape)
     padded, inner = pad_to(image, wanted)
     assert padded.shape == tuple(map(max, shape, wanted))

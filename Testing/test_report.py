@@ -67,9 +67,7 @@ def panel_of(
     label: str, points: int = 3, methods: Sequence[str] = METHODS, noise: Sequence[float] = (12, 8, 4)
 ) -> Panel:
     truth = truth_of(points)
-    series = {
-        name: noisy(truth, sigma, i) for i, (name, sigma) in enumerate(zip(methods, noise, strict=True))
-    }
+    series = {name: noisy(truth, sigma, i) for i, (name, sigma) in enumerate(zip(methods, noise, strict=True))}
     return Panel(label, evaluate(series, truth), series, truth)
 
 
@@ -227,9 +225,7 @@ def evaluation_of(result: list[Metrics], given: list[Metrics]) -> Evaluation:
 
 
 def test_verdict_counts_time_points() -> None:
-    evaluation = evaluation_of(
-        metrics_of([0.9, 0.8, 0.9], [30, 31, 33]), metrics_of([0.8, 0.85, 0.8], [29, 30, 31])
-    )
+    evaluation = evaluation_of(metrics_of([0.9, 0.8, 0.9], [30, 31, 33]), metrics_of([0.8, 0.85, 0.8], [29, 30, 31]))
     text = verdict(evaluation, "fine-tuned", "zero-filled")
     assert "the higher SSIM in 2 of 3 time points (+0.0500 on average)" in text
     assert "the higher PSNR in 3 of 3 time points (+1.33 dB on average)" in text
