@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from .distributed import local_device
 from .errors import InputError
 
 
@@ -13,7 +14,8 @@ def device_named(name: str) -> torch.device:
     Parameters
     ----------
     name
-        ``auto`` (a CUDA GPU if there is one, else the CPU), ``cpu``, ``cuda``, ``cuda:1``, ...
+        ``auto`` (a CUDA GPU if there is one, else the CPU; each process of ``torchrun`` takes its own), ``cpu``,
+        ``cuda``, ``cuda:1``, ...
 
     Raises
     ------
@@ -21,7 +23,7 @@ def device_named(name: str) -> torch.device:
         If there is no such device here.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return local_device()
     try:
         device = torch.device(name)
         torch.empty(1, device=device).cpu()

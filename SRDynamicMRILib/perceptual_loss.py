@@ -9,9 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .checkpoints import load_tensors
+from .checkpoints import file_sha256, load_tensors
 from .errors import InputError
 from .networks.vessel_unet import VesselEncoder
+
+LEVELS = 3
+"""Levels of contraction that the loss compares (paper, section 2.3.1)."""
 
 _FIRST_WEIGHT = "levels.0.conv.0.weight"
 _VOXEL_WEIGHT = 1.0
@@ -76,6 +79,11 @@ def load_encoder(path: Path) -> VesselEncoder:
         message = f"{path} does not hold the three levels of a perceptual network; choose another file."
         raise InputError(message) from error
     return encoder
+
+
+def perceptual_identity(loss: str, network: Path | None) -> str:
+    """Hash of the weights that a loss depends on; empty if it does not depend on any."""
+    return file_sha256(network) if "perceptual" in loss and network is not None else ""
 
 
 def loss_named(name: str, device: torch.device, perceptual_network: Path | None) -> Callable[[Tensor, Tensor], Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -23,6 +24,10 @@ class Progress:
 
     def loss(self, step: int, value: float) -> None:
         """The training loss at a step."""
+
+    def validation(self, step: int, scores: Mapping[str, float]) -> None:
+        """The network as it is after a number of training steps was judged, with these figures by name."""
+        self.log(f"Step {step}: " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
     def frame(self, number: int, path: Path) -> None:
         """Time point `number` is ready as a file."""

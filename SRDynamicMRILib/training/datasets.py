@@ -1,19 +1,18 @@
-"""High-resolution volumes to train on: real ones from a folder and synthetic ones made on the fly."""
+"""High-resolution images to train on: drawn from real scans and from synthetic ones made when first needed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..errors import InputError
-from ..files import read_series
-from ..kspace import crop_kspace, low_resolution_size
+from ..kspace import low_resolution_size
 from ..phantom import random_abdomen
-from ..progress import Progress
-from ..volume import FloatArray, Series, shape_of
+from ..volume import FloatArray, Volume, shape_of
+from .augmentation import augment
 from .pairs import Pair, make_pair
+from .subjects import Subject
 
 Source = Callable[[np.random.Generator], FloatArray]
 """Gives a high-resolution image ``(D, H, W)`` drawn with a source of chance."""
@@ -21,94 +20,67 @@ Source = Callable[[np.random.Generator], FloatArray]
 SLICES = 16
 """Slices taken from a volume at a time: enough for a patch, few enough to be quick."""
 
+_SYNTHETIC_PLANE = 192
 _ISOTROPIC = 1.5
 _SMALLEST_PLANE = 64
 
 
-def find_series(folders: Sequence[Path]) -> list[Series]:
-    """Read every volume and series under some folders.
+def real_source(subjects: Sequence[Subject]) -> Source:
+    """Draw from real scans: any subject, scan and time point, some slices, thick slices made of thin ones."""
+
+    def draw(rng: np.random.Generator) -> FloatArray:
+        subject = subjects[int(rng.integers(len(subjects)))]
+        series = subject.series[int(rng.integers(len(subject.series)))]
+        return some_slices(series[int(rng.integers(len(series)))], rng, SLICES)
+
+    return draw
+
+
+def some_slices(volume: Volume, rng: np.random.Generator, count: int) -> FloatArray:
+    """At most `count` neighbouring slices ``(D, H, W)`` of a volume, from a random place.
+
+    Where voxels are isotropic, any axis may become the slice axis and some slices are averaged into one, so that
+    slices get the thickness of dynamic scans.
+    """
+    image = volume.data
+    in_plane = max(volume.geometry.spacing[:2])
+    if volume.geometry.spacing[2] < _ISOTROPIC * in_plane:
+        axes = [axis for axis in range(3) if min(np.delete(image.shape, axis)) >= _SMALLEST_PLANE]
+        image = np.moveaxis(image, int(rng.choice(axes)) if axes else 0, 0)
+        thickness = int(rng.integers(1, 8))
+        start = int(rng.integers(max(1, image.shape[0] - count * thickness)))
+        image = image[start : start + count * thickness]
+        whole = image.shape[0] // thickness * thickness
+        image = image[:whole].reshape(-1, thickness, *image.shape[1:]).mean(axis=1)
+    start = int(rng.integers(max(1, image.shape[0] - count + 1)))
+    return np.ascontiguousarray(image[start : start + count], dtype=np.float32)
+
+
+def synthetic_source(numbers: Sequence[int], seed: int) -> Source:
+    """Draw from synthetic abdomens of random anatomy and contrast; each is made when it is first drawn, and kept.
 
     Parameters
     ----------
-    folders
-        Folders of files that `files.read_series` reads; DICOM folders may lie below them.
-
-    Raises
-    ------
-    InputError
-        If a folder holds nothing readable.
+    numbers
+        Which abdomens: number and seed together name one.
+    seed
+        Of all of them.
     """
-    found: list[Series] = []
-    for folder in folders:
-        if not folder.is_dir():
-            message = f"There is no folder {folder} to train on; check the name."
-            raise InputError(message)
-        before = len(found)
-        for path in sorted(p for p in folder.rglob("*") if p.is_file() and not _hidden(p.relative_to(folder))):
-            if path.suffix.lower() in (".gz", ".nii", ".nrrd", ".mha", ".mhd"):
-                found.append(read_series(path))
-        for path in sorted({p.parent for p in folder.rglob("*.dcm") if not _hidden(p.relative_to(folder))}):
-            found.append(read_series(path))
-        if len(found) == before:
-            message = f"{folder} holds no image (NIfTI, NRRD, MetaImage or DICOM); point to a folder that does."
-            raise InputError(message)
-    return found
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def real_source(series: Sequence[Series]) -> Source:
-    """Draw from real volumes: any time point, some slices, thick slices made of thin ones."""
+    made: dict[int, NDArray[np.float16]] = {}
 
     def draw(rng: np.random.Generator) -> FloatArray:
-        chosen = series[int(rng.integers(len(series)))]
-        volume = chosen[int(rng.integers(len(chosen)))]
-        image = volume.data
-        in_plane = max(volume.geometry.spacing[:2])
-        if volume.geometry.spacing[2] < _ISOTROPIC * in_plane:
-            axes = [axis for axis in range(3) if min(np.delete(image.shape, axis)) >= _SMALLEST_PLANE]
-            image = np.moveaxis(image, int(rng.choice(axes)) if axes else 0, 0)
-            thickness = int(rng.integers(1, 8))
-            start = int(rng.integers(max(1, image.shape[0] - SLICES * thickness)))
-            image = image[start : start + SLICES * thickness]
-            whole = image.shape[0] // thickness * thickness
-            image = image[:whole].reshape(-1, thickness, *image.shape[1:]).mean(axis=1)
-        start = int(rng.integers(max(1, image.shape[0] - SLICES + 1)))
-        return np.ascontiguousarray(image[start : start + SLICES], dtype=np.float32)
+        number = numbers[int(rng.integers(len(numbers)))]
+        if number not in made:  # half precision: a thousand of them take 1.2 GB
+            made[number] = synthetic_image(number, seed).astype(np.float16)
+        return made[number].astype(np.float32)
 
     return draw
 
 
-def synthetic_source(count: int, seed: int, progress: Progress) -> Source:
-    """Draw from `count` synthetic abdomens of random anatomy and contrast, made once."""
-    volumes = []
-    for number in range(count):
-        rng = np.random.default_rng([seed, 1, number])
-        volumes.append(random_abdomen(rng, (SLICES, 192, 192)).data.astype(np.float16))
-        progress.step(number + 1, count)
-
-    def draw(rng: np.random.Generator) -> FloatArray:
-        return volumes[int(rng.integers(count))].astype(np.float32)
-
-    return draw
-
-
-def augment(image: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Change resolution, contrast and orientation of an image ``(D, H, W)`` at random.
-
-    Cutting off the outermost k-space makes the remaining image use all of its k-space, which scanners that interpolate
-    do not give. A power law changes the contrast.
-    """
-    if rng.random() < 0.7:
-        share = float(rng.uniform(0.35, 1.0))
-        image = np.maximum(crop_kspace(image, low_resolution_size(shape_of(image)[1:], share)), 0)
-    peak = float(np.percentile(image, 99.9))
-    if rng.random() < 0.5 and peak > 0:
-        image = (image / peak) ** np.float32(rng.uniform(0.6, 1.6)) * peak
-    turned: FloatArray = np.rot90(image, int(rng.integers(4)), axes=(1, 2))
-    return turned
+def synthetic_image(number: int, seed: int) -> FloatArray:
+    """The synthetic abdomen of that number, ``(16, 192, 192)``."""
+    rng = np.random.default_rng([seed, 1, number])
+    return random_abdomen(rng, (SLICES, _SYNTHETIC_PLANE, _SYNTHETIC_PLANE)).data
 
 
 class PairStream:
@@ -117,7 +89,7 @@ class PairStream:
     Parameters
     ----------
     sources
-        Sources of volumes and the weight of each.
+        Sources of images and the weight of each.
     fractions
         Shares of k-space, drawn with equal probability.
     interpolation, normalisation

@@ -18,12 +18,12 @@ from ..errors import InputError
 from ..interpolation import high_resolution_grid, resample
 from ..kspace import low_resolution_size
 from ..patches import patch_positions
-from ..perceptual_loss import loss_named
+from ..perceptual_loss import loss_named, perceptual_identity
 from ..progress import Progress
 from ..recipes import DEFAULT, PAPER, Recipe
 from ..volume import Geometry, Volume, shape_of
 from .optimisation import Batches, Schedule, optimise
-from .pairs import batch_at, fit_to_patch, make_pair, random_batch
+from .pairs import as_tensors, batch_at, fit_to_patch, make_pair, random_patch
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def fine_tune(
     network.load_state_dict(base.network.state_dict())
     share = kept[0] * kept[1] / (prior.shape[1] * prior.shape[2])
     progress.stage("Fine-tuning")
-    final = optimise(
+    record = optimise(
         network,
         batches,
         loss_named(recipe.loss, device, perceptual_network),
@@ -174,7 +174,7 @@ def fine_tune(
         resume=resume,
         identity={
             "base": weights_sha256(base.network) + base.info.to_json(),
-            "perceptual network": str(perceptual_network) if "perceptual" in recipe.loss else "",
+            "perceptual network": perceptual_identity(recipe.loss, perceptual_network),
             "prior": hashlib.sha256(prior.data.tobytes()).hexdigest(),
             "kept": f"{kept[0]}x{kept[1]}",
             "budget": budget.name,
@@ -190,7 +190,7 @@ def fine_tune(
         steps=schedule.steps,
         version=__version__,
         created=datetime.date.today().isoformat(),
-        metrics={"training loss": final},
+        metrics={"training loss": record.loss},
         parent=base.sha256,
         prior_spacing=prior.geometry.spacing,
     )
@@ -204,10 +204,11 @@ def _plan(
     pair = make_pair(prior.data, kept, base.info.interpolation, base.info.normalisation)
     if budget.steps is not None:
         recipe = DEFAULT
-        pairs = [fit_to_patch(pair, recipe.patch)]
+        whole = fit_to_patch(pair, recipe.patch)
 
         def random(step: int) -> tuple[Tensor, Tensor]:
-            return random_batch(pairs, recipe, np.random.default_rng([seed, 4, step]))
+            rng = np.random.default_rng([seed, 4, step])
+            return as_tensors([random_patch(whole, recipe.patch, rng) for _ in range(recipe.batch)])
 
         return recipe, Schedule(budget.steps, recipe.fine_tuning_learning_rate), random
     recipe = PAPER

@@ -4,48 +4,56 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from .. import __version__
-from ..checkpoints import Model, ModelInfo
+from ..checkpoints import Model, ModelInfo, weights_sha256
+from ..distributed import ranks, share
 from ..errors import InputError
 from ..networks.unet import UNet3D
-from ..perceptual_loss import loss_named
+from ..perceptual_loss import loss_named, perceptual_identity
 from ..progress import Progress
 from ..recipes import FRACTIONS, Recipe
-from .datasets import PairStream, Source, find_series, real_source, synthetic_source
-from .optimisation import Schedule, optimise
-from .pairs import Pair, fit_to_patch, random_batch
+from ..volume import FloatArray, Shape
+from .datasets import PairStream, Source, real_source, synthetic_source
+from .optimisation import Batches, Schedule, Validation, optimise
+from .pairs import Pair, as_tensors, fit_to_patch, random_patch
+from .subjects import Subject, find_subjects, split
+from .validation import validation_images, validation_score
 
 POOL = 32
-"""Pairs that patches are drawn from at a time."""
+"""Pairs, at least, that patches are drawn from at a time."""
 
-STEPS_PER_PAIR = 8
-"""Steps after which the oldest pair is replaced: making a pair takes as long as a few steps."""
+STEPS_PER_PAIR = 16
+"""Steps after which each place in a batch gets another pair: making a pair takes as long as a few steps."""
 
 WARM_UP = 100
 
 
 class _Pool:
-    """The latest `POOL` pairs of a stream; the pool of a step depends on the step alone."""
+    """The latest pairs of a stream, which patches are cut from.
 
-    def __init__(self, stream: PairStream, recipe: Recipe) -> None:
-        self._stream, self._recipe = stream, recipe
+    Each place in a batch has pairs of its own, so that a process that computes some places needs only their pairs, and
+    the patch of a step and place depends on these two alone.
+    """
+
+    def __init__(self, stream: PairStream, patch: Shape, batch: int) -> None:
+        self._stream, self._patch, self._batch = stream, patch, batch
+        self._pairs_per_place = max(4, -(-POOL // batch))
         self._pairs: dict[int, Pair] = {}
 
-    def at(self, step: int) -> list[Pair]:
+    def pair(self, step: int, place: int, rng: np.random.Generator) -> Pair:
+        """One of the pairs of a place in the batch."""
         first = step // STEPS_PER_PAIR
-        wanted = range(first, first + POOL)
-        self._pairs = {n: self._pairs[n] for n in wanted if n in self._pairs}
-        for number in wanted:
-            if number not in self._pairs:
-                self._pairs[number] = fit_to_patch(self._stream.pair(number), self._recipe.patch)
-        return list(self._pairs.values())
+        number = (first + int(rng.integers(self._pairs_per_place))) * self._batch + place
+        if number not in self._pairs:
+            self._pairs = {n: pair for n, pair in self._pairs.items() if n >= first * self._batch}
+            self._pairs[number] = fit_to_patch(self._stream.pair(number), self._patch)
+        return self._pairs[number]
 
 
 @dataclass(frozen=True)
@@ -55,25 +63,95 @@ class MainTraining:
     Parameters
     ----------
     folders
-        Folders of real volumes and series.
+        Folders of real scans; see `subjects.find_subjects`.
     synthetic
         Number of synthetic abdomens to train on as well.
+    weights
+        How often to draw from each folder and, last, from the synthetic abdomens; equally often if not given.
     fractions
         Shares of k-space that the one model is for.
     steps
         Optimisation steps.
     seed
         Seeds weights, data and their order.
-    features
-        Feature maps of the first level; None takes the recipe's.
+    validation_share
+        Share of the subjects of each kind that is held back to judge the network.
+    validate_every
+        Steps between two judgements.
+    patience
+        Judgements without a better one after which training ends; None never ends it early.
     """
 
     folders: Sequence[Path] = ()
     synthetic: int = 0
+    weights: Sequence[float] = ()
     fractions: Sequence[float] = FRACTIONS
     steps: int = 4000
     seed: int = 0
-    features: int | None = None
+    validation_share: float = 0.3
+    validate_every: int = 500
+    patience: int | None = None
+
+    def check(self) -> None:
+        """Raise `InputError` if it cannot be done."""
+        if min(self.steps, self.validate_every, self.patience or 1) < 1 or self.synthetic < 0:
+            raise InputError("Training needs at least one step, also between validations; give larger numbers.")
+        if not self.folders and not self.synthetic:
+            raise InputError("There is nothing to train on; give folders of volumes or a number of synthetic ones.")
+        if not 0 <= self.validation_share < 1:
+            message = f"The share of subjects held back must be from 0 to below 1, but it is {self.validation_share:g}."
+            raise InputError(message)
+        kinds = len(self.folders) + bool(self.synthetic)
+        if self.weights and (len(self.weights) != kinds or min(self.weights) < 0 or sum(self.weights) <= 0):
+            message = f"Give {kinds} weights, one for each folder and the last for synthetic volumes, none below zero."
+            raise InputError(message)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Where training draws from, and what judges it.
+
+    Parameters
+    ----------
+    sources
+        Sources of images and the weight of each.
+    validation
+        Images ``(D, H, W)`` of subjects that no source draws from.
+    """
+
+    sources: Sequence[tuple[Source, float]]
+    validation: Sequence[FloatArray]
+
+
+def training_data(task: MainTraining, progress: Progress) -> TrainingData:
+    """Find the subjects of a training and split them.
+
+    Raises
+    ------
+    InputError
+        If what there is cannot be read.
+    """
+    sources: list[Source] = []
+    held_back: list[Subject] = []
+    for folder in task.folders:
+        progress.stage(f"Reading {folder.name}")
+        kept, judged = split(find_subjects(folder), task.validation_share, task.seed)
+        progress.log(f"{folder.name}: training on {_names(kept)}; validation on {_names(judged)}.")
+        sources.append(real_source(kept))
+        held_back += judged
+    synthetic: list[int] = []
+    if task.synthetic:
+        kept_numbers, synthetic = split(range(task.synthetic), task.validation_share, task.seed)
+        sources.append(synthetic_source(kept_numbers, task.seed))
+    weights = task.weights or [1.0] * len(sources)
+    images = validation_images(held_back, synthetic, task.seed) if held_back or synthetic else []
+    if not images:
+        progress.log("No subject is held back for validation, so only the training loss tells how it goes.")
+    return TrainingData(list(zip(sources, weights, strict=True)), images)
+
+
+def _names(subjects: Sequence[Subject]) -> str:
+    return ", ".join(subject.name for subject in subjects) or "nobody"
 
 
 def train(
@@ -84,8 +162,9 @@ def train(
     state_file: Path | None = None,
     resume: bool = False,
     perceptual_network: Path | None = None,
+    start: Model | None = None,
 ) -> Model:
-    """Train a base model.
+    """Train a base model; under ``torchrun`` all processes train the same one.
 
     Parameters
     ----------
@@ -96,13 +175,15 @@ def train(
     device
         Where to compute.
     progress
-        Told about every step.
+        Told about every step and validation.
     state_file
         Where to keep the state of an unfinished training.
     resume
         Whether to go on from the state file, if there is one.
     perceptual_network
         Weights of the perceptual loss, if the recipe has one.
+    start
+        Model whose weights to begin with; new ones if not given.
 
     Raises
     ------
@@ -110,47 +191,90 @@ def train(
         If there is nothing to train on, or what there is cannot be read.
     """
     progress = progress or Progress()
-    if task.steps < 1 or (task.features is not None and task.features < 1) or task.synthetic < 0:
-        raise InputError("Training needs at least one step and one feature map; give larger numbers.")
-    sources: list[tuple[Source, float]] = []
-    if task.folders:
-        progress.stage("Reading volumes")
-        sources.append((real_source(find_series(task.folders)), 1.0))
-    if task.synthetic:
-        progress.stage("Making synthetic volumes")
-        sources.append((synthetic_source(task.synthetic, task.seed, progress), 1.0))
-    if not sources:
-        raise InputError("There is nothing to train on; give folders of volumes or a number of synthetic ones.")
-    stream = PairStream(sources, task.fractions, recipe.interpolation, recipe.normalisation, task.seed)
-    pool = _Pool(stream, recipe)
-
-    def batches(step: int) -> tuple[Tensor, Tensor]:
-        rng = np.random.default_rng([task.seed, 3, step])
-        return random_batch(pool.at(step), recipe, rng)
-
-    torch.manual_seed(task.seed)
-    features = recipe.features if task.features is None else task.features
-    network = UNet3D(features)
-    if recipe.residual:  # begin near the interpolated image itself
-        network.last.weight.data *= 0.05
+    task.check()
+    if recipe.features < 1 or recipe.batch < 1 or recipe.learning_rate <= 0:
+        raise InputError("Training needs at least one feature map and one patch at a time, and a rate above zero.")
+    if recipe.batch % ranks():
+        message = f"A batch of {recipe.batch} cannot be shared by {ranks()} processes; make it a multiple of them."
+        raise InputError(message)
+    network = _initial_network(recipe, task.seed, start)
+    loss = loss_named(recipe.loss, device, perceptual_network)
+    data = training_data(task, progress)
+    info = _description(task, recipe, start)
     progress.stage("Main training")
-    final = optimise(
+    record = optimise(
         network,
-        batches,
-        loss_named(recipe.loss, device, perceptual_network),
+        _batches(data, task, recipe),
+        loss,
         Schedule(task.steps, recipe.learning_rate, warm_up=WARM_UP),
         residual=recipe.residual,
         device=device,
         progress=progress,
         state_file=state_file,
         resume=resume,
-        identity={"task": repr(task), "recipe": repr(recipe)},
+        identity={
+            "task": repr(task),
+            "recipe": repr(recipe),
+            "start": weights_sha256(start.network) if start else "",
+            "perceptual network": perceptual_identity(recipe.loss, perceptual_network),
+        },
+        validation=_validation(data, task, info, device),
+        distributed=True,
     )
-    names = [*(folder.name for folder in task.folders)]
+    metrics = {"training loss": record.loss}
+    if record.scores:
+        metrics |= {**record.scores[record.best], "best step": float(record.best)}
+    return Model(network, replace(info, steps=record.steps, metrics=metrics))
+
+
+def _initial_network(recipe: Recipe, seed: int, start: Model | None) -> UNet3D:
+    """The network to begin with: the weights of a model, or new ones."""
+    torch.manual_seed(seed)
+    network = UNet3D(recipe.features)
+    if recipe.residual:  # begin near the interpolated image itself
+        network.last.weight.data *= 0.05
+    if start is None:
+        return network
+    wanted = (recipe.features, recipe.interpolation, recipe.normalisation, recipe.residual)
+    if wanted != (start.info.features, start.info.interpolation, start.info.normalisation, start.info.residual):
+        message = (
+            f"The model to begin with has {start.info.features} features and another input than the recipe "
+            f"{recipe.name}, so its weights cannot be trained on; choose the recipe it was made with."
+        )
+        raise InputError(message)
+    network.load_state_dict(start.network.state_dict())
+    return network
+
+
+def _batches(data: TrainingData, task: MainTraining, recipe: Recipe) -> Batches:
+    """Share of this process in the batch of every step."""
+    stream = PairStream(data.sources, task.fractions, recipe.interpolation, recipe.normalisation, task.seed)
+    pool = _Pool(stream, recipe.patch, recipe.batch)
+
+    def patch(step: int, place: int) -> Pair:
+        rng = np.random.default_rng([task.seed, 3, step, place])
+        return random_patch(pool.pair(step, place, rng), recipe.patch, rng)
+
+    return lambda step: as_tensors([patch(step, place) for place in share(range(recipe.batch))])
+
+
+def _validation(data: TrainingData, task: MainTraining, info: ModelInfo, device: torch.device) -> Validation | None:
+    if not data.validation:
+        return None
+    return Validation(
+        lambda network: validation_score(network, info, data.validation, device), task.validate_every, task.patience
+    )
+
+
+def _description(task: MainTraining, recipe: Recipe, start: Model | None) -> ModelInfo:
+    """What is known about the model before it is trained."""
+    names = [folder.name for folder in task.folders]
     if task.synthetic:
         names.append(f"{task.synthetic} synthetic abdomens")
-    info = ModelInfo(
-        features=features,
+    if start is not None:
+        names.append(f"before that: {start.info.training_data}, {start.info.steps} steps")
+    return ModelInfo(
+        features=recipe.features,
         fractions=tuple(task.fractions),
         interpolation=recipe.interpolation,
         normalisation=recipe.normalisation,
@@ -163,6 +287,5 @@ def train(
         steps=task.steps,
         version=__version__,
         created=datetime.date.today().isoformat(),
-        metrics={"training loss": final},
+        parent=start.sha256 if start is not None else "",
     )
-    return Model(network, info)

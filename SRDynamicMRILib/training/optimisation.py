@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoints import load_tensors, save_tensors
+from ..distributed import is_first, mean_over_ranks, ranks
 from ..errors import InputError
 from ..progress import Progress
 
 Batches = Callable[[int], tuple[Tensor, Tensor]]
 """Gives input and target ``(B, 1, d, h, w)`` of a step; the same step always gives the same batch."""
 
-LossFunction = Callable[[Tensor, Tensor], Tensor]
+LossFunction = Callable[[Any, Tensor], Tensor]
+"""Takes what the network gives, which may be several tensors, and the target."""
 
 _STATE_KEY = "SRDynamicMRI training state"
 _MAXIMUM_GRADIENT_NORM = 1.0
@@ -56,6 +58,62 @@ class Schedule:
         return rate * 0.5 * (1 + math.cos(math.pi * step / self.steps)) if self.decay else rate
 
 
+@dataclass(frozen=True)
+class Validation:
+    """Judges a network during training by images that it is not trained on.
+
+    Parameters
+    ----------
+    score
+        Gives figures by name for the network as it is; of the first, more is better. With several processes all must
+        get the same figures.
+    every
+        Steps between two judgements; there is one at the end as well.
+    patience
+        Judgements without a better one after which training ends; None never ends it early.
+    """
+
+    score: Callable[[nn.Module], Mapping[str, float]]
+    every: int
+    patience: int | None = None
+
+
+@dataclass
+class TrainingRecord:
+    """What has happened in a training.
+
+    Parameters
+    ----------
+    steps
+        Optimisation steps done.
+    losses
+        Losses of the latest steps.
+    scores
+        Figures of every validation, by the number of steps done before it.
+    best
+        Steps done before the best validation.
+    """
+
+    steps: int = 0
+    losses: list[float] = field(default_factory=list)
+    scores: dict[int, dict[str, float]] = field(default_factory=dict)
+    best: int = 0
+
+    @property
+    def loss(self) -> float:
+        """Mean of the latest losses."""
+        return sum(self.losses) / max(1, len(self.losses))
+
+    def is_better(self, score: Mapping[str, float]) -> bool:
+        """Whether figures are better than the best so far."""
+        first = next(iter(score))
+        return self.best not in self.scores or score[first] > self.scores[self.best][first]
+
+    def is_stuck(self, patience: int | None) -> bool:
+        """Whether the latest `patience` validations have all been worse than an earlier one."""
+        return patience is not None and sum(step > self.best for step in self.scores) >= patience
+
+
 def optimise(
     network: nn.Module,
     batches: Batches,
@@ -69,7 +127,9 @@ def optimise(
     resume: bool = False,
     identity: Mapping[str, str] | None = None,
     save_every: float = 60.0,
-) -> float:
+    validation: Validation | None = None,
+    distributed: bool = False,
+) -> TrainingRecord:
     """Minimise the loss of a network in place with Adam.
 
     A step whose loss or gradient is not finite is left out (bfloat16 gradients of thin volumes can be such).
@@ -77,7 +137,7 @@ def optimise(
     Parameters
     ----------
     network
-        The network; ends in evaluation mode on the CPU.
+        The network; ends in evaluation mode on the CPU, with the weights that were best in validation, if there is one.
     batches
         Input and target of each step.
     loss
@@ -98,10 +158,10 @@ def optimise(
         What the training depends on; a state of another training is refused.
     save_every
         Seconds between states.
-
-    Returns
-    -------
-        Mean loss of the last tenth of the steps.
+    validation
+        Judges the network now and then.
+    distributed
+        Whether all processes of ``torchrun`` train this one network, each with its own share of every batch.
 
     Raises
     ------
@@ -111,55 +171,93 @@ def optimise(
     network.to(device=device, memory_format=torch.channels_last_3d).train()  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(_parameter_groups(network, residual))
     identity = {**(identity or {}), "steps": str(schedule.steps)}
-    done = 0
-    losses: list[float] = []
+    state = _State(network, optimiser, identity)
     if resume and state_file is not None and state_file.exists():
-        done, losses = _load_state(state_file, network, optimiser, identity)
-        progress.log(f"Resuming after step {done}.")
-    kept = max(1, schedule.steps // 10)
+        state.load(state_file)
+        progress.log(f"Resuming after step {state.record.steps}.")
+    record = state.record
+    writes = state_file is not None and (not distributed or is_first())
+    function = _parallel(network, device) if distributed else network
+    kept = max(schedule.steps // 10, _SHOWN)
     saved = time.monotonic()
     skipped = 0
     updating = False
     try:
-        for step in range(done, schedule.steps):
+        while True:
+            if validation is not None and _is_due(record, validation, schedule):
+                _validate(state, validation, progress)
+                if record.is_stuck(validation.patience):
+                    progress.log(f"Validation has not improved since step {record.best}, so training ends.")
+                    break
+            if record.steps >= schedule.steps:
+                break
             for group in optimiser.param_groups:
-                group["lr"] = schedule.rate(step) * group["share"]
-            inputs, targets = (t.to(device, memory_format=torch.channels_last_3d) for t in batches(step))
+                group["lr"] = schedule.rate(record.steps) * group["share"]
+            inputs, targets = (t.to(device, memory_format=torch.channels_last_3d) for t in batches(record.steps))
             optimiser.zero_grad(set_to_none=True)
-            output = network(inputs)
+            output = function(inputs)
             value = loss(output + inputs if residual else output, targets)
             value.backward()  # type: ignore[no-untyped-call]
             norm = nn.utils.clip_grad_norm_(network.parameters(), _MAXIMUM_GRADIENT_NORM)
+            mean = (mean_over_ranks(value.detach()) if distributed else value.detach()).item()
             updating = True
-            if torch.isfinite(norm) and torch.isfinite(value):
+            if math.isfinite(mean) and torch.isfinite(norm):
                 optimiser.step()
-                losses = [*losses, value.item()][-max(kept, _SHOWN) :]
+                record.losses = [*record.losses, mean][-kept:]
             else:
                 skipped += 1
-            done = step + 1
+            record.steps += 1
             updating = False
-            if skipped > _MAXIMUM_SKIPPED + step // 10:
+            if skipped > _MAXIMUM_SKIPPED + record.steps // 10:
                 message = "Training does not converge: the loss is not a finite number; lower the learning rate."
                 raise InputError(message)
-            if losses and (step % 10 == 0 or done == schedule.steps):
-                recent = losses[-_SHOWN:]
-                progress.loss(step, sum(recent) / len(recent))
-            progress.step(done, schedule.steps)
-            if state_file is not None and time.monotonic() - saved > save_every:
-                _save_state(state_file, network, optimiser, done, losses, identity)
+            if record.losses and (record.steps % 10 == 1 or record.steps == schedule.steps):
+                recent = record.losses[-_SHOWN:]
+                progress.loss(record.steps - 1, sum(recent) / len(recent))
+            progress.step(record.steps, schedule.steps)
+            if writes and state_file is not None and time.monotonic() - saved > save_every:
+                state.save(state_file)
                 saved = time.monotonic()
     except KeyboardInterrupt:
-        if state_file is not None and done > 0 and not updating:  # half an update is no state to go on from
-            _save_state(state_file, network, optimiser, done, losses, identity)
-            progress.log(f"Stopped after step {done}; the same command with --resume goes on from there.")
+        if writes and state_file is not None and record.steps > 0 and not updating:
+            state.save(state_file)  # half an update is no state to go on from
+            progress.log(f"Stopped after step {record.steps}; the same command with --resume goes on from there.")
         raise
     if skipped:
         progress.log(f"{skipped} steps were left out because their loss or gradient was not finite.")
-    if state_file is not None:
-        state_file.unlink(missing_ok=True)
     network.to("cpu").eval()
-    last = losses[-kept:]
-    return sum(last) / max(1, len(last))
+    if state.best:
+        network.load_state_dict(state.best)
+    if writes and state_file is not None:
+        state_file.unlink(missing_ok=True)
+    return record
+
+
+def _parallel(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network, its gradients averaged over all processes."""
+    if ranks() == 1:
+        return network
+    return nn.parallel.DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
+
+
+def _is_due(record: TrainingRecord, validation: Validation, schedule: Schedule) -> bool:
+    """Whether the network as it is should be judged and has not been yet (by the run that is resumed)."""
+    if record.steps == 0 or record.steps in record.scores:
+        return False
+    return record.steps % validation.every == 0 or record.steps >= schedule.steps
+
+
+def _validate(state: _State, validation: Validation, progress: Progress) -> None:
+    """Judge the network as it is and keep its weights if they are the best so far."""
+    record = state.record
+    device = next(state.network.parameters()).device
+    score = dict(validation.score(state.network))
+    state.network.to(device=device, memory_format=torch.channels_last_3d).train()  # type: ignore[call-overload]
+    if record.is_better(score):
+        record.best = record.steps
+        state.best = {name: t.detach().cpu().clone() for name, t in state.network.state_dict().items()}
+    record.scores[record.steps] = score
+    progress.validation(record.steps, score)
 
 
 def _parameter_groups(network: nn.Module, residual: bool) -> list[dict[str, Any]]:
@@ -174,47 +272,73 @@ def _parameter_groups(network: nn.Module, residual: bool) -> list[dict[str, Any]
     return [group for group in groups if group["params"]]
 
 
-def _save_state(
-    path: Path,
-    network: nn.Module,
-    optimiser: torch.optim.Adam,
-    step: int,
-    losses: list[float],
-    identity: dict[str, str],
-) -> None:
-    tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
-    for name, parameter in network.named_parameters():
-        for key, value in optimiser.state[parameter].items():
-            tensors[f"adam.{key}.{name}"] = value
-    save_tensors(
-        tensors, {_STATE_KEY: json.dumps({"step": step, "losses": losses, "identity": identity}, sort_keys=True)}, path
-    )
+class _State:
+    """Everything that a training which goes on later needs, on disk and back.
 
+    Parameters
+    ----------
+    network, optimiser
+        Their weights and moments are saved, and set by `load`.
+    identity
+        What the training depends on; a file of another one is refused.
+    """
 
-def _load_state(
-    path: Path, network: nn.Module, optimiser: torch.optim.Adam, identity: dict[str, str]
-) -> tuple[int, list[float]]:
-    tensors, metadata = load_tensors(path)
-    try:
-        content = json.loads(metadata[_STATE_KEY])
-        if content["identity"] != identity:
-            message = (
-                f"{path} belongs to a training with other data or settings; "
-                "remove it to start anew, or repeat the command that began it."
+    def __init__(self, network: nn.Module, optimiser: torch.optim.Adam, identity: Mapping[str, str]) -> None:
+        self.network, self.optimiser, self.identity = network, optimiser, dict(identity)
+        self.record = TrainingRecord()
+        self.best: dict[str, Tensor] = {}
+
+    def save(self, path: Path) -> None:
+        """Write all to a file, complete or not at all."""
+        tensors = {f"network.{name}": t for name, t in self.network.state_dict().items()}
+        tensors |= {f"best.{name}": t for name, t in self.best.items()}
+        for name, parameter in self.network.named_parameters():
+            for key, value in self.optimiser.state[parameter].items():
+                tensors[f"adam.{key}.{name}"] = value
+        content = {"record": asdict(self.record), "identity": self.identity}
+        save_tensors(tensors, {_STATE_KEY: json.dumps(content, sort_keys=True)}, path)
+
+    def load(self, path: Path) -> None:
+        """Set all from a file.
+
+        Raises
+        ------
+        InputError
+            If it belongs to another training or is damaged.
+        """
+        tensors, metadata = load_tensors(path)
+        try:
+            content = json.loads(metadata[_STATE_KEY])
+            if content["identity"] != self.identity:
+                message = (
+                    f"{path} belongs to a training with other data or settings; "
+                    "remove it to start anew, or repeat the command that began it."
+                )
+                raise InputError(message)
+            self.network.load_state_dict(_under("network.", tensors))
+            self.best = _under("best.", tensors)
+            for name, parameter in self.network.named_parameters():
+                self.optimiser.state[parameter] = {
+                    key: _like(tensors[f"adam.{key}.{name}"], parameter if key != "step" else None)
+                    for key in ("step", "exp_avg", "exp_avg_sq")
+                }
+            record = content["record"]
+            self.record = TrainingRecord(
+                steps=int(record["steps"]),
+                losses=[float(value) for value in record["losses"]],
+                scores={int(step): dict(score) for step, score in record["scores"].items()},
+                best=int(record["best"]),
             )
-            raise InputError(message)
-        network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")})
-        for name, parameter in network.named_parameters():
-            optimiser.state[parameter] = {
-                key: _like(tensors[f"adam.{key}.{name}"], parameter if key != "step" else None)
-                for key in ("step", "exp_avg", "exp_avg_sq")
-            }
-        return int(content["step"]), [float(value) for value in content["losses"]]
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, InputError):
-            raise
-        message = f"{path} is not a usable training state; remove it to start anew."
-        raise InputError(message) from error
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            if isinstance(error, InputError):
+                raise
+            message = f"{path} is not a usable training state; remove it to start anew."
+            raise InputError(message) from error
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
 def _like(tensor: Tensor, parameter: Tensor | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,6 @@ from ..interpolation import upsample
 from ..kspace import crop_kspace
 from ..normalisation import intensity_scale
 from ..patches import Position, extract, pad_to
-from ..recipes import Recipe
 from ..volume import FloatArray, Shape
 
 
@@ -64,36 +64,31 @@ def batch_at(pairs: list[Pair], places: list[tuple[int, Position]], patch: Shape
     patch
         Voxels of a patch.
     """
-    inputs = np.stack([extract(pairs[n].input, position, patch) for n, position in places])
-    targets = np.stack([extract(pairs[n].target, position, patch) for n, position in places])
-    return torch.from_numpy(inputs[:, None]), torch.from_numpy(targets[:, None])
+    return as_tensors(
+        [Pair(extract(pairs[n].input, where, patch), extract(pairs[n].target, where, patch)) for n, where in places]
+    )
 
 
-def random_batch(
-    pairs: list[Pair], recipe: Recipe, rng: np.random.Generator, transpose: bool = False
-) -> tuple[Tensor, Tensor]:
-    """Patches at random places, mirrored at random along every axis.
+def random_patch(pair: Pair, patch: Shape, rng: np.random.Generator) -> Pair:
+    """A patch of a pair from a random place, mirrored at random along every axis.
 
     Parameters
     ----------
-    pairs
-        Pairs to draw from, each with the same probability.
-    recipe
-        Gives the patch and the batch size.
+    pair
+        At least as large as a patch.
+    patch
+        Voxels of the patch.
     rng
         Source of chance.
-    transpose
-        Whether rows and columns may be exchanged too (patches must be square then).
     """
-    places = []
-    for _ in range(recipe.batch):
-        number = int(rng.integers(len(pairs)))
-        room = [size - length for size, length in zip(pairs[number].target.shape, recipe.patch, strict=True)]
-        z, y, x = (int(rng.integers(r + 1)) for r in room)
-        places.append((number, (z, y, x)))
-    inputs, targets = batch_at(pairs, places, recipe.patch)
-    axes = [axis for axis in (2, 3, 4) if rng.random() < 0.5]
-    inputs, targets = inputs.flip(axes), targets.flip(axes)
-    if transpose and rng.random() < 0.5:
-        inputs, targets = inputs.transpose(3, 4), targets.transpose(3, 4)
-    return inputs.contiguous(), targets.contiguous()
+    room = [size - length for size, length in zip(pair.target.shape, patch, strict=True)]
+    z, y, x = (int(rng.integers(r + 1)) for r in room)
+    axes = tuple(axis for axis in range(3) if rng.random() < 0.5)
+    inputs, targets = (extract(image, (z, y, x), patch) for image in (pair.input, pair.target))
+    return Pair(*(np.asarray(np.flip(image, axes), dtype=np.float32) for image in (inputs, targets)))
+
+
+def as_tensors(patches: Sequence[Pair]) -> tuple[Tensor, Tensor]:
+    """Patches of one size as tensors ``(B, 1, d, h, w)``: inputs and targets."""
+    inputs, targets = (np.stack([getattr(p, side) for p in patches])[:, None] for side in ("input", "target"))
+    return torch.from_numpy(inputs), torch.from_numpy(targets)

@@ -1,0 +1,44 @@
+"""Random changes of training images that a scanner could have made."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from ..kspace import crop_kspace, low_resolution_size
+from ..volume import FloatArray, shape_of
+
+_CURVE_POINTS = 5
+_CURVE_STEPS = 512
+
+
+def augment(image: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Change resolution, contrast and orientation of an image ``(D, H, W)`` at random.
+
+    Cutting off the outermost k-space makes the remaining image use all of its k-space, which scanners that interpolate
+    do not give. A power law changes the contrast.
+    """
+    if rng.random() < 0.7:
+        share = float(rng.uniform(0.35, 1.0))
+        image = np.maximum(crop_kspace(image, low_resolution_size(shape_of(image)[1:], share)), 0)
+    peak = float(np.percentile(image, 99.9))
+    if rng.random() < 0.5 and peak > 0:
+        image = (image / peak) ** np.float32(rng.uniform(0.6, 1.6)) * peak
+    turned: FloatArray = np.rot90(image, int(rng.integers(4)), axes=(1, 2))
+    return turned
+
+
+def other_contrast(image: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """An image ``(D, H, W)`` as another sequence might show it: every intensity is replaced by way of a random curve.
+
+    The curve is smooth, begins at zero, so that the empty background stays empty, and need not rise: tissues may
+    change their order. Edges stay where they are.
+    """
+    peak = float(np.percentile(image, 99.9))
+    if peak <= 0:
+        return image
+    knots = np.linspace(0, 1, _CURVE_POINTS)
+    curve = PchipInterpolator(knots, np.concatenate([[0.0], rng.uniform(0.15, 1.0, _CURVE_POINTS - 1)]))
+    x = np.linspace(0, 1, _CURVE_STEPS)
+    changed = np.interp(image / peak, x, curve(x)) * peak
+    return np.asarray(changed, dtype=np.float32)

@@ -1,0 +1,114 @@
+"""Who there is to train on: scans on disk, grouped by subject, and split so that no subject is on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from ..errors import InputError
+from ..files import read_series
+from ..volume import Series
+
+Item = TypeVar("Item")
+
+_IMAGES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
+_CHAOS_SEQUENCES = ("T1DUAL", "T2SPIR")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One person's scans.
+
+    Parameters
+    ----------
+    name
+        As the folder or file is called.
+    series
+        Volumes and series; a volume is a series of one.
+    """
+
+    name: str
+    series: tuple[Series, ...]
+
+
+def find_subjects(folder: Path) -> list[Subject]:
+    """Read all scans below a folder, subject by subject, in the order of their names.
+
+    In the layout of CHAOS (Kavur et al. 2021; ``MR/<id>/T1DUAL/DICOM_anon/{InPhase,OutPhase}`` and
+    ``MR/<id>/T2SPIR/DICOM_anon``) the subject is the id, and what belongs to no MR sequence, such as its CT scans, is
+    left out. In any other folder each sub-folder is a subject; where all images lie in one folder, each file is.
+
+    Parameters
+    ----------
+    folder
+        Holds files that `files.read_series` reads, or DICOM folders (files that end in .dcm), at any depth.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing, holds no image, or an image in it cannot be used.
+    """
+    if not folder.is_dir():
+        message = f"There is no folder {folder} to train on; check the name."
+        raise InputError(message)
+    found = _images(folder)
+    if not found:
+        message = f"{folder} holds no image (NIfTI, NRRD, MetaImage or DICOM); point to a folder that does."
+        raise InputError(message)
+    names = _subject_names([path.relative_to(folder) for path in found], folder.name)
+    by_name: dict[str, list[Path]] = {}
+    for path, name in zip(found, names, strict=True):
+        if name:
+            by_name.setdefault(name, []).append(path)
+    return [Subject(name, tuple(read_series(path) for path in paths)) for name, paths in sorted(by_name.items())]
+
+
+def _images(folder: Path) -> list[Path]:
+    """Image files and DICOM folders below a folder, without what is hidden."""
+    files = [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    images = {path for path in files if path.name.lower().endswith(_IMAGES)}
+    return sorted(images | {path.parent for path in files if path.suffix.lower() == ".dcm"})
+
+
+def _subject_names(paths: Sequence[Path], folder: str) -> list[str]:
+    """Subject of every image, by its path below the folder; empty for those that are to be left out."""
+    chaos = [_before_sequence(path, folder) for path in paths]
+    if any(chaos):
+        return chaos
+    if len({path.parts[0] for path in paths if len(path.parts) > 1}) > 1:
+        return [path.parts[0] for path in paths]
+    return [str(path) if path.parts else folder for path in paths]
+
+
+def _before_sequence(path: Path, folder: str) -> str:
+    """Name of the folder that holds a CHAOS sequence; empty if there is no such sequence in the path."""
+    parts = (folder, *path.parts)
+    return next((parts[n - 1] for n, part in enumerate(parts) if n and part in _CHAOS_SEQUENCES), "")
+
+
+def split(items: Sequence[Item], validation_share: float, seed: int) -> tuple[list[Item], list[Item]]:
+    """Divide subjects at random into those to train on and those held back for validation.
+
+    Parameters
+    ----------
+    items
+        The subjects.
+    validation_share
+        Share that is held back: at least one subject, unless there is only one or the share is 0.
+    seed
+        The same seed and number of subjects always give the same division.
+    """
+    held_back = min(len(items) - 1, max(1, round(validation_share * len(items)))) if validation_share > 0 else 0
+    chosen = set(np.random.default_rng([seed, 8]).permutation(len(items))[: max(0, held_back)].tolist())
+    return (
+        [item for n, item in enumerate(items) if n not in chosen],
+        [item for n, item in enumerate(items) if n in chosen],
+    )

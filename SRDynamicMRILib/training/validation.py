@@ -1,0 +1,83 @@
+"""Judging a network during main training: it super-resolves images that it is not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..checkpoints import Model, ModelInfo
+from ..distributed import mean_over_ranks, ranks, share
+from ..kspace import downsample
+from ..metrics import compare
+from ..super_resolution import super_resolve
+from ..volume import FloatArray, Volume
+from .datasets import some_slices, synthetic_image
+from .subjects import Subject
+
+IMAGES = 4
+"""Images that are judged at a time: a compromise, as whole series would take longer than the training between."""
+
+_SLICES = 8
+_PLANE = 160
+
+
+def validation_images(subjects: Sequence[Subject], synthetic: Sequence[int], seed: int) -> list[FloatArray]:
+    """Images ``(D, H, W)`` for validation, of real subjects where there are any.
+
+    Parameters
+    ----------
+    subjects
+        Held back from training.
+    synthetic
+        Numbers of synthetic abdomens held back from training.
+    seed
+        That of the training.
+    """
+    if not subjects:
+        return [_middle(synthetic_image(number, seed)) for number in synthetic[:IMAGES]]
+    images = []
+    for number in range(IMAGES):
+        rng = np.random.default_rng([seed, 9, number])
+        subject = subjects[number % len(subjects)]
+        series = subject.series[int(rng.integers(len(subject.series)))]
+        images.append(_middle(some_slices(series[int(rng.integers(len(series)))], rng, _SLICES)))
+    return images
+
+
+def _middle(image: FloatArray) -> FloatArray:
+    """The middle of an image."""
+    middle = tuple(
+        slice(max(0, (size - wanted) // 2), max(0, (size - wanted) // 2) + wanted)
+        for size, wanted in zip(image.shape, (_SLICES, _PLANE, _PLANE), strict=True)
+    )
+    return image[middle]
+
+
+def validation_score(
+    network: nn.Module, info: ModelInfo, images: Sequence[FloatArray], device: torch.device
+) -> Mapping[str, float]:
+    """Mean SSIM and PSNR of a network over images and fractions, shared among all processes.
+
+    Parameters
+    ----------
+    network
+        The network; ends in evaluation mode.
+    info
+        How it is to be used, and for which fractions.
+    images
+        High-resolution images ``(D, H, W)``.
+    device
+        Where to compute.
+    """
+    model = Model(network, info)
+    jobs = [(Volume(image), fraction) for image in images for fraction in info.fractions]
+    sums = torch.zeros(2, dtype=torch.float64)
+    for truth, fraction in share(jobs):
+        result = super_resolve(downsample(truth, fraction), model, truth.geometry, device=device)
+        metrics = compare(result.data, truth.data)[0]
+        sums += torch.tensor([metrics.ssim, metrics.psnr], dtype=torch.float64)
+    ssim, psnr = (mean_over_ranks(sums) * ranks() / len(jobs)).tolist()
+    return {"validation ssim": ssim, "validation psnr": psnr}
