@@ -34,7 +34,7 @@ def patch_positions(shape: Shape, patch: Shape, stride: Shape) -> list[Position]
     return list(product(*axes))
 
 
-def extract(volume: NDArray[np.generic], position: Position, patch: Shape) -> NDArray[np.generic]:
+def extract(volume: FloatArray, position: Position, patch: Shape) -> FloatArray:
     """View of the patch ``(d, h, w)`` at a position of ``(D, H, W)``."""
     z, y, x = position
     return volume[z : z + patch[0], y : y + patch[1], x : x + patch[2]]

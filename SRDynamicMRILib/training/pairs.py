@@ -85,7 +85,7 @@ def random_patch(pair: Pair, patch: Shape, rng: np.random.Generator) -> Pair:
     z, y, x = (int(rng.integers(r + 1)) for r in room)
     axes = tuple(axis for axis in range(3) if rng.random() < 0.5)
     inputs, targets = (extract(image, (z, y, x), patch) for image in (pair.input, pair.target))
-    return Pair(*(np.asarray(np.flip(image, axes), dtype=np.float32) for image in (inputs, targets)))
+    return Pair(np.flip(inputs, axes), np.flip(targets, axes))
 
 
 def as_tensors(patches: Sequence[Pair]) -> tuple[Tensor, Tensor]:
