@@ -15,8 +15,11 @@ from .volume import FloatArray, Volume
 
 _BINS = 48
 _FEWEST_VOXELS = 500
+_WORTHWHILE = 0.03
+"""Gain in explained variance from which on scans count as of different contrast; 0.00 to 0.01 on scans of the same."""
+
 _FLATTEST = 0.5
-"""Share of the voxels that intensities are compared in, those with the smallest gradient: motion matters least there."""
+"""Share of the voxels whose intensities are compared, those with the smallest gradient: motion matters least there."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class ContrastMatch:
     prior: Volume
     before: float
     after: float
+
+    @property
+    def helps(self) -> bool:
+        """Whether the scans are of different contrast: where they are not, a curve explains no more than a line."""
+        return self.after - self.before > _WORTHWHILE
 
 
 def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | None:

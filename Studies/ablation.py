@@ -78,7 +78,7 @@ class Row:
 
 def _patches(stride: int) -> Row:
     inference = Inference(patch=(12, 48, 48), stride=(stride, stride, stride))
-    return Row(f"patches, stride {stride}", trained_as="default", inference=inference, crop=96)
+    return Row(f"patches, stride {stride}", trained_as="default", inference=inference, crop=72)
 
 
 ROWS = (
@@ -99,7 +99,7 @@ ROWS = (
     Row("64 features", replace(DEFAULT, features=64)),
     Row("paper", PAPER),
     Row("no data consistency", trained_as="default", use={"data_consistency": False}),
-    Row("whole volume, cropped", trained_as="default", crop=96),
+    Row("whole volume, cropped", trained_as="default", crop=72),
     _patches(12),
     _patches(6),
     _patches(3),

@@ -20,7 +20,8 @@ def augment(image: FloatArray, rng: np.random.Generator) -> FloatArray:
     """
     if rng.random() < 0.7:
         share = float(rng.uniform(0.35, 1.0))
-        image = np.maximum(crop_kspace(image, low_resolution_size(shape_of(image)[1:], share)), 0)
+        image = crop_kspace(image, low_resolution_size(shape_of(image)[1:], share))
+    image = np.maximum(image, 0)  # ringing, of this cut or of an earlier one
     peak = float(np.percentile(image, 99.9))
     if rng.random() < 0.5 and peak > 0:
         image = (image / peak) ** np.float32(rng.uniform(0.6, 1.6)) * peak

@@ -47,7 +47,7 @@ def some_slices(volume: Volume, rng: np.random.Generator, count: int) -> FloatAr
     if volume.geometry.spacing[2] < _ISOTROPIC * in_plane:
         axes = [axis for axis in range(3) if min(np.delete(image.shape, axis)) >= _SMALLEST_PLANE]
         image = np.moveaxis(image, int(rng.choice(axes)) if axes else 0, 0)
-        thickness = int(rng.integers(1, 8))
+        thickness = min(int(rng.integers(1, 8)), image.shape[0])
         start = int(rng.integers(max(1, image.shape[0] - count * thickness)))
         image = image[start : start + count * thickness]
         whole = image.shape[0] // thickness * thickness

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .. import __version__
 from ..checkpoints import Model, weights_sha256
+from ..contrast import match_contrast
 from ..errors import InputError
 from ..interpolation import high_resolution_grid, resample
 from ..kspace import low_resolution_size
@@ -86,6 +87,36 @@ def match_prior(prior: Volume, low_resolution: Geometry, progress: Progress | No
         return prior
     (progress or Progress()).log("The prior has another orientation than the series and is resampled to it.")
     return resample(prior, grid)
+
+
+def adapt_prior(prior: Volume, low_resolution: Volume, progress: Progress | None = None) -> Volume:
+    """Make the prior as like the series as can be: its orientation, and its contrast if the two differ in that.
+
+    Parameters
+    ----------
+    prior
+        Planning scan.
+    low_resolution
+        A time point of the series.
+    progress
+        Told what is changed.
+
+    Raises
+    ------
+    InputError
+        If the two do not overlap, or the prior has the lower resolution.
+    """
+    progress = progress or Progress()
+    prior = match_prior(prior, low_resolution.geometry, progress)
+    match = match_contrast(prior, low_resolution)
+    if match is None or not match.helps:
+        return prior
+    progress.log(
+        "The prior seems to be of another sequence than the series: its intensities explain "
+        f"{100 * match.before:.0f}% of those of the series and are replaced by way of a curve that explains "
+        f"{100 * match.after:.0f}%."
+    )
+    return match.prior
 
 
 def kept_size(prior: Geometry, low_resolution: Geometry) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,15 +95,19 @@ class MainTraining:
 
     def check(self) -> None:
         """Raise `InputError` if it cannot be done."""
-        if min(self.steps, self.validate_every, self.patience or 1) < 1 or self.synthetic < 0:
-            raise InputError("Training needs at least one step, also between validations; give larger numbers.")
+        patience = 1 if self.patience is None else self.patience
+        if min(self.steps, self.validate_every, patience) < 1 or self.synthetic < 0:
+            message = "Steps, steps between validations and patience must be 1 or more, synthetic volumes 0 or more."
+            raise InputError(message)
         if not self.folders and not self.synthetic:
             raise InputError("There is nothing to train on; give folders of volumes or a number of synthetic ones.")
         if not 0 <= self.validation_share < 1:
             message = f"The share of subjects held back must be from 0 to below 1, but it is {self.validation_share:g}."
             raise InputError(message)
         kinds = len(self.folders) + bool(self.synthetic)
-        if self.weights and (len(self.weights) != kinds or min(self.weights) < 0 or sum(self.weights) <= 0):
+        if self.weights and (
+            len(self.weights) != kinds or min(self.weights) < 0 or not 0 < sum(self.weights) < math.inf
+        ):
             message = f"Give {kinds} weights, one for each folder and the last for synthetic volumes, none below zero."
             raise InputError(message)
 
@@ -192,7 +197,7 @@ def train(
     """
     progress = progress or Progress()
     task.check()
-    if recipe.features < 1 or recipe.batch < 1 or recipe.learning_rate <= 0:
+    if recipe.features < 1 or recipe.batch < 1 or not 0 < recipe.learning_rate < math.inf:
         raise InputError("Training needs at least one feature map and one patch at a time, and a rate above zero.")
     if recipe.batch % ranks():
         message = f"A batch of {recipe.batch} cannot be shared by {ranks()} processes; make it a multiple of them."

@@ -184,8 +184,9 @@ def optimise(
     updating = False
     try:
         while True:
-            if validation is not None and _is_due(record, validation, schedule):
-                _validate(state, validation, progress)
+            if validation is not None:
+                if _is_due(record, validation, schedule):
+                    _validate(state, validation, progress)
                 if record.is_stuck(validation.patience):
                     progress.log(f"Validation has not improved since step {record.best}, so training ends.")
                     break

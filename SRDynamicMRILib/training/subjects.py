@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,8 @@ def find_subjects(folder: Path) -> list[Subject]:
 
     In the layout of CHAOS (Kavur et al. 2021; ``MR/<id>/T1DUAL/DICOM_anon/{InPhase,OutPhase}`` and
     ``MR/<id>/T2SPIR/DICOM_anon``) the subject is the id, and what belongs to no MR sequence, such as its CT scans, is
-    left out. In any other folder each sub-folder is a subject; where all images lie in one folder, each file is.
+    left out. In any other folder each sub-folder is a subject, and each file beside them; where all images lie in one
+    folder, each file is, wherever below `folder` that one lies.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ def find_subjects(folder: Path) -> list[Subject]:
     if not found:
         message = f"{folder} holds no image (NIfTI, NRRD, MetaImage or DICOM); point to a folder that does."
         raise InputError(message)
-    names = _subject_names([path.relative_to(folder) for path in found], folder.name)
+    names = _subject_names([path.relative_to(folder) for path in found], folder.resolve().name)
     by_name: dict[str, list[Path]] = {}
     for path, name in zip(found, names, strict=True):
         if name:
@@ -83,9 +85,8 @@ def _subject_names(paths: Sequence[Path], folder: str) -> list[str]:
     chaos = [_before_sequence(path, folder) for path in paths]
     if any(chaos):
         return chaos
-    if len({path.parts[0] for path in paths if len(path.parts) > 1}) > 1:
-        return [path.parts[0] for path in paths]
-    return [str(path) if path.parts else folder for path in paths]
+    common = os.path.commonpath([path.parent for path in paths])
+    return [path.relative_to(common).parts[0] if path.parts else folder for path in paths]
 
 
 def _before_sequence(path: Path, folder: str) -> str:

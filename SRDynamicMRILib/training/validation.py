@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from .subjects import Subject
 IMAGES = 4
 """Images that are judged at a time: a compromise, as whole series would take longer than the training between."""
 
+_DRAWS = 20
 _SLICES = 8
 _PLANE = 160
 
@@ -38,13 +40,19 @@ def validation_images(subjects: Sequence[Subject], synthetic: Sequence[int], see
     """
     if not subjects:
         return [_middle(synthetic_image(number, seed)) for number in synthetic[:IMAGES]]
-    images = []
+    images: list[FloatArray] = []
     for number in range(IMAGES):
         rng = np.random.default_rng([seed, 9, number])
         subject = subjects[number % len(subjects)]
-        series = subject.series[int(rng.integers(len(subject.series)))]
-        images.append(_middle(some_slices(series[int(rng.integers(len(series)))], rng, _SLICES)))
+        drawn = (_drawn(subject, rng) for _ in range(_DRAWS))
+        images += islice((image for image in drawn if image.max() > 0), 1)  # an empty one cannot be judged
     return images
+
+
+def _drawn(subject: Subject, rng: np.random.Generator) -> FloatArray:
+    """The middle of some slices of any scan and time point of a subject."""
+    series = subject.series[int(rng.integers(len(subject.series)))]
+    return _middle(some_slices(series[int(rng.integers(len(series)))], rng, _SLICES))
 
 
 def _middle(image: FloatArray) -> FloatArray:

@@ -1,0 +1,80 @@
+"""How long and how fast to fine-tune: the gain on a time point for numbers of steps and learning rates.
+
+python Studies/fine_tuning.py --output fine_tuning.json [--scan heart] [--runs 300@1e-3 3000@1e-3 ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from contrast_mismatch import FRACTION, FRAMES
+
+from SRDynamicMRILib.checkpoints import load_model
+from SRDynamicMRILib.files import read_series, read_volume
+from SRDynamicMRILib.interpolation import zero_filled
+from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.metrics import compare
+from SRDynamicMRILib.recipes import DEFAULT
+from SRDynamicMRILib.shipped import base_model
+from SRDynamicMRILib.super_resolution import super_resolve
+from SRDynamicMRILib.training import fine_tuning
+from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
+
+RUNS = ("100@1e-3", "300@3e-4", "300@1e-3", "300@2e-3", "3000@1e-3")
+
+
+def main() -> None:
+    """Read the arguments, fine-tune and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--scan", choices=tuple(FRAMES), default="heart")
+    parser.add_argument("--runs", nargs="+", default=RUNS, metavar="STEPS@RATE")
+    arguments = parser.parse_args()
+    folder = Path(os.environ["SRDYNAMICMRI_DATA"]) / "bench" / arguments.scan
+    truth = read_series(folder / "dynamic.nii.gz")[FRAMES[arguments.scan]]
+    prior = read_volume(folder / "static.nii.gz")
+    acquired = downsample(truth, FRACTION)
+    base = load_model(base_model())
+    reference = compare(zero_filled(acquired.data, truth.shape[1:]), truth.data)[0]
+    found = []
+    for run in ("0@0", *arguments.runs):
+        steps, rate = int(run.split("@")[0]), float(run.split("@")[1])
+        fine_tuning.DEFAULT = replace(DEFAULT, fine_tuning_learning_rate=rate)
+        started = time.perf_counter()
+        model = base
+        if steps:
+            model = fine_tune(prior, base, kept_by_fraction(prior.geometry, FRACTION), Budget("study", steps))
+        seconds = time.perf_counter() - started
+        metrics = compare(super_resolve(acquired, model, truth.geometry).data, truth.data)[0]
+        record = {
+            "scan": arguments.scan,
+            "steps": steps,
+            "learning rate": rate,
+            "seconds": seconds,
+            "threads": torch.get_num_threads(),
+            "ssim": metrics.ssim,
+            "psnr": metrics.psnr,
+            "gap closed": (metrics.ssim - reference.ssim) / (1 - reference.ssim),
+            "psnr gain": metrics.psnr - reference.psnr,
+        }
+        found.append(record)
+        print(
+            f"{run:10} {seconds:6.0f} s  SSIM {metrics.ssim:.4f}  PSNR {metrics.psnr:.2f} dB  "
+            f"gap closed {100 * record['gap closed']:.1f}%  {record['psnr gain']:+.2f} dB",
+            flush=True,
+        )
+        arguments.output.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
