@@ -59,7 +59,12 @@ def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | Non
 
     Returns
     -------
-        None if the two share too few voxels to tell.
+        None if the two share too few voxels to tell, or one of them is constant there.
+
+    Raises
+    ------
+    InputError
+        If the two do not overlap in space.
     """
     kept = tuple(
         max(1, min(size, round(size * fine / coarse)))
@@ -77,9 +82,11 @@ def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | Non
         return None
     inside &= flat <= np.quantile(flat[inside], _FLATTEST)
     x, y = own[inside] / own_scale, other[inside] / other_scale
+    if np.ptp(x) <= 0 or np.ptp(y) <= 0:
+        return None
     knots, values = _curve(x, y)
-    before = float(np.corrcoef(x, y)[0, 1]) ** 2 if np.corrcoef(x, y)[0, 1] > 0 else 0.0
-    after = 1 - float(np.var(y - np.interp(x, knots, values)) / max(float(np.var(y)), 1e-12))
+    before = max(0.0, float(np.corrcoef(x, y)[0, 1])) ** 2
+    after = 1 - float(np.var(y - np.interp(x, knots, values)) / np.var(y))
     changed = np.interp(prior.data / own_scale, knots, values) * other_scale
     return ContrastMatch(prior.with_data(changed), before, after)
 

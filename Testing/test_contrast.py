@@ -1,0 +1,96 @@
+"""Matching the contrast of a planning scan to the series."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from SRDynamicMRILib.contrast import match_contrast
+from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.progress import Progress
+from SRDynamicMRILib.training.fine_tuning import adapt_prior
+from SRDynamicMRILib.volume import Geometry, Volume
+
+PHANTOM = abdomen(3, (8, 96, 128), (2.7, 2.7, 8.0), time_points=2)
+SERIES = downsample(PHANTOM.dynamic[1], 0.25)
+
+
+def inverted(volume: Volume) -> Volume:
+    """Bright tissue dark and the other way round; air stays dark."""
+    peak = np.percentile(volume.data, 99.9)
+    return volume.with_data(np.interp(volume.data / peak, [0, 0.05, 0.12, 1, 2], [0, 0.03, 1, 0.1, 0.1]) * peak)
+
+
+class Messages(Progress):
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def log(self, message: str) -> None:
+        self.messages.append(message)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.01, 500.0])
+def test_scan_of_the_same_contrast_is_left_alone(factor: float) -> None:
+    prior = PHANTOM.static.with_data(PHANTOM.static.data * np.float32(factor))
+    match = match_contrast(prior, SERIES)
+    assert match is not None
+    assert match.before > 0.7
+    assert not match.helps
+    progress = Messages()
+    assert adapt_prior(prior, SERIES, progress) is prior
+    assert progress.messages == []
+
+
+def test_other_contrast_becomes_that_of_the_series() -> None:
+    prior = inverted(PHANTOM.static)
+    match = match_contrast(prior, SERIES)
+    assert match is not None
+    assert match.helps
+    assert match.after > match.before + 0.2
+    truth = PHANTOM.dynamic[1].data
+    before, after = (np.corrcoef(volume.data.ravel(), truth.ravel())[0, 1] for volume in (prior, match.prior))
+    same = np.corrcoef(PHANTOM.static.data.ravel(), truth.ravel())[0, 1]
+    assert before < 0.65 * same < 0.95 * same < after
+    assert match.prior.geometry == prior.geometry
+    progress = Messages()
+    adapted = adapt_prior(prior, SERIES, progress)
+    assert np.array_equal(adapted.data, match.prior.data)
+    assert len(progress.messages) == 1
+    assert "another sequence" in progress.messages[0]
+
+
+def test_air_stays_dark_and_nothing_becomes_negative() -> None:
+    match = match_contrast(inverted(PHANTOM.static), SERIES)
+    assert match is not None
+    assert match.prior.data.min() >= 0
+    assert match.prior.data[PHANTOM.labels == 0].mean() < 0.2 * match.prior.data[PHANTOM.labels > 0].mean()
+
+
+def test_scans_that_share_too_little_are_not_compared() -> None:
+    origin = np.add(PHANTOM.static.geometry.origin, (0.0, 245.0, 56.0))  # a few rows of one slice in common
+    beside = replace(PHANTOM.static.geometry, origin=tuple(float(v) for v in origin))
+    assert match_contrast(Volume(PHANTOM.static.data, beside), SERIES) is None
+    far = replace(PHANTOM.static.geometry, origin=(5000.0, 0.0, 0.0))
+    with pytest.raises(InputError, match="do not overlap"):
+        match_contrast(Volume(PHANTOM.static.data, far), SERIES)
+
+
+def test_prior_of_any_extent_is_compared_where_the_two_overlap() -> None:
+    part = inverted(PHANTOM.static)
+    cut = Volume(
+        part.data[2:6, 20:70, 30:100],
+        Geometry((4, 50, 70), part.geometry.spacing, tuple(float(v) for v in part.geometry.position((30, 20, 2)))),
+    )
+    match = match_contrast(cut, SERIES)
+    assert match is not None
+    assert match.helps
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0])
+def test_constant_scan_is_left_alone(value: float) -> None:
+    constant = PHANTOM.static.with_data(np.full(PHANTOM.static.shape, value))
+    assert adapt_prior(constant, SERIES) is constant
