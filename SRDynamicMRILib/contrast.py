@@ -11,7 +11,7 @@ from scipy import ndimage
 from .interpolation import resample
 from .kspace import crop_kspace
 from .normalisation import intensity_scale
-from .volume import FloatArray, Volume
+from .volume import FloatArray, Geometry, Volume
 
 _BINS = 48
 _FEWEST_VOXELS = 500
@@ -74,7 +74,7 @@ def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | Non
     )
     geometry = prior.geometry.with_matrix((kept[0], kept[1]))
     own = crop_kspace(prior.data, (kept[0], kept[1]))
-    inside = resample(low_resolution.with_data(np.ones(low_resolution.shape)), geometry).data > 0.99
+    inside = _covered(geometry, low_resolution.geometry)
     other = resample(low_resolution, geometry).data
     own_scale, other_scale = (np.float32(intensity_scale(image, "percentile")) for image in (own, other))
     flat = _flatness(own / own_scale) + _flatness(other / other_scale)
@@ -89,6 +89,18 @@ def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | Non
     after = 1 - float(np.var(y - np.interp(x, knots, values)) / np.var(y))
     changed = np.interp(prior.data / own_scale, knots, values) * other_scale
     return ContrastMatch(prior.with_data(changed), before, after)
+
+
+def _covered(grid: Geometry, by: Geometry) -> NDArray[np.bool_]:
+    """Which voxels ``(D, H, W)`` of a grid lie in the field of view of another."""
+    steps = np.linalg.solve(by.axes, grid.axes)
+    start = by.index(grid.origin)
+    z, y, x = np.ogrid[tuple(slice(size) for size in grid.shape)]
+    inside = np.ones(grid.shape, dtype=bool)
+    for axis, size in enumerate(by.shape[::-1]):
+        index = start[axis] + steps[axis, 0] * x + steps[axis, 1] * y + steps[axis, 2] * z
+        inside &= (index >= -0.5) & (index <= size - 0.5)
+    return inside
 
 
 def _flatness(image: FloatArray) -> FloatArray:
