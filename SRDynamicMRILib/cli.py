@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -85,16 +86,33 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--like", metavar="HRVOLUME", type=Path, required=True, help="volume that has the grid wanted")
     p.add_argument("--method", choices=METHODS, required=True)
 
-    p = command("train", "Train a base model on many high-resolution volumes.")
-    p.add_argument("--data", metavar="DIR", type=Path, nargs="+", default=[], help="folders of volumes or series")
+    p = command("train", "Train a base model on many high-resolution volumes; torchrun shares the work.")
+    p.add_argument("--data", metavar="DIR", type=Path, nargs="+", default=[], help="folders of scans (CHAOS or any)")
     p.add_argument("--synthetic", type=int, default=0, help="number of synthetic abdomens to train on as well")
+    p.add_argument(
+        "--weights", type=float, nargs="+", default=[], help="how often to draw from each DIR and, last, the synthetic"
+    )
     p.add_argument("--output", metavar="M.safetensors", type=Path, required=True)
     p.add_argument("--recipe", choices=tuple(RECIPES), default="default")
     p.add_argument("--fractions", type=float, nargs="+", default=list(FRACTIONS), help="shares of k-space to be for")
+    p.add_argument("--each-fraction", action="store_true", help="a model for each fraction: M_0.25.safetensors, ...")
+    p.add_argument("--model", metavar="BASE", type=Path, help="model to begin with (default: new weights)")
     p.add_argument("--steps", type=int, default=4000, help="optimisation steps (default: 4000)")
     p.add_argument("--features", type=int, help="feature maps of the first level (default: the recipe's)")
+    p.add_argument("--batch", type=int, help="patches per step, over all processes (default: the recipe's)")
+    p.add_argument("--learning-rate", type=float, help="of Adam, at the start (default: the recipe's)")
+    p.add_argument("--validation-share", type=float, default=0.3, help="share of the subjects held back (default: 0.3)")
+    p.add_argument("--validate-every", type=int, default=500, help="steps between validations (default: 500)")
+    p.add_argument("--patience", type=int, help="end after so many validations without a better one")
+    p.add_argument("--tensorboard", metavar="DIR", type=Path, help="folder for TensorBoard's curves")
     p.add_argument("--half-precision", action="store_true", help="store the weights as float16")
     p.add_argument("--perceptual-network", metavar="FILE", type=Path, help="weights of the perceptual loss")
+    p.add_argument("--resume", action="store_true", help="go on where an earlier run was stopped")
+
+    p = command("train-perceptual", "Train the network behind the perceptual loss on synthetic angiograms.")
+    p.add_argument("--output", metavar="M.safetensors", type=Path, required=True)
+    p.add_argument("--steps", type=int, default=600, help="optimisation steps (default: 600)")
+    p.add_argument("--features", type=int, default=64, help="feature maps of the first level (default: 64)")
     p.add_argument("--resume", action="store_true", help="go on where an earlier run was stopped")
 
     p = command("finetune", "Fine-tune a model on the planning scan of a patient.")
@@ -105,6 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--output", metavar="M.safetensors", type=Path, required=True)
     p.add_argument("--model", metavar="BASE", type=Path, help="model to begin with (default: the shipped one)")
     p.add_argument("--budget", choices=("quick", "standard", "paper"), default="standard")
+    p.add_argument("--keep-contrast", action="store_true", help="never match the prior's intensities to the series")
     p.add_argument("--perceptual-network", metavar="FILE", type=Path, help="weights of the perceptual loss")
     p.add_argument("--resume", action="store_true", help="go on where an earlier run was stopped")
 
@@ -126,6 +145,17 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--frames", metavar="A:B", help="time points of TRUTH to compare (default: all)")
     p.add_argument("--no-figures", dest="figures", action="store_false", help="numbers and maps only (no matplotlib)")
 
+    p = command("benchmark", "Compare interpolation, base and fine-tuned models on all subjects of a folder.")
+    p.add_argument("data", metavar="DATADIR", type=Path, help="sub-folders that hold static.* and dynamic.*")
+    p.add_argument("--output", metavar="DIR", type=Path, required=True)
+    p.add_argument("--fractions", type=float, nargs="+", default=list(FRACTIONS), help="shares of k-space to keep")
+    p.add_argument("--model", metavar="BASE", type=Path, help="model after main training (default: the shipped one)")
+    p.add_argument("--budget", choices=("quick", "standard", "paper"), default="standard", help="of fine-tuning")
+    p.add_argument("--perceptual-network", metavar="FILE", type=Path, help="weights of the perceptual loss")
+    p.add_argument("--frames", metavar="A:B", help="time points of every series to compare (default: all)")
+    p.add_argument("--no-figures", dest="figures", action="store_false", help="numbers only (no matplotlib)")
+    p.add_argument("--resume", action="store_true", help="keep what an earlier run has finished")
+
     p = command("info", "Show what is known about a model.")
     p.add_argument("model", metavar="M.safetensors", type=Path)
 
@@ -145,6 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Imported here so that --help and wrong arguments answer at once, without loading PyTorch.
         from . import commands
         from .devices import set_threads
+        from .distributed import is_extra, is_first, process_group
 
         if parsed.threads is not None:
             set_threads(parsed.threads)
@@ -152,7 +183,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parsed.baseline = [item for group in parsed.baseline for item in group]
         if parsed.seed < 0:
             raise InputError("The seed must be zero or larger; give another one.")
-        progress.result(commands.COMMANDS[parsed.command](parsed, progress))
+        shared = parsed.command in commands.SHARED
+        if is_extra() and not shared:
+            return 0  # the first process does it alone
+        with process_group() if shared else nullcontext():
+            if not is_first():  # one process speaks for all
+                progress = Progress()
+            progress.result(commands.COMMANDS[parsed.command](parsed, progress))
     except InputError as error:
         return _fail(progress, str(error), BAD_INPUT)
     except KeyboardInterrupt:

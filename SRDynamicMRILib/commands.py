@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from .benchmark import Benchmark, find_subjects, run_benchmark
+from .benchmark_folder import BenchmarkFolder
 from .checkpoints import Model, import_checkpoint, load_model, save_model
 from .demo import run_demo
 from .devices import device_named
+from .distributed import is_first
 from .errors import InputError
-from .evaluation import METRIC_NAMES, Evaluation, align, evaluate, write_csv
-from .files import check_output, read_series, read_volume, write_series, write_volume
+from .evaluation import METRIC_NAMES, Evaluation, align, evaluate, write_csv, write_json
+from .files import check_output, file_name, read_series, read_volume, write_series, write_volume
+from .image_files import check_folder
 from .interpolation import high_resolution_grid, interpolate
 from .kspace import check_fraction, downsample, low_resolution_size
 from .phantom import abdomen
@@ -30,9 +33,11 @@ from .recipes import DEFAULT, PAPER, RECIPES, recipe_named
 from .series_super_resolution import FrameFolder, super_resolve_series
 from .shipped import PERCEPTUAL_NETWORK, base_model, shipped_file
 from .super_resolution import Inference, target_grid
-from .times import sidecar_of
-from .training.fine_tuning import budget_named, fine_tune, kept_by_fraction, kept_size, match_prior
+from .times import frame_numbers, frame_slice, sidecar_of
+from .training.fine_tuning import adapt_prior, budget_named, fine_tune, kept_by_fraction, kept_size, match_prior
 from .training.main_training import MainTraining, train
+from .training.tensorboard import TensorBoardProgress
+from .training.vessel_training import VesselTraining, save_encoder, train_vessel_network, unseen_dice
 from .volume import FloatArray, Geometry, Series
 
 Outputs = dict[str, Path]
@@ -62,7 +67,7 @@ def phantom(arguments: Namespace, progress: Progress) -> Outputs:
     if made.needle_tip is not None and made.needle_entry is not None:
         outputs["needle"] = arguments.outdir / "needle.json"
         positions = {"unit": "mm, LPS", "tip": made.needle_tip.tolist(), "entry": made.needle_entry.tolist()}
-        _write_json(positions, outputs["needle"])
+        write_json(positions, outputs["needle"])
     return outputs
 
 
@@ -101,29 +106,57 @@ def interpolate_command(arguments: Namespace, progress: Progress) -> Outputs:
 
 
 def train_command(arguments: Namespace, progress: Progress) -> Outputs:
-    """Train a base model."""
+    """Train a base model, or one for each fraction."""
     for fraction in arguments.fractions:
         check_fraction(fraction)
-    recipe = recipe_named(arguments.recipe)
     _check_model_name(arguments.output)
+    given = {"features": arguments.features, "batch": arguments.batch, "learning_rate": arguments.learning_rate}
+    recipe = replace(recipe_named(arguments.recipe), **{k: v for k, v in given.items() if v is not None})
+    device = device_named(arguments.device)
+    start = load_model(arguments.model) if arguments.model else None
     task = MainTraining(
-        folders=arguments.data or (),
+        folders=arguments.data,
         synthetic=arguments.synthetic,
+        weights=arguments.weights,
         fractions=arguments.fractions,
         steps=arguments.steps,
         seed=arguments.seed,
-        features=arguments.features,
+        validation_share=arguments.validation_share,
+        validate_every=arguments.validate_every,
+        patience=arguments.patience,
     )
-    model = train(
-        task,
-        recipe,
-        device_named(arguments.device),
-        progress,
-        _state_file(arguments.output),
-        arguments.resume,
-        arguments.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
-    )
-    save_model(model, arguments.output, half_precision=arguments.half_precision)
+    tasks = {arguments.output: task}
+    if arguments.each_fraction:
+        tasks = {
+            arguments.output.with_stem(f"{arguments.output.stem}_{fraction:g}"): replace(task, fractions=[fraction])
+            for fraction in arguments.fractions
+        }
+    with _curves(arguments.tensorboard, progress) as listener:
+        for output, one in tasks.items():
+            model = train(
+                one,
+                recipe,
+                device,
+                listener,
+                _state_file(output),
+                arguments.resume,
+                arguments.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
+                start,
+            )
+            if is_first():
+                save_model(model, output, half_precision=arguments.half_precision)
+    return {"model": arguments.output} if len(tasks) == 1 else {output.stem: output for output in tasks}
+
+
+def train_perceptual_command(arguments: Namespace, progress: Progress) -> Outputs:
+    """Train the perceptual network."""
+    _check_model_name(arguments.output)
+    task = VesselTraining(arguments.steps, arguments.seed, arguments.features)
+    state = _state_file(arguments.output)
+    network = train_vessel_network(task, device_named(arguments.device), progress, state, arguments.resume)
+    dice = unseen_dice(network, task.seed)
+    save_encoder(network, task, dice, arguments.output)
+    progress.log(f"Dice on {len(dice)} unseen angiograms: " + ", ".join(f"{value:.3f}" for value in dice) + ".")
     return {"model": arguments.output}
 
 
@@ -136,9 +169,12 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     prior = read_volume(arguments.prior)
     base = load_model(arguments.model or base_model())
     if arguments.like is not None:
-        low_resolution = read_series(arguments.like).geometry
-        prior = match_prior(prior, low_resolution, progress)
-        kept = kept_size(prior.geometry, low_resolution)
+        low_resolution = read_series(arguments.like)[0]
+        if arguments.keep_contrast:
+            prior = match_prior(prior, low_resolution.geometry, progress)
+        else:
+            prior = adapt_prior(prior, low_resolution, progress)
+        kept = kept_size(prior.geometry, low_resolution.geometry)
     else:
         kept = kept_by_fraction(prior.geometry, arguments.fraction)
     _warn_of_fraction(base, kept, prior.geometry, progress)
@@ -180,6 +216,8 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
         progress=progress,
         resume=arguments.resume,
     )
+    if not is_first():  # all have made the time points, one writes what they add up to
+        return {}
     progress.stage("Writing")
     facts = description(
         notice=NOTICE, model=model.sha256, parent=model.info.parent, frames=numbers, seed=arguments.seed
@@ -218,12 +256,12 @@ def _evaluation_files(
     )
     outputs = {"metrics": folder / "metrics.csv", "summary": folder / "summary.json"}
     for name in methods:
-        path = folder / f"ssim_{_file_name(name)}.nii.gz"
+        path = folder / f"ssim_{file_name(name)}.nii.gz"
         outputs[f"ssim map of {name}"] = path
         _write(_map_series(folder, name, truth), path, description(method=name, image="SSIM map"))
         outputs[f"description of the ssim map of {name}"] = sidecar_of(path)
     write_csv(evaluation, outputs["metrics"])
-    _write_json(summary(evaluation, RESULT), outputs["summary"])
+    write_json(summary(evaluation, RESULT), outputs["summary"])
     if figures:
         outputs |= _figures(evaluation, methods, truth, folder, progress)
     progress.log(table(evaluation, RESULT))
@@ -231,7 +269,7 @@ def _evaluation_files(
 
 
 def _map_file(folder: Path, method: str, number: int) -> Path:
-    return folder / f"{_file_name(method)}.{number}.npy"
+    return folder / f"{file_name(method)}.{number}.npy"
 
 
 def _map_series(folder: Path, method: str, truth: Series) -> Series:
@@ -241,10 +279,35 @@ def _map_series(folder: Path, method: str, truth: Series) -> Series:
 
 def _check_baselines(names: Sequence[str]) -> None:
     """Raise `InputError` unless the baselines can be told apart, from the result and as files."""
-    files = [_file_name(name) for name in (*names, RESULT)]
+    files = [file_name(name) for name in (*names, RESULT)]
     if len(set(files)) < len(files):
         message = f"Every baseline needs a name of its own, and none may be called {RESULT}; rename some."
         raise InputError(message)
+
+
+def benchmark_command(arguments: Namespace, progress: Progress) -> Outputs:
+    """Compare interpolation, base model and fine-tuned models on all subjects of a folder."""
+    if arguments.figures:
+        _require_matplotlib()
+    fractions = list({f"{fraction:g}": fraction for fraction in arguments.fractions}.values())
+    for fraction in fractions:
+        check_fraction(fraction)
+    base = load_model(arguments.model or base_model())
+    benchmark = Benchmark(
+        subjects=find_subjects(arguments.data, arguments.output, progress),
+        base=base,
+        fractions=fractions,
+        budget=budget_named(arguments.budget),
+        frames=frame_slice(arguments.frames),
+        seed=arguments.seed,
+        device=device_named(arguments.device),
+        inference=_inference(base, None),
+        perceptual_network=arguments.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
+        figures=arguments.figures,
+    )
+    for fraction in fractions:
+        _warn_of_share(base, fraction, progress)
+    return run_benchmark(benchmark, BenchmarkFolder(arguments.output), progress=progress, resume=arguments.resume)
 
 
 def info_command(arguments: Namespace, progress: Progress) -> Outputs:
@@ -268,28 +331,6 @@ def import_checkpoint_command(arguments: Namespace, progress: Progress) -> Outpu
     _check_model_name(arguments.output)
     save_model(import_checkpoint(arguments.input, tuple(arguments.fractions)), arguments.output)
     return {"model": arguments.output}
-
-
-def frame_numbers(text: str | None, count: int) -> list[int]:
-    """Time points named by ``A:B`` (from A to before B, as in Python), ``A`` or nothing (all).
-
-    Raises
-    ------
-    InputError
-        If the text is none of these or names time points that do not exist.
-    """
-    if text is None:
-        return list(range(count))
-    match = re.fullmatch(r"(\d*)(:?)(\d*)", text)
-    if not match or text in ("", ":"):
-        message = f"Time points are given as 0:5 or 3, not as {text!r}."
-        raise InputError(message)
-    first = int(match[1] or 0)
-    stop = int(match[3] or count) if match[2] else first + 1
-    if not first < stop <= count:
-        message = f"Time points {text} do not exist: the series has {count}, numbered from 0 to {count - 1}."
-        raise InputError(message)
-    return list(range(first, stop))
 
 
 def summary(evaluation: Evaluation, result: str) -> dict[str, object]:
@@ -347,6 +388,11 @@ def _result_grid(arguments: Namespace, series: Series, model: Model, progress: P
 def _warn_of_fraction(model: Model, kept: tuple[int, int], full: Geometry, progress: Progress) -> None:
     """Say so if a model was trained for another fraction than it is used for."""
     share = kept[0] * kept[1] / (full.shape[1] * full.shape[2])
+    _warn_of_share(model, share, progress)
+
+
+def _warn_of_share(model: Model, share: float, progress: Progress) -> None:
+    """Say so if a model was trained for another share of k-space."""
     known = model.info.fractions
     if known and min(abs(math.log(share / fraction)) for fraction in known) > _FRACTION_TOLERANCE:
         names = ", ".join(f"{100 * fraction:.4g}%" for fraction in known)
@@ -393,7 +439,7 @@ def _figures(
 
     progress.stage("Drawing figures")
     given = next((name for name in series if name != RESULT), RESULT)
-    panel = Panel("Series", evaluation, series, truth)
+    panel = Panel(label="Series", evaluation=evaluation, series=series, truth=truth)
     outputs = write_figures(panel, given, RESULT, folder)
     if given != RESULT:
         content = ReportContent(
@@ -419,26 +465,6 @@ def _write(series: Series, path: Path, facts: dict[str, object]) -> None:
         write_series(series, path, facts)
 
 
-def _write_json(content: object, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        message = f"Cannot write {path}: {error.strerror}; choose another folder or free some space."
-        raise InputError(message) from error
-
-
-def _finite(content: Any) -> Any:
-    """The same with null for numbers that JSON has no word for (a p-value that cannot be had, an infinite PSNR)."""
-    if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [_finite(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
 def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -455,26 +481,25 @@ def _check_output(source: Path, output: Path) -> None:
         raise InputError(message)
 
 
-def _check_folder(output: Path) -> None:
-    """Find out before the work, not after it, that the place of an output does not exist."""
-    if not output.parent.is_dir():
-        message = f"There is no folder {output.parent} to write {output.name} to; make it first."
-        raise InputError(message)
-
-
 def _check_model_name(path: Path) -> None:
     if path.suffix != ".safetensors":
         message = f"A model is written as .safetensors, but the name given is {path.name}; change its ending."
         raise InputError(message)
-    _check_folder(path)
+    check_folder(path)
+
+
+@contextmanager
+def _curves(folder: Path | None, progress: Progress) -> Iterator[Progress]:
+    """The progress, drawn by TensorBoard too if a folder is given."""
+    if folder is None or not is_first():
+        yield progress
+        return
+    with TensorBoardProgress(folder, progress) as listener:
+        yield listener
 
 
 def _state_file(output: Path) -> Path:
     return output.with_name(output.stem + ".state.safetensors")
-
-
-def _file_name(method: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", method)
 
 
 COMMANDS: dict[str, Callable[[Namespace, Progress], Outputs]] = {
@@ -483,9 +508,14 @@ COMMANDS: dict[str, Callable[[Namespace, Progress], Outputs]] = {
     "downsample": downsample_command,
     "interpolate": interpolate_command,
     "train": train_command,
+    "train-perceptual": train_perceptual_command,
     "finetune": finetune_command,
     "superresolve": superresolve_command,
     "evaluate": evaluate_command,
+    "benchmark": benchmark_command,
     "info": info_command,
     "import-checkpoint": import_checkpoint_command,
 }
+
+SHARED = frozenset({"benchmark", "superresolve", "train"})
+"""Commands that the processes of ``torchrun`` do together; the first does the others alone."""

@@ -12,7 +12,7 @@ import torch
 from .checkpoints import load_model, save_model
 from .evaluation import evaluate, write_csv
 from .files import read_series, write_series, write_volume
-from .interpolation import METHODS, interpolate
+from .interpolation import interpolate
 from .kspace import downsample
 from .phantom import abdomen
 from .progress import Progress
@@ -20,6 +20,7 @@ from .provenance import NOTICE, description, environment
 from .series_super_resolution import FrameFolder, super_resolve_series
 from .shipped import base_model
 from .super_resolution import Inference
+from .table3 import FINE_TUNED, INTERPOLATIONS, MAIN, ZERO_FILLED
 from .training.fine_tuning import BUDGETS, fine_tune, kept_size
 from .volume import Geometry, Series, Shape
 
@@ -27,9 +28,6 @@ FRACTION = 0.0625
 SHAPE: Shape = (16, 192, 256)
 TIME_POINTS = 10
 BUDGET = BUDGETS["quick"]
-
-MAIN, FINE_TUNED = "main training", "fine-tuned"
-_LABELS = {"trilinear": "trilinear", "area": "area", "zero_filled": "zero-filled"}
 
 
 def run_demo(folder: Path, *, seed: int, device: torch.device, progress: Progress) -> dict[str, Path]:
@@ -82,7 +80,7 @@ def run_demo(folder: Path, *, seed: int, device: torch.device, progress: Progres
         save_model(tuned, files["model"])
     tuned = load_model(files["model"])
 
-    methods = {_LABELS[method]: _interpolated(low, truth.geometry, method) for method in METHODS}
+    methods = {name: _interpolated(low, truth.geometry, method) for name, method in INTERPOLATIONS.items()}
     numbers = range(len(low))
     for label, model, name in ((MAIN, base, "main"), (FINE_TUNED, tuned, "fine_tuned")):
         frames = FrameFolder.beside(files[name])
@@ -104,9 +102,9 @@ def run_demo(folder: Path, *, seed: int, device: torch.device, progress: Progres
     content = ReportContent(
         title="Super-resolution of a synthetic dynamic abdomen",
         summary=_SUMMARY,
-        panels=[Panel(f"{100 * FRACTION:g}% of k-space", evaluation, methods, truth)],
+        panels=[Panel(label=f"{100 * FRACTION:g}% of k-space", evaluation=evaluation, series=methods, truth=truth)],
         result=FINE_TUNED,
-        input=_LABELS["zero_filled"],
+        input=ZERO_FILLED,
         timings=timings,
         details={
             **environment(),

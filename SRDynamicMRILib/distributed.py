@@ -80,10 +80,10 @@ def is_extra() -> bool:
 
 
 def local_device() -> torch.device:
-    """Own GPU of this process, or the CPU where there are fewer GPUs than processes on this machine."""
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    if torch.cuda.is_available() and local < torch.cuda.device_count():
-        return torch.device("cuda", local)
+    """Own GPU of this process; the CPU for all where there are fewer GPUs than processes on this machine."""
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if torch.cuda.is_available() and here <= torch.cuda.device_count():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .errors import InputError
+from .image_files import written_whole
 from .interpolation import resample
 from .metrics import Metrics, body_mask, compare, measure
 from .progress import Progress
@@ -17,6 +21,9 @@ from .significance import PairedTests, paired_tests
 from .volume import FloatArray, Series
 
 METRIC_NAMES = tuple(item.name for item in fields(Metrics))
+
+CSV_HEADER = ("method", "region", "time_point", "time_s", *METRIC_NAMES)
+"""Columns of the table of an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,24 @@ def evaluate(
     return Evaluation(truth.times, whole, body)
 
 
+def csv_rows(evaluation: Evaluation, numbers: Sequence[int] | None = None) -> Iterator[list[str]]:
+    """Yield the lines of a table: `CSV_HEADER`, for every method, region and time point.
+
+    Parameters
+    ----------
+    evaluation
+        The metrics.
+    numbers
+        What the time points are called; 0, 1, 2, ... if not given.
+    """
+    numbers = range(len(evaluation.times)) if numbers is None else numbers
+    for region, table in (("whole", evaluation.whole), ("body", evaluation.body)):
+        for method, rows in table.items():
+            for number, time, row in zip(numbers, evaluation.times, rows, strict=True):
+                values = [f"{getattr(row, name):.8g}" for name in METRIC_NAMES]
+                yield [method, region, str(number), f"{time:.6g}", *values]
+
+
 def write_csv(evaluation: Evaluation, path: Path) -> None:
     """Write one line per method, region and time point.
 
@@ -149,18 +174,40 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
     InputError
         If the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(["method", "region", "time_point", "time_s", *METRIC_NAMES])
-            for region, table in (("whole", evaluation.whole), ("body", evaluation.body)):
-                for method, rows in table.items():
-                    for number, row in enumerate(rows):
-                        values = [f"{getattr(row, name):.8g}" for name in METRIC_NAMES]
-                        writer.writerow([method, region, number, f"{evaluation.times[number]:.6g}", *values])
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        message = f"Cannot write {path}: {error.strerror}; choose another folder or free some space."
-        raise InputError(message) from error
+    write_table(CSV_HEADER, csv_rows(evaluation), path)
+
+
+def write_table(header: Sequence[str], rows: Iterable[Sequence[str]], path: Path) -> None:
+    """Write a CSV file, complete or not at all.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def write_json(content: object, path: Path) -> None:
+    """Write a JSON file, complete or not at all; numbers that are not finite become null.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    text = json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _finite(content: Any) -> Any:
+    """The same with null for numbers that JSON has no word for (a p-value that cannot be had, an infinite PSNR)."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from .dicom import is_dicom, open_dicom
 from .errors import InputError
-from .image_files import open_image, set_geometry, to_sitk, write_image, written_whole
+from .image_files import check_folder, open_image, set_geometry, to_sitk, write_image, written_whole
 from .sequence_files import write_sequence
 from .times import (
     fit_an_axis,
@@ -286,9 +286,12 @@ def check_output(path: Path | str) -> None:
     path = Path(path)
     if _type_of(path) == _FOLDER:
         _check_replaceable(path)
-    if not path.parent.is_dir():
-        message = f"There is no folder {path.parent} to write {path.name} to; make it first."
-        raise InputError(message)
+    check_folder(path)
+
+
+def file_name(text: str) -> str:
+    """Turn a name that people gave into one that every file system takes as part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text)
 
 
 def _write_4d(series: Series, path: Path) -> None:

@@ -230,6 +230,13 @@ def set_geometry(image: sitk.Image, geometry: Geometry, times: Sequence[float] =
     image.SetOrigin((*geometry.origin, times[0] if times else 0.0)[:dimension])
 
 
+def check_folder(path: Path) -> None:
+    """Raise `InputError` unless the folder exists that `path` is to be written to."""
+    if not path.parent.is_dir():
+        message = f"There is no folder {path.parent} to write {path.name} to; make it first."
+        raise InputError(message)
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a name to write to that turns into `path` when all is written, and into nothing on failure.
@@ -247,9 +254,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     InputError
         If the place cannot be written to.
     """
-    if not path.parent.is_dir():
-        message = f"There is no folder {path.parent} to write {path.name} to; make it first."
-        raise InputError(message)
+    check_folder(path)
     try:
         temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=path.parent))
     except OSError as error:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from .errors import InputError
-from .volume import FloatArray, Volume
+from .volume import FloatArray, Geometry, Volume
 
 ComplexArray = NDArray[np.complexfloating[Any, Any]]
 _IN_PLANE = (-2, -1)
@@ -80,6 +80,11 @@ def low_resolution_size(size: tuple[int, int], fraction: float) -> tuple[int, in
             )
             raise InputError(message)
     return height, width
+
+
+def low_resolution_grid(geometry: Geometry, fraction: float) -> Geometry:
+    """Grid of a volume of this geometry after keeping a fraction of k-space; see `low_resolution_size`."""
+    return geometry.with_matrix(low_resolution_size((geometry.shape[1], geometry.shape[2]), fraction))
 
 
 def full_size(kept: tuple[int, int], fraction: float) -> tuple[int, int]:

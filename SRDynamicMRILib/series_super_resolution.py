@@ -13,6 +13,7 @@ import torch
 
 from . import __version__
 from .checkpoints import Model
+from .distributed import is_first, share, wait
 from .errors import InputError
 from .files import read_volume, write_volume
 from .progress import Progress
@@ -113,7 +114,7 @@ def super_resolve_series(
     progress: Progress,
     resume: bool = False,
 ) -> Series:
-    """Super-resolve some time points of a series into a folder of frames.
+    """Super-resolve some time points of a series into a folder of frames; processes of ``torchrun`` share them.
 
     Parameters
     ----------
@@ -139,12 +140,18 @@ def super_resolve_series(
     InputError
         If a volume cannot be used or a file cannot be written.
     """
-    frames.begin(job_description(series.select(numbers), model, grid, inference, device), resume)
+    if is_first():
+        frames.begin(job_description(series.select(numbers), model, grid, inference, device), resume)
+    wait()
     progress.stage("Super-resolving")
-    for done, number in enumerate(numbers, start=1):
+    mine = share(numbers)
+    for done, number in enumerate(mine, start=1):
         if not frames.file(number).exists():
             result = super_resolve(series[number], model, grid, device=device, inference=inference, progress=progress)
             write_volume(result, frames.file(number))
         progress.frame(number, frames.file(number))
-        progress.step(done, len(numbers))
+        progress.step(done, len(mine))
+    wait()
+    for number in sorted(set(numbers).difference(mine)):
+        progress.frame(number, frames.file(number))
     return frames.series(numbers, [series.times[n] for n in numbers], grid)

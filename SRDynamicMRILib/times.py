@@ -1,4 +1,4 @@
-"""When the time points of a series were acquired: what image files and their sidecars say of it.
+"""When the time points of a series were acquired: what image files and their sidecars say of it, and which are chosen.
 
 One rule for all formats: times count only if there is one for every time point, all finite and ascending.
 Otherwise the time points keep the order they have and are numbered 0, 1, 2, ... s.
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from .errors import InputError
 from .nifti import is_nifti
 
 _SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6, "usec": 1e-6, "min": 60.0}
@@ -73,6 +74,42 @@ def axis_times(header: sitk.ImageFileReader, path: Path, count: int) -> list[flo
         # NIfTI keeps float32: the shortest number that rounds to it is the one that was meant.
         start, step = float(str(np.float32(start))), float(str(np.float32(step)))
     return usable_times([start + step * number for number in range(count)], count)
+
+
+def frame_slice(text: str | None) -> slice:
+    """Time points named by ``A:B`` (from A to before B, as in Python), ``A`` or nothing (all).
+
+    Raises
+    ------
+    InputError
+        If the text is none of these.
+    """
+    if text is None:
+        return slice(None)
+    match = re.fullmatch(r"(\d*)(:?)(\d*)", text)
+    if not match or text in ("", ":"):
+        message = f"Time points are given as 0:5 or 3, not as {text!r}."
+        raise InputError(message)
+    first = int(match[1] or 0)
+    if not match[2]:
+        return slice(first, first + 1)
+    return slice(first, int(match[3]) if match[3] else None)
+
+
+def frame_numbers(text: str | None, count: int) -> list[int]:
+    """Numbers of the time points that `frame_slice` names in a series of `count`.
+
+    Raises
+    ------
+    InputError
+        If the text is none of these or names time points that do not exist.
+    """
+    chosen = frame_slice(text)
+    first, stop = chosen.start or 0, count if chosen.stop is None else chosen.stop
+    if not first < stop <= count:
+        message = f"Time points {text} do not exist: the series has {count}, numbered from 0 to {count - 1}."
+        raise InputError(message)
+    return list(range(first, stop))
 
 
 def fit_an_axis(times: Sequence[float]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from SRDynamicMRILib.files import write_series, write_volume
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.provenance import description
 from SRDynamicMRILib.training import fine_tuning
 from SRDynamicMRILib.volume import Series
@@ -77,6 +78,36 @@ Command = Callable[..., Outcome]
 def tiny_network(seed: int = 0) -> UNet3D:
     torch.manual_seed(seed)
     return UNet3D(FEATURES).eval()
+
+
+class Recorder(Progress):
+    """Remembers what it is told, and can cancel the work after a step."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.stop_after = stop_after
+        self.steps: list[tuple[int, int]] = []
+        self.losses: list[tuple[int, float]] = []
+        self.validations: list[tuple[int, dict[str, float]]] = []
+        self.messages: list[str] = []
+
+    def step(self, done: int, total: int) -> None:
+        self.steps.append((done, total))
+        if done == self.stop_after:
+            raise KeyboardInterrupt
+
+    def loss(self, step: int, value: float) -> None:
+        self.losses.append((step, value))
+
+    def validation(self, step: int, scores: Mapping[str, float]) -> None:
+        self.validations.append((step, dict(scores)))
+
+    def log(self, message: str) -> None:
+        self.messages.append(message)
+
+
+def same_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
+    a, b = first.state_dict(), second.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.fixture(scope="session")

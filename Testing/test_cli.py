@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,7 +20,7 @@ from scipy.spatial.transform import Rotation
 from SRDynamicMRILib import __version__, commands, demo
 from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.cli import build_parser
-from SRDynamicMRILib.commands import COMMANDS, frame_numbers
+from SRDynamicMRILib.commands import COMMANDS, SHARED
 from SRDynamicMRILib.evaluation import METRIC_NAMES
 from SRDynamicMRILib.files import is_series, read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.interpolation import METHODS
@@ -27,6 +28,7 @@ from SRDynamicMRILib.kspace import crop_kspace, downsample, low_resolution_size
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import JsonProgress
 from SRDynamicMRILib.provenance import NOTICE
+from SRDynamicMRILib.times import frame_numbers
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 EVENTS = {"stage", "progress", "loss", "frame", "log", "result", "error"}
@@ -77,6 +79,7 @@ def test_the_contract_names_these_commands() -> None:
         "finetune",
         "superresolve",
         "evaluate",
+        "benchmark",
         "info",
         "import-checkpoint",
     }
@@ -342,6 +345,38 @@ def test_an_earlier_output_is_replaced(command: Command, patient: Patient, tmp_p
         assert command(*common).code == 0
         assert command(*common, "--frames", "1:3").code == 0
         assert len(read_series(out)) == 2
+
+
+# Several processes
+
+
+def test_two_processes_share_the_time_points(command: Command, patient: Patient, tmp_path: Path) -> None:
+    alone, shared = tmp_path / "alone.nii.gz", tmp_path / "shared.nii.gz"
+    common = ("--model", patient.model, "--like", patient.static, "--threads", 1, "--device", "cpu", *JSON)
+    assert command("superresolve", patient.low, alone, *common).code == 0
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    call = [*start, "-m", "SRDynamicMRILib", "superresolve", str(patient.low), str(shared), *map(str, common)]
+    made = subprocess.run(call, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=True)
+    assert shared.read_bytes() == alone.read_bytes()
+    assert (tmp_path / "shared.json").read_bytes() == (tmp_path / "alone.json").read_bytes()
+    events = [json.loads(line) for line in made.stdout.splitlines()]
+    assert sorted(e["index"] for e in events if e["event"] == "frame") == [0, 1, 2]
+    assert [(e["done"], e["total"]) for e in events if e["event"] == "progress"] == [(1, 2), (2, 2)]
+    assert [e["event"] for e in events].count("result") == 1
+
+
+def test_what_cannot_be_shared_is_done_by_the_first_process(
+    command: Command, patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {"train", "superresolve", "benchmark"} <= SHARED <= set(COMMANDS)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    arguments = ("downsample", patient.dynamic, tmp_path / "low.nii.gz", "--fraction", FRACTION)
+    for rank, written in (("1", False), ("0", True)):
+        monkeypatch.setenv("RANK", rank)
+        outcome = command(*arguments)
+        assert (outcome.code, outcome.out) == (0, "")
+        assert (tmp_path / "low.nii.gz").exists() == written
+        assert (outcome.err != "") == written
 
 
 # --progress

@@ -107,7 +107,7 @@ def test_table_has_a_line_per_method_region_and_time_point(tmp_path: Path) -> No
 
 
 def test_table_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"Cannot write .*metrics\.csv"):
+    with pytest.raises(InputError, match=r"There is no folder .*missing to write metrics\.csv to"):
         write_csv(made_up([0.8]), tmp_path / "missing" / "metrics.csv")
 
 

@@ -33,7 +33,7 @@ DATA_MODULES = (
 FRONT_DOOR = "__init__.py"
 """Names the public functions and loads each when it is first used."""
 
-TRAINERS = (FRONT_DOOR, "cli.py", "commands.py", "demo.py")
+TRAINERS = (FRONT_DOOR, "benchmark.py", "cli.py", "commands.py", "demo.py")
 NOT_OURS = {"build", "dist", "demo", "__pycache__"}
 BINARY = {".gz", ".nii", ".nrrd", ".safetensors", ".png", ".ico", ".pyc"}
 

@@ -13,16 +13,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation import Evaluation, evaluate
+from SRDynamicMRILib.kspace import downsample, low_resolution_grid
 from SRDynamicMRILib.metrics import Metrics, body_mask
 from SRDynamicMRILib.report import (
+    Comparison,
+    Illustration,
     Panel,
     ReportContent,
+    confidence_plot,
     detail_figure,
     metric_plot,
+    png,
     qualitative_figure,
     ssim_map_figure,
     verdict,
@@ -68,7 +73,7 @@ def panel_of(
 ) -> Panel:
     truth = truth_of(points)
     series = {name: noisy(truth, sigma, i) for i, (name, sigma) in enumerate(zip(methods, noise, strict=True))}
-    return Panel(label, evaluate(series, truth), series, truth)
+    return Panel(label=label, evaluation=evaluate(series, truth), series=series, truth=truth)
 
 
 @pytest.fixture(scope="module")
@@ -332,6 +337,21 @@ def test_qualitative_figure_shows_the_slice_asked_for(panels: list[Panel]) -> No
     np.testing.assert_array_equal(figure.axes[-1].images[0].get_array(), panels[0].truth[0].data[6])
 
 
+def test_low_resolution_is_shown_where_it_lies(panels: list[Panel]) -> None:
+    low = panels[1].truth.map(lambda volume: downsample(volume, 0.1), low_resolution_grid(GEOMETRY, 0.1))
+    panel = replace(panels[1], series={**panels[1].series, "low resolution": low})
+    figure = qualitative_figure([panel], 1, methods=("low resolution", "fine-tuned"))
+    small, _, truth = figure.axes
+    assert small.get_title().strip() == "low resolution"
+    height, width = low.geometry.shape[1:]
+    np.testing.assert_array_equal(small.images[0].get_array(), low[1].data[fullest_slice(panel.truth[1])])
+    left, right, bottom, top = small.images[0].get_extent()
+    assert (small.get_xlim(), small.get_ylim()) == (truth.get_xlim(), truth.get_ylim())
+    # The middle sample of k-space keeps its place: N // 2 of both grids is drawn at the same spot.
+    assert left + (width // 2 + 0.5) * (right - left) / width == pytest.approx(SHAPE[2] // 2)
+    assert top + (height // 2 + 0.5) * (bottom - top) / height == pytest.approx(SHAPE[1] // 2)
+
+
 def test_fullest_slice_has_the_most_body(panels: list[Panel]) -> None:
     truth = panels[0].truth[0]
     assert fullest_slice(truth) == body_mask(truth.data).sum(axis=(1, 2)).argmax()
@@ -397,6 +417,45 @@ def test_metric_plot_has_a_line_per_method(panels: list[Panel]) -> None:
     colours = [[line.get_color() for line in ax.lines] for ax in grid.ravel()]
     assert len(set(map(tuple, colours))) == 1
     assert len(set(colours[0])) == len(METHODS)
+
+
+def test_confidence_plot_shows_means_and_intervals(panels: list[Panel]) -> None:
+    comparisons = [
+        Comparison(label=panel.label, evaluation=panel.evaluation, group=group)
+        for group in ("one", "two")
+        for panel in panels
+    ]
+    figure = confidence_plot(comparisons)
+    grid = np.array(figure.axes, dtype=object).reshape(2, 2)
+    for (row, column), ax in np.ndenumerate(grid):
+        for line, bars, name in zip(ax.lines[::3], ax.containers, METHODS, strict=True):
+            values = panels[column].evaluation.values(name, ("ssim", "psnr")[row])
+            np.testing.assert_allclose(line.get_ydata(), [np.mean(values)] * 2)
+            low, high = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
+            ends = np.array([segment[:, 1] for segment in bars[2][0].get_segments()])
+            np.testing.assert_allclose(ends, [(low, high)] * 2)
+        assert [tick.get_text() for tick in ax.get_xticklabels()] == ["one", "two"]
+    assert [ax.get_title() for ax in grid[0]] == [panel.label for panel in panels]
+    legend = figure.legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == list(METHODS)
+    assert [line.get_color() for line in legend.get_lines()] == [line.get_color() for line in grid[0, 0].lines[::3]]
+
+
+def test_groups_have_tables_of_their_own(panels: list[Panel], tmp_path: Path) -> None:
+    grouped = [
+        Comparison(label=panel.label, evaluation=panel.evaluation, group=group)
+        for group in ("one", "two")
+        for panel in panels
+    ]
+    shown = Illustration(png(metric_plot(panels)), "<caption>", "an alternative")
+    html = written(replace(content_of(panels), panels=grouped, figures=[shown]), tmp_path)
+    for group in ("one", "two"):
+        assert html.count(f"<caption>{group}: Whole volume</caption>") == 1
+        assert f"<strong>{group}, {panels[0].label}" in html
+    assert html.count("<img ") == 1
+    assert "</strong> &lt;caption&gt;</figcaption>" in html
+    html = written(replace(content_of(panels), panels=grouped), tmp_path)
+    assert "<img " not in html, "comparisons without images have no figures"
 
 
 def test_pyplot_is_not_loaded() -> None:

@@ -1,17 +1,20 @@
-"""Training: pairs, batches, and fine-tuning that can be repeated and resumed to the last bit."""
+"""Training: slices, pairs, batches, and fine-tuning that can be repeated and resumed to the last bit."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from conftest import Recorder, same_weights
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from SRDynamicMRILib.checkpoints import Model, ModelInfo, load_model, save_model, save_tensors, weights_sha256
@@ -23,8 +26,9 @@ from SRDynamicMRILib.networks.vessel_unet import VesselEncoder
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.recipes import DEFAULT, FRACTIONS
-from SRDynamicMRILib.training import fine_tuning, main_training
-from SRDynamicMRILib.training.datasets import PairStream, augment
+from SRDynamicMRILib.training import fine_tuning
+from SRDynamicMRILib.training.augmentation import augment, other_contrast
+from SRDynamicMRILib.training.datasets import PairStream, some_slices
 from SRDynamicMRILib.training.fine_tuning import (
     Budget,
     budget_named,
@@ -33,14 +37,14 @@ from SRDynamicMRILib.training.fine_tuning import (
     kept_size,
     match_prior,
 )
-from SRDynamicMRILib.training.main_training import MainTraining, train
-from SRDynamicMRILib.training.optimisation import Schedule, optimise
-from SRDynamicMRILib.training.pairs import Pair, batch_at, fit_to_patch, make_pair, random_batch
+from SRDynamicMRILib.training.optimisation import Schedule, TrainingRecord, Validation, optimise
+from SRDynamicMRILib.training.pairs import Pair, as_tensors, batch_at, fit_to_patch, make_pair, random_patch
 from SRDynamicMRILib.volume import Geometry, Volume
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CPU = torch.device("cpu")
+PROPERTY = settings(max_examples=30, deadline=None)
 TINY = Budget("test", 8)
 PRIOR = abdomen(0, (8, 48, 64), (6.0, 6.0, 8.0), time_points=1).static
 KEPT = (24, 32)
@@ -56,35 +60,9 @@ INFO = ModelInfo(
 )
 
 
-class Recorder(Progress):
-    """Remembers what it is told, and can cancel the work after a step."""
-
-    def __init__(self, stop_after: int | None = None) -> None:
-        self.stop_after = stop_after
-        self.steps: list[tuple[int, int]] = []
-        self.losses: list[tuple[int, float]] = []
-        self.messages: list[str] = []
-
-    def step(self, done: int, total: int) -> None:
-        self.steps.append((done, total))
-        if done == self.stop_after:
-            raise KeyboardInterrupt
-
-    def loss(self, step: int, value: float) -> None:
-        self.losses.append((step, value))
-
-    def log(self, message: str) -> None:
-        self.messages.append(message)
-
-
 def network(features: int = 4) -> UNet3D:
     torch.manual_seed(0)
     return UNet3D(features).eval()
-
-
-def same_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
-    a, b = first.state_dict(), second.state_dict()
-    return all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.fixture(scope="module")
@@ -158,31 +136,31 @@ def test_batch_at_takes_input_and_target_from_the_same_place() -> None:
     assert torch.equal(targets, -inputs)
 
 
-def test_random_batch_is_the_seeds_and_keeps_input_and_target_together() -> None:
-    pairs = [numbered_pair((6, 9, 9)), numbered_pair((4, 8, 8))]
-    recipe = replace(DEFAULT, patch=(4, 8, 8), batch=3)
-    batches = [random_batch(pairs, recipe, np.random.default_rng(seed), transpose=True) for seed in range(20)]
-    for seed, (inputs, targets) in enumerate(batches):
-        assert inputs.shape == (3, 1, 4, 8, 8)
-        assert torch.equal(targets, -inputs)
-        again = random_batch(pairs, recipe, np.random.default_rng(seed), transpose=True)
-        assert torch.equal(again[0], inputs)
-    assert len({tuple(inputs.flatten().tolist()) for inputs, _ in batches}) > 10
+def test_random_patch_is_the_seeds_and_keeps_input_and_target_together() -> None:
+    pair = numbered_pair((6, 9, 9))
+    patches = [random_patch(pair, (4, 8, 8), np.random.default_rng(seed)) for seed in range(20)]
+    for seed, patch in enumerate(patches):
+        assert patch.input.shape == (4, 8, 8)
+        assert np.array_equal(patch.target, -patch.input)
+        assert np.array_equal(random_patch(pair, (4, 8, 8), np.random.default_rng(seed)).input, patch.input)
+    assert len({tuple(patch.input.ravel()) for patch in patches}) > 10
+    inputs, targets = as_tensors(patches)
+    assert inputs.shape == (20, 1, 4, 8, 8)
+    assert inputs.dtype == targets.dtype == torch.float32
+    assert torch.equal(targets, -inputs)
+    assert np.array_equal(inputs[7, 0], patches[7].input)
 
 
-def test_random_batch_mirrors_every_axis_at_times_and_exchanges_only_when_told() -> None:
-    recipe = replace(DEFAULT, patch=(4, 6, 6), batch=1)
-    steps = (36, 6, 1)  # of the numbers along each axis
-    signs, exchanged = set(), set()
-    for seed in range(60):
-        (inputs, _) = random_batch([numbered_pair((4, 6, 6))], recipe, np.random.default_rng(seed))
-        found = [int(inputs[0, 0].diff(dim=axis).flatten()[0]) for axis in range(3)]
-        assert [abs(step) for step in found] == [*steps]
-        signs.add(tuple(np.sign(found)))
-        (turned, _) = random_batch([numbered_pair((4, 6, 6))], recipe, np.random.default_rng(seed), True)
-        exchanged.add(abs(int(turned[0, 0].diff(dim=2).flatten()[0])))
+def test_random_patch_comes_from_everywhere_and_is_mirrored_along_every_axis_but_not_turned() -> None:
+    signs, corners = set(), set()
+    for seed in range(120):
+        found = random_patch(numbered_pair((5, 7, 8)), (4, 6, 6), np.random.default_rng(seed)).input
+        steps = [int(np.diff(found, axis=axis).ravel()[0]) for axis in range(3)]
+        assert [abs(step) for step in steps] == [56, 8, 1]
+        signs.add(tuple(np.sign(steps)))
+        corners.add(int(found.min()))
     assert len(signs) == 8
-    assert exchanged == {1, 6}
+    assert corners == {56 * z + 8 * y + x for z in range(2) for y in range(2) for x in range(3)}
 
 
 def test_stream_gives_the_same_pair_for_the_same_number() -> None:
@@ -200,13 +178,117 @@ def test_stream_gives_the_same_pair_for_the_same_number() -> None:
     assert not np.array_equal(first.pair(0).target, stream(4).pair(0).target)
 
 
+@pytest.mark.parametrize("ringing", [False, True])
 @pytest.mark.parametrize("seed", range(6))
-def test_augmented_image_stays_finite_and_non_negative(seed: int) -> None:
-    image = augment(PRIOR.data, np.random.default_rng(seed))
+def test_augmented_image_stays_finite_and_non_negative(seed: int, ringing: bool) -> None:
+    prior = PRIOR.data - np.float32(0.05 * PRIOR.data.max()) if ringing else PRIOR.data
+    image = augment(prior, np.random.default_rng(seed))
     assert image.shape[0] == PRIOR.shape[0]
+    assert image.dtype == np.float32
     assert image.min() >= 0
     assert np.isfinite(image).all()
     assert image.max() > 0
+
+
+IMAGES = arrays(np.float32, (2, 6, 5), elements=st.floats(0, 1000, width=32))
+
+
+@PROPERTY
+@given(IMAGES, st.integers(0, 1000))
+def test_other_contrast_is_an_image_with_the_same_background(image: np.ndarray, seed: int) -> None:
+    before = image.copy()
+    changed = other_contrast(image, np.random.default_rng(seed))
+    assert changed.shape == image.shape
+    assert changed.dtype == np.float32
+    assert np.isfinite(changed).all()
+    assert changed.min() >= 0
+    assert changed.max() <= image.max() * 1.001
+    assert not changed[image == 0].any()
+    assert np.array_equal(image, before)
+    assert np.array_equal(changed, other_contrast(image, np.random.default_rng(seed)))
+
+
+@PROPERTY
+@given(IMAGES, st.integers(0, 1000), st.floats(0.01, 100))
+def test_other_contrast_replaces_equal_by_equal_whatever_the_unit(image: np.ndarray, seed: int, unit: float) -> None:
+    image[0, 0], image[1, 2] = 500, 500
+    changed = other_contrast(image, np.random.default_rng(seed))
+    assert len({*changed[0, 0], *changed[1, 2]}) == 1
+    larger = other_contrast(image * np.float32(unit), np.random.default_rng(seed))
+    np.testing.assert_allclose(larger, changed * unit, rtol=1e-3, atol=1e-3 * unit)
+
+
+def test_other_contrast_changes_the_order_of_tissues_at_times() -> None:
+    ramp = np.linspace(0, 1, 1000, dtype=np.float32).reshape(10, 10, 10)
+    changed = [other_contrast(ramp, np.random.default_rng(seed)).ravel() for seed in range(40)]
+    falls = sum(bool((np.diff(curve) < -1e-6).any()) for curve in changed)
+    assert 10 < falls <= 40
+    assert all(np.abs(np.diff(curve)).max() < 0.02 for curve in changed), "no edge is made where there was none"
+    assert len({curve.tobytes() for curve in changed}) == 40
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0])
+def test_other_contrast_of_an_image_of_one_intensity(value: float) -> None:
+    changed = other_contrast(np.full((2, 4, 4), value, np.float32), np.random.default_rng(0))
+    assert np.unique(changed).size == 1
+    assert 0.1 * value <= changed[0, 0, 0] <= value
+
+
+# ---------------------------------------------------------------------------------------------------- slices
+
+
+def numbered_volume(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> Volume:
+    """Every voxel tells where it is."""
+    return Volume(np.arange(math.prod(shape)).reshape(shape), Geometry(shape, spacing))
+
+
+def test_thick_slices_are_taken_as_they_are() -> None:
+    volume = numbered_volume((9, 5, 6), (1.0, 1.0, 1.6))
+    firsts = set()
+    for seed in range(40):
+        taken = some_slices(volume, np.random.default_rng(seed), 4)
+        first = int(taken[0, 0, 0]) // 30
+        assert np.array_equal(taken, volume.data[first : first + 4])
+        firsts.add(first)
+    assert firsts == set(range(6)), "every place is drawn, the last one too"
+    assert np.array_equal(some_slices(volume, np.random.default_rng(0), 20), volume.data)
+
+
+def test_thin_slices_are_averaged_to_thick_ones() -> None:
+    volume = numbered_volume((40, 5, 6), (1.0, 1.0, 1.4))
+    thicknesses = set()
+    for seed in range(60):
+        taken = some_slices(volume, np.random.default_rng(seed), 4)
+        assert taken.shape[0] == 4
+        thickness = round(float(taken[1, 0, 0] - taken[0, 0, 0]) / 30)
+        first = taken[0, 0, 0] / 30 - (thickness - 1) / 2
+        assert first == round(first)
+        expected = volume.data[int(first) : int(first) + 4 * thickness].reshape(4, thickness, 5, 6).mean(axis=1)
+        np.testing.assert_allclose(taken, expected, rtol=1e-6)
+        thicknesses.add(thickness)
+    assert thicknesses == set(range(1, 8))
+
+
+def test_any_axis_of_isotropic_voxels_becomes_the_slice_axis_where_slices_stay_large_enough() -> None:
+    shapes = {
+        shape: {
+            some_slices(numbered_volume(shape, (1.0,) * 3), np.random.default_rng(s), 3).shape[1:] for s in range(30)
+        }
+        for shape in ((66, 70, 80), (20, 70, 80), (20, 30, 40))
+    }
+    assert shapes == {
+        (66, 70, 80): {(70, 80), (66, 80), (66, 70)},
+        (20, 70, 80): {(70, 80)},
+        (20, 30, 40): {(30, 40)},
+    }
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_few_thin_slices_still_give_an_image(depth: int) -> None:
+    for seed in range(30):
+        taken = some_slices(numbered_volume((depth, 8, 8), (1.0,) * 3), np.random.default_rng(seed), 4)
+        assert taken.shape[0] >= 1
+        assert np.isfinite(taken).all()
 
 
 # --------------------------------------------------------------------------------------------- optimisation
@@ -230,7 +312,7 @@ def noise_batches(step: int) -> tuple[Tensor, Tensor]:
 
 
 def run(
-    trained: UNet3D,
+    trained: nn.Module,
     progress: Progress | None = None,
     steps: int = 8,
     batches: Callable[[int], tuple[Tensor, Tensor]] = noise_batches,
@@ -247,7 +329,7 @@ def run(
         device=CPU,
         progress=progress or Progress(),
         **options,
-    )
+    ).loss
 
 
 @pytest.mark.parametrize("save_every", [0.0, 60.0])
@@ -335,6 +417,58 @@ def test_step_whose_gradient_is_not_finite_is_left_out() -> None:
     assert all(torch.isfinite(parameter).all() for parameter in trained.parameters())
 
 
+class Normalised(nn.Sequential):
+    """A network with batch statistics, which a mere look at an image changes."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        super().__init__(nn.Conv3d(1, 2, 3, padding=1), nn.BatchNorm3d(2), nn.Conv3d(2, 1, 1))
+
+
+def test_step_that_is_left_out_leaves_no_trace_in_batch_statistics() -> None:
+    def spoilt(step: int) -> tuple[Tensor, Tensor]:
+        inputs, targets = noise_batches(step)
+        return inputs * (float("nan") if step == 2 else 1), targets
+
+    trained = Normalised()
+    run(trained, batches=spoilt)
+    assert int(trained[1].num_batches_tracked) == 7
+    assert all(torch.isfinite(tensor).all() for tensor in trained.state_dict().values())
+
+
+@pytest.mark.parametrize("stage", ["batch", "loss", "step"])
+def test_cancelled_at_any_moment_and_resumed_equals_run_at_once_with_batch_statistics(
+    tmp_path: Path, stage: str
+) -> None:
+    at_once, resumed = Normalised(), Normalised()
+    run(at_once)
+    calls = {"batch": 0, "loss": 0, "step": 0}
+
+    def call(name: str) -> None:
+        calls[name] += 1
+        if stage == name and calls[name] == 5:
+            raise KeyboardInterrupt
+
+    def batches(step: int) -> tuple[Tensor, Tensor]:
+        call("batch")
+        return noise_batches(step)
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        call("loss")
+        return F.l1_loss(output, target)
+
+    class Cancelled(Recorder):
+        def step(self, done: int, total: int) -> None:
+            call("step")
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Normalised(), Cancelled(), batches=batches, loss=loss, state_file=tmp_path / "state")
+    progress = Recorder()
+    run(resumed, progress, state_file=tmp_path / "state", resume=True)
+    assert progress.messages == [f"Resuming after step {5 if stage == 'step' else 4}."]
+    assert same_weights(resumed, at_once)
+
+
 def test_target_that_is_not_finite_is_no_step_either() -> None:
     def spoilt(step: int) -> tuple[Tensor, Tensor]:
         inputs, targets = noise_batches(step)
@@ -348,6 +482,145 @@ def test_target_that_is_not_finite_is_no_step_either() -> None:
 def test_loss_that_is_never_finite_is_an_error() -> None:
     with pytest.raises(InputError, match="does not converge"):
         run(network(2), steps=40, loss=lambda output, target: (output * float("nan")).mean())
+
+
+# ----------------------------------------------------------------------------------------------- validation
+
+
+class Judge:
+    """Gives scores that are known beforehand, remembers the weights it has judged, and can fail at a call."""
+
+    def __init__(self, scores: Sequence[float], fails: BaseException | None = None, at_call: int = 0) -> None:
+        self.scores, self.fails, self.at_call = list(scores), fails, at_call
+        self.judged: list[UNet3D] = []
+
+    def __call__(self, judged: nn.Module) -> dict[str, float]:
+        judged.eval()  # as super-resolution leaves it
+        copy = network(2)
+        copy.load_state_dict(judged.state_dict())
+        self.judged.append(copy)
+        if self.fails is not None and len(self.judged) == self.at_call:
+            raise self.fails
+        return {"ssim": self.scores[len(self.judged) - 1], "psnr": -float(len(self.judged))}
+
+
+def run_judged(trained: UNet3D, judge: Judge, patience: int | None = None, **options: object) -> TrainingRecord:
+    options = {"steps": 8, "progress": Recorder(), "every": 2} | options
+    schedule = Schedule(int(options.pop("steps")), 1e-3)
+    validation = Validation(judge, int(options.pop("every")), patience)
+    return optimise(
+        trained, noise_batches, F.l1_loss, schedule, residual=True, device=CPU, validation=validation, **options
+    )
+
+
+@pytest.mark.parametrize(("steps", "judged"), [(8, [3, 6, 8]), (6, [3, 6]), (2, [2])])
+def test_network_is_judged_every_few_steps_and_at_the_end(steps: int, judged: list[int]) -> None:
+    progress = Recorder()
+    record = run_judged(network(2), Judge([0.1, 0.2, 0.3]), steps=steps, every=3, progress=progress)
+    assert [step for step, _ in progress.validations] == list(record.scores) == judged
+    assert dict(progress.validations) == record.scores
+    assert record.scores[judged[0]] == {"ssim": 0.1, "psnr": -1}
+    assert progress.steps[-1] == (steps, steps)
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [([0.1, 0.9, 0.5, 0.2], 1), ([0.9, 0.1, 0.5, 0.2], 0), ([0.1, 0.2, 0.3, 0.4], 3), ([0.1, 0.9, 0.9, 0.9], 1)],
+)
+def test_weights_that_were_best_in_validation_are_kept(scores: list[float], best: int) -> None:
+    trained, judge = network(2), Judge(scores)
+    record = run_judged(trained, judge)
+    assert record.best == 2 * (best + 1)
+    assert same_weights(trained, judge.judged[best])
+    assert not any(same_weights(trained, other) for n, other in enumerate(judge.judged) if n != best)
+    assert not trained.training
+
+
+def test_validation_does_not_change_what_is_learnt() -> None:
+    alone, judged = network(2), network(2)
+    loss = run(alone)
+    assert run_judged(judged, Judge([1, 2, 3, 4])).loss == loss
+    assert same_weights(judged, alone)
+
+
+def test_network_with_batch_statistics_goes_on_learning_them_after_it_was_judged() -> None:
+    alone, judged = Normalised(), Normalised()
+    run(alone)
+    calls = []
+
+    def judge(network: nn.Module) -> dict[str, float]:
+        calls.append(network.eval())
+        return {"ssim": float(len(calls))}
+
+    optimise(
+        judged,
+        noise_batches,
+        F.l1_loss,
+        Schedule(8, 1e-3),
+        residual=True,
+        device=CPU,
+        progress=Progress(),
+        validation=Validation(judge, 2),
+    )
+    assert len(calls) == 4
+    assert same_weights(judged, alone)
+
+
+@pytest.mark.parametrize(
+    ("patience", "scores", "judgements"),
+    [(1, [5, 4, 9, 9], 2), (2, [5, 4, 3, 9], 3), (2, [5, 4, 6, 5], 4), (3, [5, 5, 5, 5], 4), (9, [4, 3, 2, 1], 4)],
+)
+def test_patience_ends_training(patience: int, scores: list[float], judgements: int) -> None:
+    trained, progress, judge = network(2), Recorder(), Judge(scores)
+    record = run_judged(trained, judge, patience, progress=progress)
+    assert record.steps == progress.steps[-1][0] == 2 * judgements
+    assert list(record.scores) == [2 * (n + 1) for n in range(judgements)]
+    best = scores.index(max(scores[:judgements]))
+    assert same_weights(trained, judge.judged[best])
+    stuck = judgements - 1 - best >= patience
+    expected = [f"Validation has not improved since step {2 * (best + 1)}, so training ends."] if stuck else []
+    assert progress.messages == expected
+
+
+@pytest.mark.parametrize("patience", [None, 2])
+@pytest.mark.parametrize("fails", [KeyboardInterrupt(), SystemExit()], ids=["cancelled", "killed"])
+@pytest.mark.parametrize("at_call", [1, 2, 3])
+def test_training_stopped_while_it_is_judged_goes_on_as_if_it_had_not_been(
+    tmp_path: Path, at_call: int, fails: BaseException, patience: int | None
+) -> None:
+    scores = [5.0, 4.0, 3.0, 9.0]
+    at_once, resumed = network(2), UNet3D(2)
+    expected = run_judged(at_once, Judge(scores), patience)
+    options = {"state_file": tmp_path / "state", "save_every": 0.0}
+    with pytest.raises(type(fails)):
+        run_judged(network(2), Judge(scores, fails, at_call), patience, **options)
+    progress = Recorder()
+    record = run_judged(resumed, Judge(scores[at_call - 1 :]), patience, resume=True, progress=progress, **options)
+    assert record.steps == expected.steps
+    assert (record.losses, record.best) == (expected.losses, expected.best)
+    assert {step: score["ssim"] for step, score in record.scores.items()} == {
+        step: score["ssim"] for step, score in expected.scores.items()
+    }
+    assert same_weights(resumed, at_once)
+    assert [step for step, _ in progress.validations] == [step for step in expected.scores if step >= 2 * at_call]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_training_that_had_come_to_its_end_does_not_go_on_when_resumed(tmp_path: Path) -> None:
+    class Cancelled(Recorder):
+        def validation(self, step: int, scores: Mapping[str, float]) -> None:
+            super().validation(step, scores)
+            if step == 4:
+                raise KeyboardInterrupt
+
+    at_once, resumed, state = network(2), UNet3D(2), tmp_path / "state"
+    run_judged(at_once, Judge([5, 4]), patience=1)
+    with pytest.raises(KeyboardInterrupt):
+        run_judged(network(2), Judge([5, 4]), patience=1, state_file=state, progress=Cancelled())
+    progress, judge = Recorder(), Judge([])
+    record = run_judged(resumed, judge, patience=1, state_file=state, resume=True, progress=progress)
+    assert (record.steps, progress.steps, judge.judged) == (4, [], [])
+    assert same_weights(resumed, at_once)
 
 
 # ---------------------------------------------------------------------------------------------- fine-tuning
@@ -425,9 +698,9 @@ def test_paper_budget_is_one_epoch_over_all_patches(
 ) -> None:
     seen: dict[str, object] = {}
 
-    def spy(trained: UNet3D, batches: object, loss: object, schedule: Schedule, **options: object) -> float:
+    def spy(trained: UNet3D, batches: object, loss: object, schedule: Schedule, **_: object) -> TrainingRecord:
         seen.update(batches=batches, schedule=schedule)
-        return 0.0
+        return TrainingRecord()
 
     monkeypatch.setattr(fine_tuning, "optimise", spy)
     image = np.random.default_rng(0).random(shape)
@@ -518,29 +791,3 @@ def test_prior_elsewhere_is_refused() -> None:
     far = Geometry((4, 30, 40), (4.0, 5.0, 4.0), (900.0, 0.0, 0.0))
     with pytest.raises(InputError, match="do not overlap"):
         match_prior(PRIOR, far)
-
-
-# -------------------------------------------------------------------------------------------- main training
-
-
-def test_main_training_without_volumes_is_refused() -> None:
-    with pytest.raises(InputError):
-        train(MainTraining(steps=1, features=2), DEFAULT, CPU)
-
-
-@pytest.mark.parametrize("other", [{"fractions": (0.25,)}, {"synthetic": 4}])
-def test_state_of_another_main_training_would_be_refused(
-    other: dict[str, object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    identities: list[dict[str, str]] = []
-
-    def spy(*_: object, identity: dict[str, str], **options: object) -> float:
-        identities.append(identity)
-        return 0.0
-
-    monkeypatch.setattr(main_training, "optimise", spy)
-    monkeypatch.setattr(main_training, "synthetic_source", lambda count, seed, progress: None)
-    task = MainTraining(steps=1, features=2, synthetic=3)
-    for each in (task, replace(task, **other)):
-        train(each, DEFAULT, CPU)
-    assert identities[0] != identities[1]

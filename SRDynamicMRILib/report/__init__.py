@@ -11,24 +11,33 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 
 if TYPE_CHECKING:
+    from .benchmark_report import write_benchmark_report
     from .figures import (
+        Comparison,
         Panel,
+        confidence_plot,
         detail_figure,
         metric_plot,
+        png,
         qualitative_figure,
         ssim_map_figure,
         write_figures,
     )
-    from .html import ReportContent, verdict, write_report
+    from .html import Illustration, ReportContent, verdict, write_report
 
 __all__ = [
+    "Comparison",
+    "Illustration",
     "Panel",
     "ReportContent",
+    "confidence_plot",
     "detail_figure",
     "metric_plot",
+    "png",
     "qualitative_figure",
     "ssim_map_figure",
     "verdict",
+    "write_benchmark_report",
     "write_figures",
     "write_report",
 ]
@@ -40,10 +49,10 @@ def __getattr__(name: str) -> Any:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
     try:
-        from . import figures, html
+        from . import benchmark_report, figures, html
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "matplotlib":
             raise
         message = "Figures need matplotlib; install the extra with: pip install SRDynamicMRI[report]."
         raise InputError(message) from error
-    return getattr(html if hasattr(html, name) else figures, name)
+    return next(getattr(module, name) for module in (figures, html, benchmark_report) if hasattr(module, name))

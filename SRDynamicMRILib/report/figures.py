@@ -6,6 +6,7 @@ figure is a `matplotlib.figure.Figure` of its own; pyplot and its global state a
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from ..evaluation import Evaluation
 from ..image_files import written_whole
@@ -62,38 +63,61 @@ Image = NDArray[np.floating]
 Region = tuple[slice, slice]
 
 
-@dataclass(frozen=True)
-class Panel:
-    """Everything that was compared at one fraction of k-space.
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The figures of what was compared at one fraction of k-space.
 
     Parameters
     ----------
     label
-        Name of the panel, such as "6.25% of k-space".
+        Name of the comparison, such as "6.25% of k-space".
     evaluation
         Metrics of every method.
-    series
-        Results of every method of `evaluation`, by its name, on the grid of `truth`.
-    truth
-        The ground truth.
+    group
+        What it shares with some of the others, such as the patient; empty if there is nothing to tell apart.
     """
 
     label: str
     evaluation: Evaluation
-    series: Mapping[str, Series]
-    truth: Series
+    group: str = ""
+
+    @property
+    def name(self) -> str:
+        """Group and label."""
+        return f"{self.group}, {self.label}" if self.group else self.label
 
     @property
     def methods(self) -> tuple[str, ...]:
         """Names of the methods, in the order of the tables."""
         return self.evaluation.methods
 
+
+@dataclass(frozen=True, kw_only=True)
+class Panel(Comparison):
+    """Everything that was compared at one fraction of k-space: figures and images.
+
+    Parameters
+    ----------
+    label, evaluation, group
+        As for `Comparison`.
+    series
+        Results of every method of `evaluation`, by its name, on the grid of `truth`. Others that are only shown, such
+        as the low-resolution series itself, may be here too.
+    truth
+        The ground truth.
+    """
+
+    series: Mapping[str, Series]
+    truth: Series
+
     def ssim(self, method: str, number: int) -> float:
         """SSIM of a method at one time point, over the whole volume."""
         return self.evaluation.whole[method][number].ssim
 
 
-def qualitative_figure(panels: Sequence[Panel], number: int, slice_index: int | None = None) -> Figure:
+def qualitative_figure(
+    panels: Sequence[Panel], number: int, slice_index: int | None = None, methods: Sequence[str] | None = None
+) -> Figure:
     """Return one slice of every method beside the ground truth, a row per panel (paper, Figure 3).
 
     Parameters
@@ -104,16 +128,20 @@ def qualitative_figure(panels: Sequence[Panel], number: int, slice_index: int | 
         Time point.
     slice_index
         Slice to show; without it the one with the most body.
+    methods
+        Names of the series to show; all methods if not given.
     """
-    methods = panels[0].methods
+    methods = panels[0].methods if methods is None else methods
     figure, axes = _image_grid(len(panels), (*methods, TRUTH), panels[0].truth.geometry, rows_labelled=True)
     for line, panel in zip(axes, panels, strict=True):
         truth = panel.truth[number]
         shown = fullest_slice(truth) if slice_index is None else slice_index
         white = _white(truth)
         for ax, name in zip(line, methods, strict=False):
-            _show(ax, panel.series[name][number].data[shown], truth.geometry, white)
-            _title(ax, f"SSIM {panel.ssim(name, number):.3f}")
+            result = panel.series[name][number]
+            _show(ax, result.data[shown], truth.geometry, white, **_placed(result.geometry, truth.geometry))
+            if name in panel.methods:
+                _title(ax, f"SSIM {panel.ssim(name, number):.3f}")
         _show(line[-1], truth.data[shown], truth.geometry, white)
         _row_label(figure, line[0], panel.label)
     return figure
@@ -208,13 +236,44 @@ def metric_plot(panels: Sequence[Panel], metrics: Sequence[str] = ("ssim", "psnr
         axes[-1, column].set_xlabel("time (s)", fontsize=_FONT, color=_INK)
     for ax, metric in zip(axes[:, 0], metrics, strict=True):
         ax.set_ylabel(METRIC_LABELS.get(metric, metric), fontsize=_FONT, color=_INK)
-    legend = figure.legend(
-        axes[0, 0].lines, ["-"] * len(methods), loc="outside lower center", ncols=min(len(methods), 5),
-        frameon=False, fontsize=_FONT,
-    )  # fmt: skip
-    for text, name in zip(legend.get_texts(), methods, strict=True):
-        _text(text).set_text(_wrap(name, 2.2))
+    _legend(figure, axes[0, 0].lines, methods)
     return figure
+
+
+def confidence_plot(comparisons: Sequence[Comparison], metrics: Sequence[str] = ("ssim", "psnr")) -> Figure:
+    """Return means over the time points with their 95% confidence intervals (paper, Figure 6).
+
+    A column per label, a row per metric, the groups side by side in every plot, a colour per method. The interval is
+    that of Student's t distribution; a single time point has none.
+
+    Parameters
+    ----------
+    comparisons
+        Comparisons with the same methods: one for every label and group.
+    metrics
+        Names of `SRDynamicMRILib.metrics.Metrics`' fields.
+    """
+    labels = tuple(dict.fromkeys(c.label for c in comparisons))
+    groups = tuple(dict.fromkeys(c.group for c in comparisons))
+    methods = comparisons[0].methods
+    figure = Figure(figsize=(_WIDTH, 0.75 + 2.5 * len(metrics)), layout="constrained", facecolor=_PAPER)
+    axes = figure.subplots(len(metrics), len(labels), squeeze=False)
+    lines: list[Any] = []
+    for (row, column), ax in np.ndenumerate(axes):
+        lines = _plot_confidence(ax, [c for c in comparisons if c.label == labels[column]], metrics[row], groups)
+        if row == 0:
+            _text(ax.set_title(labels[column], fontsize=_FONT + 1, color=_INK))
+        if column == 0:
+            ax.set_ylabel(METRIC_LABELS.get(metrics[row], metrics[row]), fontsize=_FONT, color=_INK)
+    _legend(figure, lines, methods)
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """Draw a figure as the content of a PNG file."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
+    return stream.getvalue()
 
 
 def write_figures(panel: Panel, given: str, result: str, folder: Path) -> dict[str, Path]:
@@ -255,7 +314,7 @@ def write_figures(panel: Panel, given: str, result: str, folder: Path) -> dict[s
     for name, figure in figures.items():
         path = folder / f"{name}.png"
         with written_whole(path) as temporary:
-            figure.savefig(temporary, dpi=DPI, metadata={"Software": None})
+            temporary.write_bytes(png(figure))
         written[f"figure {name}"] = path
     return written
 
@@ -331,11 +390,23 @@ def _image_grid(
 def _draw(ax: Axes, image: Image, geometry: Geometry, **appearance: Any) -> AxesImage:
     ax.set(xticks=[], yticks=[], facecolor=_DARK)
     ax.spines[:].set_visible(False)
-    return ax.imshow(image, aspect=_aspect(geometry), **appearance)
+    drawn = ax.imshow(image, aspect=_aspect(geometry), **appearance)
+    if "extent" in appearance:
+        ax.set(xlim=(-0.5, geometry.shape[2] - 0.5), ylim=(geometry.shape[1] - 0.5, -0.5))
+    return drawn
 
 
-def _show(ax: Axes, image: Image, geometry: Geometry, white: float) -> None:
-    _draw(ax, image, geometry, cmap="gray", vmin=0, vmax=white)
+def _show(ax: Axes, image: Image, geometry: Geometry, white: float, **appearance: Any) -> None:
+    _draw(ax, image, geometry, cmap="gray", vmin=0, vmax=white, **appearance)
+
+
+def _placed(geometry: Geometry, frame: Geometry) -> dict[str, Any]:
+    """How to draw an image of larger voxels where it lies in the plane of another grid, its voxels as they are."""
+    if geometry == frame:
+        return {}
+    left, top = frame.index(geometry.position((-0.5, -0.5, 0)))[:2]
+    right, bottom = frame.index(geometry.position((geometry.shape[2] - 0.5, geometry.shape[1] - 0.5, 0)))[:2]
+    return {"extent": (left, right, bottom, top), "interpolation": "nearest"}
 
 
 def _title(ax: Axes, line: str) -> None:
@@ -390,8 +461,49 @@ def _plot_metric(ax: Axes, evaluation: Evaluation, metric: str) -> None:
             evaluation.times, values, color=_COLOURS[order % len(_COLOURS)], linewidth=1.4, markersize=4,
             marker=_MARKERS[order % len(_MARKERS)] if marked else "",
         )  # fmt: skip
+    _plain_axes(ax)
+    ax.xaxis.set_major_locator(MaxNLocator(6))
+    ax.ticklabel_format(useOffset=False)
+
+
+def _plot_confidence(ax: Axes, comparisons: Sequence[Comparison], metric: str, groups: Sequence[str]) -> list[Any]:
+    """Draw mean and 95% interval of every method and group, methods a little beside each other; return the lines."""
+    lines = []
+    methods = comparisons[0].methods
+    x = np.array([groups.index(comparison.group) for comparison in comparisons], dtype=float)
+    for order, name in enumerate(methods):
+        values = [np.asarray(comparison.evaluation.values(name, metric)) for comparison in comparisons]
+        mean = np.array([v.mean() for v in values])
+        half = np.array([_confidence(v) for v in values])
+        colour, beside = _COLOURS[order % len(_COLOURS)], 0.08 * (order - (len(methods) - 1) / 2)
+        marker = _MARKERS[order % len(_MARKERS)]
+        lines += ax.plot(x + beside, mean, color=colour, linewidth=1.4, markersize=4, marker=marker)
+        ax.fill_between(x + beside, mean - half, mean + half, color=colour, alpha=0.25, linewidth=0)
+        ax.errorbar(x + beside, mean, half, fmt="none", ecolor=colour, elinewidth=1, capsize=2)
+    _plain_axes(ax)
+    ax.set_xticks(range(len(groups)), [_wrap(group, 1.2) for group in groups])
+    for tick in ax.get_xticklabels():
+        _text(tick)
+    ax.set_xlim(-0.5, len(groups) - 0.5)
+    return lines
+
+
+def _confidence(values: NDArray[np.float64]) -> float:
+    """Half of the 95% confidence interval of a mean; 0 for a single value."""
+    if len(values) < 2 or not np.isfinite(values).all():
+        return 0.0
+    return float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def _plain_axes(ax: Axes) -> None:
     ax.grid(color="#d9dde2", linewidth=0.6)
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=_FONT, colors=_INK)
-    ax.xaxis.set_major_locator(MaxNLocator(6))
-    ax.ticklabel_format(useOffset=False)
+
+
+def _legend(figure: Figure, lines: Sequence[Any], names: Sequence[str]) -> None:
+    legend = figure.legend(
+        lines, ["-"] * len(names), loc="outside lower center", ncols=min(len(names), 5), frameon=False, fontsize=_FONT
+    )
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        _text(text).set_text(_wrap(name, 2.2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ..errors import InputError
 from ..evaluation import Evaluation
@@ -19,12 +17,13 @@ from ..image_files import written_whole
 from ..provenance import NOTICE
 from ..significance import PairedTests
 from .figures import (
-    DPI,
     METRIC_LABELS,
     WHITE_PERCENTILE,
+    Comparison,
     Panel,
     detail_figure,
     metric_plot,
+    png,
     qualitative_figure,
     ssim_map_figure,
     time_label,
@@ -38,6 +37,25 @@ _UNITS = {"ssim": "", "psnr": " dB"}
 
 
 @dataclass(frozen=True)
+class Illustration:
+    """A figure of a report.
+
+    Parameters
+    ----------
+    image
+        Content of a PNG file; see `figures.png`.
+    caption
+        What stands below it, in plain text.
+    alternative
+        What a reader who cannot see it is told, in plain text.
+    """
+
+    image: bytes
+    caption: str
+    alternative: str
+
+
+@dataclass(frozen=True)
 class ReportContent:
     """What a report says. All texts are plain: they are escaped.
 
@@ -48,7 +66,7 @@ class ReportContent:
     summary
         What was done, in words; an empty line begins a new paragraph.
     panels
-        What was compared, one for every fraction of k-space, all with the same methods.
+        What was compared, one for every fraction of k-space (and group), all with the same methods.
     result
         Name of the method that is the result, such as "fine-tuned".
     input
@@ -59,16 +77,19 @@ class ReportContent:
         Versions, seeds, hashes, data: value by name.
     notes
         Limits that a reader should know, one sentence or more each.
+    figures
+        The figures; without them they are drawn of those `panels` that have images.
     """
 
     title: str
     summary: str
-    panels: Sequence[Panel]
+    panels: Sequence[Comparison]
     result: str
     input: str
     timings: Mapping[str, float]
     details: Mapping[str, str]
     notes: Sequence[str]
+    figures: Sequence[Illustration] = ()
 
 
 def write_report(content: ReportContent, path: Path) -> None:
@@ -152,7 +173,7 @@ def _check(content: ReportContent) -> None:
     for panel in content.panels:
         if panel.methods != methods:
             message = (
-                f"{panel.label} compares {', '.join(panel.methods)} but {content.panels[0].label} compares "
+                f"{panel.name} compares {', '.join(panel.methods)} but {content.panels[0].name} compares "
                 f"{', '.join(methods)}; use the same methods in the same order for all of them."
             )
             raise InputError(message)
@@ -167,8 +188,7 @@ def _check(content: ReportContent) -> None:
 
 def _document(content: ReportContent) -> str:
     figures = "".join(
-        _figure(number, figure, caption, alternative)
-        for number, (figure, caption, alternative) in enumerate(_figures(content), start=1)
+        _figure(number, illustration) for number, illustration in enumerate(content.figures or _drawn(content), start=1)
     )
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -211,10 +231,10 @@ def _list(items: Iterable[str]) -> str:
 
 
 def _verdicts(content: ReportContent) -> str:
-    def line(panel: Panel) -> str:
+    def line(panel: Comparison) -> str:
         evaluation = panel.evaluation
         lost = sum(len(_not_better(evaluation, content.result, content.input, b)) for b in (False, True))
-        heading = escape(panel.label + _shortfall(lost, content.input))
+        heading = escape(panel.name + _shortfall(lost, content.input))
         text = "<br>\n".join(map(escape, _verdict_lines(evaluation, content.result, content.input)))
         kind = "verdict worse" if lost else "verdict"
         return f'<p class="{kind}"><strong>{heading}</strong><br>\n{text}</p>\n'
@@ -249,15 +269,17 @@ def _metric_tables(content: ReportContent) -> str:
         + "The best of a column is bold. SSIM (at most 1) and PSNR: higher is closer to the truth; SD of the "
         "difference, as a share of the truth's maximum: lower is closer."
     )
-    return (
-        f"<p>{escape(explained)}</p>\n"
-        + _metric_table(content, "Whole volume", body=False)
-        + _metric_table(content, "Body alone, without the air around it", body=True)
-    )
+    tables = f"<p>{escape(explained)}</p>\n"
+    for group in dict.fromkeys(panel.group for panel in content.panels):
+        panels = [panel for panel in content.panels if panel.group == group]
+        name = f"{group}: " if group else ""
+        tables += _metric_table(panels, f"{name}Whole volume", body=False)
+        tables += _metric_table(panels, f"{name}Body alone, without the air around it", body=True)
+    return tables
 
 
-def _metric_table(content: ReportContent, caption: str, body: bool) -> str:
-    panels, metrics = content.panels, tuple(_DIGITS)
+def _metric_table(panels: Sequence[Comparison], caption: str, body: bool) -> str:
+    metrics = tuple(_DIGITS)
     groups = "".join(f'<th scope="colgroup" colspan="{len(metrics)}">{escape(p.label)}</th>' for p in panels)
     names = "".join(f'<th scope="col">{escape(METRIC_LABELS[m])}</th>' for m in metrics) * len(panels)
     head = f'<thead>\n<tr><th scope="col" rowspan="2">Method</th>{groups}</tr>\n<tr>{names}</tr>\n</thead>\n'
@@ -270,7 +292,7 @@ def _metric_table(content: ReportContent, caption: str, body: bool) -> str:
     return _table(caption, head, f"<tbody>\n{rows}</tbody>\n", "metrics")
 
 
-def _metric_cell(panel: Panel, method: str, metric: str, body: bool) -> str:
+def _metric_cell(panel: Comparison, method: str, metric: str, body: bool) -> str:
     digits = _DIGITS[metric]
     mean, sd = _mean_sd(panel.evaluation, method, metric, body)
     best = _best(metric)(_mean_sd(panel.evaluation, name, metric, body)[0] for name in panel.methods)
@@ -308,7 +330,7 @@ def _test_table(content: ReportContent) -> str:
         + "</tr>\n</thead>\n"
     )
     body = "".join(
-        f'<tbody>\n<tr><th scope="rowgroup" colspan="8" class="group">{escape(panel.label)}</th></tr>\n'
+        f'<tbody>\n<tr><th scope="rowgroup" colspan="8" class="group">{escape(panel.name)}</th></tr>\n'
         + "".join(_test_row(panel.evaluation, content.result, other) for other in others)
         + "</tbody>\n"
         for panel in content.panels
@@ -392,58 +414,56 @@ def _duration(seconds: float) -> str:
 # ------------------------------------------------------------------------------------------------ figures
 
 
-def _figures(content: ReportContent) -> Iterable[tuple[Figure, str, str]]:
-    """Figures with their captions and what a reader who cannot see them is told."""
-    panels, result, given = content.panels, content.result, content.input
+def _drawn(content: ReportContent) -> Iterable[Illustration]:
+    """Figures of the panels that have images."""
+    panels = [panel for panel in content.panels if isinstance(panel, Panel)]
+    if not panels:
+        return
+    result, given = content.result, content.input
     hardest = min(panels, key=lambda p: _mean_sd(p.evaluation, given, "ssim", False)[0])
     last = min(len(panel.evaluation.times) for panel in panels) - 1
     middle = (last + 1) // 2
     time = time_label(panels[0], middle)
-    yield (
-        qualitative_figure(panels, middle),
+    yield Illustration(
+        png(qualitative_figure(panels, middle)),
         f"The slice with the most body at {time}, from every method and as it truly is. All images of a row "
         f"share one window, from 0 (black) to the {WHITE_PERCENTILE:g}th percentile of the ground truth "
         "(white). Above every image: the SSIM of its whole volume.",
-        f"Rows: {', '.join(p.label for p in panels)}. Columns: {', '.join(panels[0].methods)}, ground truth.",
+        f"Rows: {', '.join(p.name for p in panels)}. Columns: {', '.join(panels[0].methods)}, ground truth.",
     )
     compared = tuple(dict.fromkeys((given, result)))
-    yield (
-        ssim_map_figure(hardest, compared, sorted({0, middle, last})),
-        f"{hardest.label}: {' and '.join(compared)} over time, each with its map of structural similarity "
+    yield Illustration(
+        png(ssim_map_figure(hardest, compared, sorted({0, middle, last}))),
+        f"{hardest.name}: {' and '.join(compared)} over time, each with its map of structural similarity "
         "(SSIM) to the ground truth. Yellow (1): alike around this voxel; green and blue: less alike; dark "
         "violet (0): nothing in common. The number above an image is the mean over its whole volume.",
         f"Images and SSIM maps of {' and '.join(compared)} beside the truth, a row per time point.",
     )
     others = [name for name in hardest.methods if name != given]
-    yield (
-        detail_figure(hardest, (given, *others), middle),
-        f"{hardest.label} at {time}: the region (yellow frame) where {given} has the largest error within "
+    yield Illustration(
+        png(detail_figure(hardest, (given, *others), middle)),
+        f"{hardest.name} at {time}: the region (yellow frame) where {given} has the largest error within "
         "the body, magnified. Below every image its difference from the ground truth, on one scale: red is "
         "too bright, blue too dark, white is right.",
         f"Magnified region of {', '.join((given, *others))} and ground truth, with the differences.",
     )
     if all(len(panel.evaluation.times) == 1 for panel in panels):
         return  # one point is no line
-    yield (
-        metric_plot(panels, _TESTED),
+    yield Illustration(
+        png(metric_plot(panels, _TESTED)),
         "SSIM and PSNR of every method at every time point, over the whole volume. Higher is closer to the "
         "truth. The scales differ from plot to plot.",
         "Line plots of SSIM and PSNR over time; the tables above hold their means.",
     )
 
 
-def _figure(number: int, figure: Figure, caption: str, alternative: str) -> str:
+def _figure(number: int, illustration: Illustration) -> str:
+    image = base64.b64encode(illustration.image).decode("ascii")
     return (
         f'<figure>\n<div class="scroll" role="region" tabindex="0" aria-label="Figure {number}">'
-        f'<img alt="{escape(alternative)}" src="data:image/png;base64,{_png(figure)}"></div>\n'
-        f"<figcaption><strong>Figure {number}.</strong> {escape(caption)}</figcaption>\n</figure>\n"
+        f'<img alt="{escape(illustration.alternative)}" src="data:image/png;base64,{image}"></div>\n'
+        f"<figcaption><strong>Figure {number}.</strong> {escape(illustration.caption)}</figcaption>\n</figure>\n"
     )
-
-
-def _png(figure: Figure) -> str:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
-    return base64.b64encode(stream.getvalue()).decode("ascii")
 
 
 _STYLE = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -182,6 +182,7 @@ def optimise(
     saved = time.monotonic()
     skipped = 0
     updating = False
+    before: list[Tensor] = []
     try:
         while True:
             if validation is not None:
@@ -196,6 +197,7 @@ def optimise(
                 group["lr"] = schedule.rate(record.steps) * group["share"]
             inputs, targets = (t.to(device, memory_format=torch.channels_last_3d) for t in batches(record.steps))
             optimiser.zero_grad(set_to_none=True)
+            before = [buffer.clone() for buffer in network.buffers()]
             output = function(inputs)
             value = loss(output + inputs if residual else output, targets)
             value.backward()  # type: ignore[no-untyped-call]
@@ -207,7 +209,9 @@ def optimise(
                 record.losses = [*record.losses, mean][-kept:]
             else:
                 skipped += 1
+                _set_buffers(network, before)
             record.steps += 1
+            before = []
             updating = False
             if skipped > _MAXIMUM_SKIPPED + record.steps // 10:
                 message = "Training does not converge: the loss is not a finite number; lower the learning rate."
@@ -221,6 +225,7 @@ def optimise(
                 saved = time.monotonic()
     except KeyboardInterrupt:
         if writes and state_file is not None and record.steps > 0 and not updating:
+            _set_buffers(network, before)
             state.save(state_file)  # half an update is no state to go on from
             progress.log(f"Stopped after step {record.steps}; the same command with --resume goes on from there.")
         raise
@@ -239,6 +244,12 @@ def _parallel(network: nn.Module, device: torch.device) -> nn.Module:
     if ranks() == 1:
         return network
     return nn.parallel.DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
+
+
+def _set_buffers(network: nn.Module, values: Iterable[Tensor]) -> None:
+    """Put batch statistics back to what they were: the forward pass of a step that is not done has changed them."""
+    for buffer, value in zip(network.buffers(), values, strict=False):  # there may be none to put back
+        buffer.copy_(value)
 
 
 def _is_due(record: TrainingRecord, validation: Validation, schedule: Schedule) -> bool:
