@@ -49,7 +49,7 @@ from .table3 import (
     summary,
     table_rows,
 )
-from .training.fine_tuning import Budget, fine_tune, kept_size, match_prior
+from .training.fine_tuning import Budget, adapt_prior, fine_tune, kept_size, match_prior
 from .volume import Series, Volume
 
 _NOT_IMAGES = (".json", ".txt", ".raw", ".raw.gz", ".zraw")
@@ -323,15 +323,15 @@ def _fine_tune(
 ) -> None:
     """Fine-tune the base model on a planning scan for one fraction; the model appears in the folder."""
     static, dynamic = scans
-    low_resolution = low_resolution_grid(dynamic.geometry, fraction)
-    prior = match_prior(static, low_resolution, progress)
+    low_resolution = downsample(dynamic[0], fraction)
+    prior = adapt_prior(static, low_resolution, progress)
     state = folder.state(subject, fraction)
     interrupted = state.exists()
     started = time.perf_counter()
     tuned = fine_tune(
         prior,
         benchmark.base,
-        kept_size(prior.geometry, low_resolution),
+        kept_size(prior.geometry, low_resolution.geometry),
         benchmark.budget,
         seed=benchmark.seed,
         device=benchmark.device,
@@ -344,6 +344,7 @@ def _fine_tune(
     # The time of the first part of an interrupted run is not known. The model is written last: it says all is done.
     write_json({"seconds": None if interrupted else seconds}, folder.timing(subject, fraction))
     save_model(tuned, folder.model(subject, fraction))
+    state.unlink(missing_ok=True)
 
 
 def _compare(

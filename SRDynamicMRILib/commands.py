@@ -131,8 +131,12 @@ def train_command(arguments: Namespace, progress: Progress) -> Outputs:
             arguments.output.with_stem(f"{arguments.output.stem}_{fraction:g}"): replace(task, fractions=[fraction])
             for fraction in arguments.fractions
         }
-    with _curves(arguments.tensorboard, progress) as listener:
-        for output, one in tasks.items():
+    for output, one in tasks.items():
+        if arguments.resume and len(tasks) > 1 and output.exists() and not _state_file(output).exists():
+            progress.log(f"{output} is there already and is kept.")
+            continue
+        folder = arguments.tensorboard
+        with _curves(folder / output.stem if folder and len(tasks) > 1 else folder, progress) as listener:
             model = train(
                 one,
                 recipe,
@@ -143,8 +147,9 @@ def train_command(arguments: Namespace, progress: Progress) -> Outputs:
                 arguments.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
                 start,
             )
-            if is_first():
-                save_model(model, output, half_precision=arguments.half_precision)
+        if is_first():
+            save_model(model, output, half_precision=arguments.half_precision)
+            _state_file(output).unlink(missing_ok=True)
     return {"model": arguments.output} if len(tasks) == 1 else {output.stem: output for output in tasks}
 
 
@@ -156,6 +161,7 @@ def train_perceptual_command(arguments: Namespace, progress: Progress) -> Output
     network = train_vessel_network(task, device_named(arguments.device), progress, state, arguments.resume)
     dice = unseen_dice(network, task.seed)
     save_encoder(network, task, dice, arguments.output)
+    state.unlink(missing_ok=True)
     progress.log(f"Dice on {len(dice)} unseen angiograms: " + ", ".join(f"{value:.3f}" for value in dice) + ".")
     return {"model": arguments.output}
 
@@ -191,6 +197,7 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         perceptual_network=arguments.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
     )
     save_model(model, arguments.output)
+    _state_file(arguments.output).unlink(missing_ok=True)
     return {"model": arguments.output}
 
 

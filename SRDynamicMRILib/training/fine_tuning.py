@@ -176,7 +176,7 @@ def fine_tune(
     progress
         Told about every step.
     state_file
-        Where to keep the state of an unfinished run.
+        Where to keep the state of an unfinished run; it stays until the caller has made sure of the result.
     resume
         Whether to go on from the state file, if there is one.
     perceptual_network

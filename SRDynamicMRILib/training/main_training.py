@@ -182,7 +182,7 @@ def train(
     progress
         Told about every step and validation.
     state_file
-        Where to keep the state of an unfinished training.
+        Where to keep the state of an unfinished training; it stays until the caller has made sure of the result.
     resume
         Whether to go on from the state file, if there is one.
     perceptual_network

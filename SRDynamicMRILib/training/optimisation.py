@@ -151,7 +151,8 @@ def optimise(
     progress
         Told about every step.
     state_file
-        Where to keep the state of an unfinished training; removed at the end.
+        Where to keep the state of an unfinished training. It stays at the end: whoever asked for the training removes it
+        when the result is safe.
     resume
         Whether to go on from the state file, if there is one.
     identity
@@ -234,8 +235,6 @@ def optimise(
     network.to("cpu").eval()
     if state.best:
         network.load_state_dict(state.best)
-    if writes and state_file is not None:
-        state_file.unlink(missing_ok=True)
     return record
 
 
