@@ -33,7 +33,7 @@ class Angiogram:
     image
         Magnitude image; the brightest vessels are near 1.
     vessels
-        Boolean ``(D, H, W)``: voxels at least half within a vessel, where one thinner than a voxel counts as one voxel wide.
+        Boolean ``(D, H, W)``: voxels at least half within a vessel; one thinner than a voxel counts as a voxel wide.
     """
 
     image: Volume

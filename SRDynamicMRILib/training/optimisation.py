@@ -151,8 +151,7 @@ def optimise(
     progress
         Told about every step.
     state_file
-        Where to keep the state of an unfinished training. It stays at the end: whoever asked for the training removes it
-        when the result is safe.
+        Where to keep the state of an unfinished training; it stays until the caller has made sure of the result.
     resume
         Whether to go on from the state file, if there is one.
     identity
