@@ -329,9 +329,9 @@ def _fine_tune(
     interrupted = state.exists()
     started = time.perf_counter()
     tuned = fine_tune(
-        prior,
+        prior.volume,
         benchmark.base,
-        kept_size(prior.geometry, low_resolution.geometry),
+        kept_size(prior.volume.geometry, low_resolution.geometry),
         benchmark.budget,
         seed=benchmark.seed,
         device=benchmark.device,
@@ -339,6 +339,7 @@ def _fine_tune(
         state_file=state,
         resume=True,  # a state that is still there belongs to this plan
         perceptual_network=benchmark.perceptual_network,
+        strength=prior.strength,
     )
     seconds = time.perf_counter() - started
     # The time of the first part of an interrupted run is not known. The model is written last: it says all is done.

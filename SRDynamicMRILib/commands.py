@@ -174,12 +174,14 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         check_fraction(arguments.fraction)
     prior = read_volume(arguments.prior)
     base = load_model(arguments.model or base_model())
+    strength = 1.0
     if arguments.like is not None:
         low_resolution = read_series(arguments.like)[0]
         if arguments.keep_contrast:
             prior = match_prior(prior, low_resolution.geometry, progress)
         else:
-            prior = adapt_prior(prior, low_resolution, progress)
+            adapted = adapt_prior(prior, low_resolution, progress)
+            prior, strength = adapted.volume, adapted.strength
         kept = kept_size(prior.geometry, low_resolution.geometry)
     else:
         kept = kept_by_fraction(prior.geometry, arguments.fraction)
@@ -195,6 +197,7 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         state_file=_state_file(arguments.output),
         resume=arguments.resume,
         perceptual_network=arguments.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
+        strength=strength,
     )
     save_model(model, arguments.output)
     _state_file(arguments.output).unlink(missing_ok=True)

@@ -38,10 +38,13 @@ def test_scan_of_the_same_contrast_is_left_alone(factor: float) -> None:
     prior = PHANTOM.static.with_data(PHANTOM.static.data * np.float32(factor))
     match = match_contrast(prior, SERIES)
     assert match is not None
-    assert match.before > 0.7
+    assert match.by_line > 0.93
+    assert match.is_same
     assert not match.helps
     progress = Messages()
-    assert adapt_prior(prior, SERIES, progress) is prior
+    adapted = adapt_prior(prior, SERIES, progress)
+    assert adapted.volume is prior
+    assert adapted.strength == 1
     assert progress.messages == []
 
 
@@ -50,7 +53,7 @@ def test_other_contrast_becomes_that_of_the_series() -> None:
     match = match_contrast(prior, SERIES)
     assert match is not None
     assert match.helps
-    assert match.after > match.before + 0.2
+    assert match.by_curve > match.by_line + 0.2
     truth = PHANTOM.dynamic[1].data
     before, after = (np.corrcoef(volume.data.ravel(), truth.ravel())[0, 1] for volume in (prior, match.prior))
     same = np.corrcoef(PHANTOM.static.data.ravel(), truth.ravel())[0, 1]
@@ -58,7 +61,8 @@ def test_other_contrast_becomes_that_of_the_series() -> None:
     assert match.prior.geometry == prior.geometry
     progress = Messages()
     adapted = adapt_prior(prior, SERIES, progress)
-    assert np.array_equal(adapted.data, match.prior.data)
+    assert np.array_equal(adapted.volume.data, match.prior.data)
+    assert adapted.strength == 1
     assert len(progress.messages) == 1
     assert "another sequence" in progress.messages[0]
 
@@ -87,10 +91,34 @@ def test_prior_of_any_extent_is_compared_where_the_two_overlap() -> None:
     )
     match = match_contrast(cut, SERIES)
     assert match is not None
-    assert match.helps
+    assert match.by_curve > match.by_line + 0.3
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0])
 def test_constant_scan_is_left_alone(value: float) -> None:
     constant = PHANTOM.static.with_data(np.full(PHANTOM.static.shape, value))
-    assert adapt_prior(constant, SERIES) is constant
+    assert adapt_prior(constant, SERIES).volume is constant
+
+
+def test_contrast_that_no_curve_explains_is_fine_tuned_half_as_far() -> None:
+    rng = np.random.default_rng(0)
+    blocks = np.kron(rng.random((8, 12, 16)), np.ones((1, 8, 8)))  # as bright here as dark there
+    prior = PHANTOM.static.with_data(PHANTOM.static.data * (0.1 + blocks**3))
+    match = match_contrast(prior, SERIES)
+    assert match is not None
+    assert not match.is_same
+    assert not match.helps
+    progress = Messages()
+    adapted = adapt_prior(prior, SERIES, progress)
+    assert adapted.volume is prior
+    assert adapted.strength == 0.5
+    assert "half as far" in progress.messages[0]
+
+
+@pytest.mark.parametrize("fraction", [0.0625, 0.25])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_breathing_is_no_other_contrast(seed: int, fraction: float) -> None:
+    phantom = abdomen(seed, (8, 192, 256), (1.36, 1.36, 8.0), time_points=6)
+    match = match_contrast(phantom.static, downsample(phantom.dynamic[5], fraction))
+    assert match is not None
+    assert match.is_same

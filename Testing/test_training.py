@@ -656,6 +656,12 @@ def test_fine_tuned_model_knows_where_it_comes_from(base: Model, tuned: tuple[Mo
     assert all(math.isfinite(value) for _, value in progress.losses)
 
 
+def test_strength_is_the_share_of_the_way_from_the_base(base: Model, tuned: tuple[Model, Recorder]) -> None:
+    half = fine_tune(PRIOR, base, KEPT, TINY, seed=3, strength=0.5).network.state_dict()
+    before, after = base.network.state_dict(), tuned[0].network.state_dict()
+    assert all(torch.allclose(half[name], (before[name] + after[name]) / 2) for name in half)
+
+
 def test_base_is_not_changed(base: Model, tuned: tuple[Model, Recorder]) -> None:
     assert same_weights(base.network, network())
     assert not same_weights(base.network, tuned[0].network)

@@ -43,6 +43,9 @@ class Budget:
     steps: int | None
 
 
+HALF_WAY = 0.5
+"""Strength of fine-tuning on a prior that is not quite like the series."""
+
 BUDGETS = {b.name: b for b in (Budget("quick", 100), Budget("standard", 300), Budget("paper", None))}
 
 
@@ -89,8 +92,27 @@ def match_prior(prior: Volume, low_resolution: Geometry, progress: Progress | No
     return resample(prior, grid)
 
 
-def adapt_prior(prior: Volume, low_resolution: Volume, progress: Progress | None = None) -> Volume:
+@dataclass(frozen=True)
+class AdaptedPrior:
+    """A planning scan made as like a series as can be.
+
+    Parameters
+    ----------
+    volume
+        What to fine-tune on.
+    strength
+        How far to go from the base model; see `fine_tune`.
+    """
+
+    volume: Volume
+    strength: float = 1.0
+
+
+def adapt_prior(prior: Volume, low_resolution: Volume, progress: Progress | None = None) -> AdaptedPrior:
     """Make the prior as like the series as can be: its orientation, and its contrast if the two differ in that.
+
+    Where they differ and no curve tells how, fine-tuning is to go half the way only. Studies/contrast_mismatch.py shows
+    what each is worth.
 
     Parameters
     ----------
@@ -109,14 +131,15 @@ def adapt_prior(prior: Volume, low_resolution: Volume, progress: Progress | None
     progress = progress or Progress()
     prior = match_prior(prior, low_resolution.geometry, progress)
     match = match_contrast(prior, low_resolution)
-    if match is None or not match.helps:
-        return prior
-    progress.log(
-        "The prior seems to be of another sequence than the series: its intensities explain "
-        f"{100 * match.before:.0f}% of those of the series and are replaced by way of a curve that explains "
-        f"{100 * match.after:.0f}%."
-    )
-    return match.prior
+    if match is None or match.is_same:
+        return AdaptedPrior(prior)
+    share = f"{100 * match.by_line:.0f}%"
+    found = f"The prior explains only {share} of the series' intensities, as if it were of another sequence"
+    if match.helps:
+        progress.log(f"{found}; they are replaced by way of a curve that explains {100 * match.by_curve:.0f}%.")
+        return AdaptedPrior(match.prior)
+    progress.log(f"{found}, so the model is fine-tuned half as far.")
+    return AdaptedPrior(prior, HALF_WAY)
 
 
 def kept_size(prior: Geometry, low_resolution: Geometry) -> tuple[int, int]:
@@ -155,6 +178,7 @@ def fine_tune(
     state_file: Path | None = None,
     resume: bool = False,
     perceptual_network: Path | None = None,
+    strength: float = 1.0,
 ) -> Model:
     """Fine-tune a model on one prior.
 
@@ -181,6 +205,9 @@ def fine_tune(
         Whether to go on from the state file, if there is one.
     perceptual_network
         Weights of the perceptual loss, for the budget ``paper``.
+    strength
+        Share of the way from the weights of the base model to the fine-tuned ones that the result goes (Wortsman et al.
+        2022): below 1 it keeps more of what the base model knows.
 
     Returns
     -------
@@ -212,6 +239,9 @@ def fine_tune(
             "seed": str(seed),
         },
     )
+    if strength != 1:
+        start = base.network.state_dict()
+        network.load_state_dict({name: start[name].lerp(w, strength) for name, w in network.state_dict().items()})
     info = replace(
         base.info,
         fractions=(share,),
