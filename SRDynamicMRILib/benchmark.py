@@ -81,10 +81,8 @@ class Benchmark:
     ----------
     subjects
         The patients.
-    base
-        The model after main training.
-    fractions
-        Shares of in-plane k-space that the dynamic series are downsampled to.
+    bases
+        The model after main training for every share of in-plane k-space that the dynamic series are downsampled to.
     budget
         How long the base model is fine-tuned on each planning scan, for each fraction.
     frames
@@ -102,8 +100,7 @@ class Benchmark:
     """
 
     subjects: Sequence[Subject]
-    base: Model
-    fractions: Sequence[float]
+    bases: Mapping[float, Model]
     budget: Budget
     frames: slice
     seed: int
@@ -111,6 +108,11 @@ class Benchmark:
     inference: Inference
     perceptual_network: Path | None
     figures: bool
+
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        """Shares of in-plane k-space that the dynamic series are downsampled to."""
+        return tuple(self.bases)
 
 
 def find_subjects(folder: Path, output: Path, progress: Progress) -> list[Subject]:
@@ -226,7 +228,7 @@ def run_benchmark(
     done = 0
     for (name, fraction), group in groupby(jobs, key=lambda job: job[:2]):
         shown = [plan.subjects[name].numbers[n] for n in plan.subjects[name].shown] if benchmark.figures else []
-        models = {MAIN: benchmark.base, FINE_TUNED: load_model(folder.model(name, fraction))}
+        models = {MAIN: benchmark.bases[fraction], FINE_TUNED: load_model(folder.model(name, fraction))}
         for *_, number in group:
             images = {m: folder.image(name, fraction, number, m) for m in models} if number in shown else {}
             metrics = folder.metrics(name, fraction, number)
@@ -264,7 +266,7 @@ def _plan(benchmark: Benchmark, progress: Progress) -> Plan:
     loss_named(loss, torch.device("cpu"), benchmark.perceptual_network)  # a missing network is found before the work
     settings = {
         "version": __version__,
-        "model": benchmark.base.sha256,
+        "models": {f"{fraction:g}": base.sha256 for fraction, base in benchmark.bases.items()},
         "budget": benchmark.budget.name,
         "steps": benchmark.budget.steps,
         "perceptual network": perceptual_identity(loss, benchmark.perceptual_network),
@@ -330,7 +332,7 @@ def _fine_tune(
     started = time.perf_counter()
     tuned = fine_tune(
         prior.volume,
-        benchmark.base,
+        benchmark.bases[fraction],
         kept_size(prior.volume.geometry, low_resolution.geometry),
         benchmark.budget,
         seed=benchmark.seed,
@@ -459,7 +461,7 @@ def _facts(
             for name, points in plan.subjects.items()
         },
         "models": {
-            "main training": benchmark.base.sha256,
+            "main training": {f"{fraction:g}": base.sha256 for fraction, base in benchmark.bases.items()},
             "fine-tuned": by_pair(lambda s, f: file_sha256(folder.model(s, f))),
         },
         "seconds": {

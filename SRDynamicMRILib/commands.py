@@ -31,7 +31,7 @@ from .progress import JsonProgress, Progress
 from .provenance import NOTICE, description, environment, recorded_matrix
 from .recipes import DEFAULT, PAPER, RECIPES, recipe_named
 from .series_super_resolution import FrameFolder, super_resolve_series
-from .shipped import PERCEPTUAL_NETWORK, base_model, shipped_file
+from .shipped import FRACTION_TOLERANCE, PERCEPTUAL_NETWORK, base_model, shipped_file
 from .super_resolution import Inference, target_grid
 from .times import frame_numbers, frame_slice, sidecar_of
 from .training.fine_tuning import adapt_prior, budget_named, fine_tune, kept_by_fraction, kept_size, match_prior
@@ -47,8 +47,6 @@ PAPER_STRIDE = (3, 3, 3)
 
 RESULT = "result"
 """What `evaluate` calls the series it is about."""
-
-_FRACTION_TOLERANCE = math.log(1.25)
 
 
 def demo(arguments: Namespace, progress: Progress) -> Outputs:
@@ -173,7 +171,6 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     if arguments.fraction is not None:
         check_fraction(arguments.fraction)
     prior = read_volume(arguments.prior)
-    base = load_model(arguments.model or base_model())
     strength = 1.0
     if arguments.like is not None:
         low_resolution = read_series(arguments.like)[0]
@@ -185,6 +182,7 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         kept = kept_size(prior.geometry, low_resolution.geometry)
     else:
         kept = kept_by_fraction(prior.geometry, arguments.fraction)
+    base = load_model(arguments.model or base_model(_share(kept, prior.geometry)))
     _warn_of_fraction(base, kept, prior.geometry, progress)
     model = fine_tune(
         prior,
@@ -211,7 +209,10 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     model = load_model(arguments.model or base_model())
     numbers = frame_numbers(arguments.frames, len(series))
     grid = _result_grid(arguments, series, model, progress)
-    _warn_of_fraction(model, (series.geometry.shape[1], series.geometry.shape[2]), grid, progress)
+    acquired = (series.geometry.shape[1], series.geometry.shape[2])
+    if arguments.model is None:  # the grid tells the fraction, and that the model
+        model = load_model(base_model(_share(acquired, grid)))
+    _warn_of_fraction(model, acquired, grid, progress)
     device = device_named(arguments.device)
     inference = _inference(model, arguments.stride)
     frames = FrameFolder.beside(arguments.output)
@@ -302,20 +303,19 @@ def benchmark_command(arguments: Namespace, progress: Progress) -> Outputs:
     fractions = list({f"{fraction:g}": fraction for fraction in arguments.fractions}.values())
     for fraction in fractions:
         check_fraction(fraction)
-    base = load_model(arguments.model or base_model())
+    bases = {fraction: load_model(arguments.model or base_model(fraction)) for fraction in fractions}
     benchmark = Benchmark(
         subjects=find_subjects(arguments.data, arguments.output, progress),
-        base=base,
-        fractions=fractions,
+        bases=bases,
         budget=budget_named(arguments.budget),
         frames=frame_slice(arguments.frames),
         seed=arguments.seed,
         device=device_named(arguments.device),
-        inference=_inference(base, None),
+        inference=_inference(next(iter(bases.values())), None),
         perceptual_network=arguments.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
         figures=arguments.figures,
     )
-    for fraction in fractions:
+    for fraction, base in bases.items():
         _warn_of_share(base, fraction, progress)
     return run_benchmark(benchmark, BenchmarkFolder(arguments.output), progress=progress, resume=arguments.resume)
 
@@ -397,14 +397,18 @@ def _result_grid(arguments: Namespace, series: Series, model: Model, progress: P
 
 def _warn_of_fraction(model: Model, kept: tuple[int, int], full: Geometry, progress: Progress) -> None:
     """Say so if a model was trained for another fraction than it is used for."""
-    share = kept[0] * kept[1] / (full.shape[1] * full.shape[2])
-    _warn_of_share(model, share, progress)
+    _warn_of_share(model, _share(kept, full), progress)
+
+
+def _share(kept: tuple[int, int], full: Geometry) -> float:
+    """Share of in-plane k-space that so many rows and columns are."""
+    return kept[0] * kept[1] / (full.shape[1] * full.shape[2])
 
 
 def _warn_of_share(model: Model, share: float, progress: Progress) -> None:
     """Say so if a model was trained for another share of k-space."""
     known = model.info.fractions
-    if known and min(abs(math.log(share / fraction)) for fraction in known) > _FRACTION_TOLERANCE:
+    if known and min(abs(math.log(share / fraction)) for fraction in known) > FRACTION_TOLERANCE:
         names = ", ".join(f"{100 * fraction:.4g}%" for fraction in known)
         progress.log(f"Warning: the model was trained for {names} of k-space, but this is {100 * share:.4g}%.")
 

@@ -72,7 +72,7 @@ def run_demo(folder: Path, *, seed: int, device: torch.device, progress: Progres
         facts = description(fraction=FRACTION, full_matrix=SHAPE[1:])
         write_series(low, files["low_resolution"], facts)
 
-    base = load_model(base_model())
+    base = load_model(base_model(FRACTION))
     prior = phantom.static
     with _timed("fine-tuning", timings):
         kept = kept_size(prior.geometry, low.geometry)

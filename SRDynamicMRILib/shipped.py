@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from .errors import InputError
 
 BASE_MODEL = "base.safetensors"
+"""For every fraction."""
+
+FRACTION_MODELS = {fraction: f"base_{fraction:g}.safetensors" for fraction in (0.25, 0.1, 0.0625)}
+"""Better, but each for one fraction and what is near it."""
+
 PERCEPTUAL_NETWORK = "perceptual.safetensors"
+
+FRACTION_TOLERANCE = math.log(1.25)
+"""How far, as a factor, a fraction may be from that of a model."""
 
 _PACKAGE = Path(__file__).resolve().parent
 # In an installed wheel the resources lie within the package, in a source tree beside it.
@@ -19,15 +28,22 @@ def shipped_file(name: str) -> Path | None:
     return next((place / name for place in _PLACES if (place / name).is_file()), None)
 
 
-def base_model() -> Path:
-    """Path of the shipped base model.
+def base_model(fraction: float | None = None) -> Path:
+    """Path of the shipped base model for a fraction.
+
+    Parameters
+    ----------
+    fraction
+        Share of in-plane k-space that was acquired; None if it is not known.
 
     Raises
     ------
     InputError
         If it is missing from the installation.
     """
-    path = shipped_file(BASE_MODEL)
+    near = [own for own in FRACTION_MODELS if fraction and abs(math.log(fraction / own)) <= FRACTION_TOLERANCE]
+    name = FRACTION_MODELS[near[0]] if near else BASE_MODEL
+    path = shipped_file(name) or shipped_file(BASE_MODEL)
     if path is None:
         message = (
             f"The shipped model {BASE_MODEL} is missing; install SRDynamicMRI again, or name a model with --model."

@@ -54,7 +54,7 @@ CONTRASTS: dict[str, Callable[[Volume], Volume]] = {
 
 def study(data: Path, scan: str, steps: int) -> list[dict[str, object]]:
     """SSIM and PSNR of zero-filling, of the base model, and of fine-tuning on every contrast, matched and not."""
-    base = load_model(base_model())
+    base = load_model(base_model(FRACTION))
     truth = read_series(data / "bench" / scan / "dynamic.nii.gz")[FRAMES[scan]]
     prior = read_volume(data / "bench" / scan / "static.nii.gz")
     acquired = downsample(truth, FRACTION)

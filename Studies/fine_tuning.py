@@ -44,7 +44,7 @@ def main() -> None:
     truth = read_series(folder / "dynamic.nii.gz")[FRAMES[arguments.scan]]
     prior = read_volume(folder / "static.nii.gz")
     acquired = downsample(truth, FRACTION)
-    base = load_model(base_model())
+    base = load_model(base_model(FRACTION))
     reference = compare(zero_filled(acquired.data, truth.shape[1:]), truth.data)[0]
     found = []
     for run in ("0@0", *arguments.runs):

@@ -78,12 +78,12 @@ def measure(volume: Volume, entry: NDArray[np.float64], tip: NDArray[np.float64]
 
 def study(subjects: int, steps: int) -> list[dict[str, object]]:
     """One record for every subject, fraction, time point and method."""
-    base = load_model(base_model())
     found: list[dict[str, object]] = []
     for subject in range(subjects):
         phantom = abdomen(subject, SHAPE, time_points=TIME_POINTS, needle=True)
         assert phantom.needle_entry is not None and phantom.needle_tip is not None
         for fraction in FRACTIONS:
+            base = load_model(base_model(fraction))
             kept = kept_by_fraction(phantom.static.geometry, fraction)
             tuned = fine_tune(phantom.static, base, kept, Budget("study", steps))
             for time in range(TIME_POINTS):

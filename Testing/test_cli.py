@@ -332,7 +332,7 @@ def test_a_volume_smaller_than_a_patch(command: Command, patient: Patient, tmp_p
 def test_the_shipped_model_is_the_default(
     command: Command, patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "base_model", lambda: patient.model)
+    monkeypatch.setattr(commands, "base_model", lambda fraction=None: patient.model)
     arguments = (patient.low_volume, tmp_path / "sr.nii.gz", "--fraction", FRACTION)
     assert command("superresolve", *arguments, *QUIET).code == 0
     assert strict_json(tmp_path / "sr.json")["SRDynamicMRI"]["model"] == load_model(patient.model).sha256
@@ -711,7 +711,7 @@ def test_an_oblique_left_handed_scan_stays_where_it_is(
 def test_demo(
     command: Command, patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_steps: int
 ) -> None:
-    monkeypatch.setattr(demo, "base_model", lambda: patient.model)
+    monkeypatch.setattr(demo, "base_model", lambda fraction: patient.model)
     monkeypatch.setattr(demo, "SHAPE", SHAPE)
     monkeypatch.setattr(demo, "TIME_POINTS", 2)
     monkeypatch.setattr(demo, "BUDGET", demo.BUDGETS["quick"])

@@ -210,8 +210,9 @@ def _details(facts: Mapping[str, Any]) -> dict[str, str]:
         "Processes": str(facts["ranks"]),
         "Seed": str(facts["seed"]),
         "Budget of fine-tuning": f"{budget['name']} ({budget['steps'] or 'one epoch of'} steps)",
-        "Base model (SHA-256)": facts["models"]["main training"],
     }
+    for fraction, value in facts["models"]["main training"].items():
+        details[f"Base model, {percent(float(fraction))} (SHA-256)"] = value
     for subject, hashes in facts["models"]["fine-tuned"].items():
         for fraction, value in hashes.items():
             details[f"Model fine-tuned on {subject}, {percent(float(fraction))} (SHA-256)"] = value
