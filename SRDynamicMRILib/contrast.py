@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .interpolation import resample
+from .interpolation import resample, trilinear
 from .kspace import crop_kspace
 from .normalisation import intensity_scale
 from .volume import FloatArray, Geometry, Volume
@@ -16,6 +17,7 @@ from .volume import FloatArray, Geometry, Volume
 _BINS = 32
 _FEWEST_IN_BIN = 20
 _FEWEST_VOXELS = 500
+_SMALLEST_RANGE = 1e-3
 _FLATTEST = 0.5
 """Share of the voxels whose intensities are compared, those with the smallest gradient: motion matters least there."""
 
@@ -29,40 +31,42 @@ phantoms); with intensities changed as another sequence might, 0.41 to 0.91.
 _EXPLAINED = 0.9
 """Share of the variance that a curve has to explain to be worth following."""
 
+_REGION = (3, 7, 7)
+"""Low-resolution voxels ``(D, H, W)`` over which a line is fitted: larger than motion, smaller than an organ."""
+
+_LEAST_VARIANCE = 1e-3
+"""Added to the variance in a region, intensities relative to the 99.9th percentile: noise has no slope."""
+
 
 @dataclass(frozen=True)
 class ContrastMatch:
-    """A planning scan with the contrast of a series, and how far that can be told.
+    """A planning scan with the contrast of a series.
 
     Parameters
     ----------
     prior
-        The planning scan, every intensity replaced by way of the curve.
-    by_line, by_curve
-        Share of the variance of the series that the planning scan explains: by a straight line, as if the two were of
-        one contrast, and by the best curve.
+        The planning scan with its intensities replaced; itself if the two are of one contrast.
+    way
+        How: not at all, by one curve for all, or by a line for every region.
+    by_line
+        Share of the variance of the series that the planning scan explains as it is.
+    explained
+        Share that it explains in this way.
     """
 
     prior: Volume
+    way: Literal["same", "curve", "regions"]
     by_line: float
-    by_curve: float
-
-    @property
-    def is_same(self) -> bool:
-        """Whether the two have one contrast."""
-        return self.by_line >= _SAME
-
-    @property
-    def helps(self) -> bool:
-        """Whether the curve says what the series would show."""
-        return not self.is_same and self.by_curve >= max(_EXPLAINED, self.by_line)
+    explained: float
 
 
 def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | None:
     """Replace the intensities of a planning scan by those that the series has in the same places.
 
-    The curve is the mean of the series over all places where the planning scan, brought to the same resolution, has a
-    given intensity: a regression of one scan on the other. It need not rise, so that tissues can change their order.
+    If a straight line relates the two, they are of one contrast and nothing is done. Else the curve is tried that gives
+    the mean of the series over all places where the planning scan, brought to the same resolution, has a given
+    intensity. It need not rise, so that tissues can change their order. Where two tissues look alike in one scan and
+    differ in the other, no curve can tell; then each region gets a line of its own, as in a guided filter (He et al. 2013).
 
     Parameters
     ----------
@@ -85,18 +89,36 @@ def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | Non
     own, other = crop_kspace(prior.data, kept), resample(low_resolution, grid).data
     own_scale, other_scale = (np.float32(intensity_scale(image, "percentile")) for image in (own, other))
     own, other = own / own_scale, other / other_scale
-    compared = _covered(grid, low_resolution.geometry)
-    if np.count_nonzero(compared) < _FEWEST_VOXELS:
+    covered = _covered(grid, low_resolution.geometry)
+    if np.count_nonzero(covered) < _FEWEST_VOXELS:
         return None
     gradient = _gradient(own) + _gradient(other)
-    compared &= gradient <= np.quantile(gradient[compared], _FLATTEST)
+    compared = covered & (gradient <= np.quantile(gradient[covered], _FLATTEST))
     x, y = own[compared].astype(np.float64), other[compared].astype(np.float64)
-    if np.ptp(x) <= 0 or np.ptp(y) <= 0:
+    if min(np.ptp(x), np.ptp(y)) < _SMALLEST_RANGE:
         return None
+    by_line = max(0.0, float(np.corrcoef(x, y)[0, 1])) ** 2
+    if by_line >= _SAME:
+        return ContrastMatch(prior, "same", by_line, by_line)
     knots, values = _curve(x, y)
-    by_curve = 1 - float(np.var(y - np.interp(x, knots, values)) / np.var(y))
-    changed = np.maximum(np.interp(prior.data / own_scale, knots, values), 0) * other_scale
-    return ContrastMatch(prior.with_data(changed), max(0.0, float(np.corrcoef(x, y)[0, 1])) ** 2, by_curve)
+    by_curve = _explained(y, np.interp(x, knots, values))
+    if by_curve >= _EXPLAINED:
+        changed = np.interp(prior.data / own_scale, knots, values)
+        return ContrastMatch(_scaled(prior, changed, other_scale), "curve", by_line, by_curve)
+    slope, offset = _lines(own, other, covered)
+    by_regions = _explained(y, (slope * own + offset)[compared])
+    slope, offset = (trilinear(each, (prior.shape[1], prior.shape[2])) for each in (slope, offset))
+    changed = slope * (prior.data / own_scale) + offset
+    return ContrastMatch(_scaled(prior, changed, other_scale), "regions", by_line, by_regions)
+
+
+def _scaled(prior: Volume, intensities: NDArray[np.floating], scale: np.float32) -> Volume:
+    return prior.with_data(np.maximum(intensities, 0) * scale)
+
+
+def _explained(values: NDArray[np.floating], predicted: NDArray[np.floating]) -> float:
+    """Share of the variance of values that a prediction explains."""
+    return 1 - float(np.var(values - predicted) / np.var(values))
 
 
 def _resolution_of(low_resolution: Geometry, prior: Geometry) -> tuple[int, int]:
@@ -140,3 +162,24 @@ def _curve(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.f
     bins = np.unique(merged[number], return_inverse=True)[1]
     voxels = np.bincount(bins)
     return np.bincount(bins, weights=x) / voxels, np.bincount(bins, weights=y) / voxels
+
+
+def _lines(own: FloatArray, other: FloatArray, covered: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """Slope and offset ``(D, H, W)`` of the line that best takes one image to the other around each voxel."""
+
+    def mean(image: FloatArray) -> FloatArray:
+        result: FloatArray = ndimage.uniform_filter(image, _REGION)
+        return result
+
+    weight = np.maximum(mean(covered.astype(np.float32)), np.float32(1e-6))
+
+    def average(image: FloatArray) -> FloatArray:
+        return np.asarray(mean(np.where(covered, image, np.float32(0))) / weight, dtype=np.float32)
+
+    own_mean, other_mean = average(own), average(other)
+    variance = average(own * own) - own_mean**2
+    slope = (average(own * other) - own_mean * other_mean) / (variance + np.float32(_LEAST_VARIANCE))
+    offset = other_mean - slope * own_mean
+    reached = weight > 0.05  # of the region; elsewhere the scans do not overlap
+    slope, offset = (np.where(reached, each, each[reached].mean()).astype(np.float32) for each in (slope, offset))
+    return mean(slope), mean(offset)

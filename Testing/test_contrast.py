@@ -39,8 +39,8 @@ def test_scan_of_the_same_contrast_is_left_alone(factor: float) -> None:
     match = match_contrast(prior, SERIES)
     assert match is not None
     assert match.by_line > 0.93
-    assert match.is_same
-    assert not match.helps
+    assert match.way == "same"
+    assert match.prior is prior
     progress = Messages()
     adapted = adapt_prior(prior, SERIES, progress)
     assert adapted.volume is prior
@@ -52,8 +52,8 @@ def test_other_contrast_becomes_that_of_the_series() -> None:
     prior = inverted(PHANTOM.static)
     match = match_contrast(prior, SERIES)
     assert match is not None
-    assert match.helps
-    assert match.by_curve > match.by_line + 0.2
+    assert match.way == "curve"
+    assert match.explained > match.by_line + 0.2
     truth = PHANTOM.dynamic[1].data
     before, after = (np.corrcoef(volume.data.ravel(), truth.ravel())[0, 1] for volume in (prior, match.prior))
     same = np.corrcoef(PHANTOM.static.data.ravel(), truth.ravel())[0, 1]
@@ -91,7 +91,7 @@ def test_prior_of_any_extent_is_compared_where_the_two_overlap() -> None:
     )
     match = match_contrast(cut, SERIES)
     assert match is not None
-    assert match.by_curve > match.by_line + 0.3
+    assert match.explained > match.by_line + 0.3
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0])
@@ -100,19 +100,35 @@ def test_constant_scan_is_left_alone(value: float) -> None:
     assert adapt_prior(constant, SERIES).volume is constant
 
 
-def test_contrast_that_no_curve_explains_is_fine_tuned_half_as_far() -> None:
-    rng = np.random.default_rng(0)
-    blocks = np.kron(rng.random((8, 12, 16)), np.ones((1, 8, 8)))  # as bright here as dark there
-    prior = PHANTOM.static.with_data(PHANTOM.static.data * (0.1 + blocks**3))
+def test_where_no_curve_can_tell_every_region_gets_its_line() -> None:
+    turned = inverted(PHANTOM.static)
+    rows = np.arange(96)[None, :, None] < 48
+    prior = turned.with_data(np.where(rows, PHANTOM.static.data, turned.data))  # upper half as it is, lower inverted
     match = match_contrast(prior, SERIES)
     assert match is not None
-    assert not match.is_same
-    assert not match.helps
+    assert match.way == "regions"
+    assert match.explained > match.by_line + 0.1
+    truth = PHANTOM.dynamic[1].data
+    before, after = (np.corrcoef(volume.data.ravel(), truth.ravel())[0, 1] for volume in (prior, match.prior))
+    assert after > before + 0.1
+    assert match.prior.data.min() >= 0
     progress = Messages()
     adapted = adapt_prior(prior, SERIES, progress)
-    assert adapted.volume is prior
-    assert adapted.strength == 0.5
-    assert "half as far" in progress.messages[0]
+    assert adapted.strength == 0.75
+    assert "every region" in progress.messages[0]
+
+
+def test_regions_without_the_series_get_the_common_line() -> None:
+    prior = PHANTOM.static
+    blocks = np.kron(np.random.default_rng(0).random((8, 12, 16)), np.ones((1, 8, 8)))
+    other = prior.with_data(prior.data * (0.1 + blocks**3))  # as bright here as dark there
+    part = Volume(SERIES.data[:, :24].copy(), replace(SERIES.geometry, shape=(8, 24, 64)))
+    match = match_contrast(other, part)
+    assert match is not None
+    assert match.way == "regions"
+    assert np.isfinite(match.prior.data).all()
+    far = match.prior.data[:, 70:]
+    assert np.corrcoef(far.ravel(), other.data[:, 70:].ravel())[0, 1] > 0.99
 
 
 @pytest.mark.parametrize("fraction", [0.0625, 0.25])
@@ -121,4 +137,4 @@ def test_breathing_is_no_other_contrast(seed: int, fraction: float) -> None:
     phantom = abdomen(seed, (8, 192, 256), (1.36, 1.36, 8.0), time_points=6)
     match = match_contrast(phantom.static, downsample(phantom.dynamic[5], fraction))
     assert match is not None
-    assert match.is_same
+    assert match.way == "same"

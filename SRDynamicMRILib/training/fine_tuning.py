@@ -43,8 +43,8 @@ class Budget:
     steps: int | None
 
 
-HALF_WAY = 0.5
-"""Strength of fine-tuning on a prior that is not quite like the series."""
+MOST_OF_THE_WAY = 0.75
+"""Strength of fine-tuning on a prior that can be made like the series region by region only."""
 
 BUDGETS = {b.name: b for b in (Budget("quick", 100), Budget("standard", 300), Budget("paper", None))}
 
@@ -111,8 +111,7 @@ class AdaptedPrior:
 def adapt_prior(prior: Volume, low_resolution: Volume, progress: Progress | None = None) -> AdaptedPrior:
     """Make the prior as like the series as can be: its orientation, and its contrast if the two differ in that.
 
-    Where they differ and no curve tells how, fine-tuning is to go half the way only. Studies/contrast_mismatch.py shows
-    what each is worth.
+    Studies/contrast_mismatch.py shows what this is worth.
 
     Parameters
     ----------
@@ -131,15 +130,14 @@ def adapt_prior(prior: Volume, low_resolution: Volume, progress: Progress | None
     progress = progress or Progress()
     prior = match_prior(prior, low_resolution.geometry, progress)
     match = match_contrast(prior, low_resolution)
-    if match is None or match.is_same:
+    if match is None or match.way == "same":
         return AdaptedPrior(prior)
-    share = f"{100 * match.by_line:.0f}%"
-    found = f"The prior explains only {share} of the series' intensities, as if it were of another sequence"
-    if match.helps:
-        progress.log(f"{found}; they are replaced by way of a curve that explains {100 * match.by_curve:.0f}%.")
-        return AdaptedPrior(match.prior)
-    progress.log(f"{found}, so the model is fine-tuned half as far.")
-    return AdaptedPrior(prior, HALF_WAY)
+    how = "a curve" if match.way == "curve" else "a line for every region"
+    progress.log(
+        f"The prior explains only {100 * match.by_line:.0f}% of the series, as a scan of another sequence would; "
+        f"its intensities are replaced by way of {how}, which explains {100 * match.explained:.0f}%."
+    )
+    return AdaptedPrior(match.prior, 1.0 if match.way == "curve" else MOST_OF_THE_WAY)
 
 
 def kept_size(prior: Geometry, low_resolution: Geometry) -> tuple[int, int]:
