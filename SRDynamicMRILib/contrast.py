@@ -66,7 +66,7 @@ def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | Non
     If a straight line relates the two, they are of one contrast and nothing is done. Else the curve is tried that gives
     the mean of the series over all places where the planning scan, brought to the same resolution, has a given
     intensity. It need not rise, so that tissues can change their order. Where two tissues look alike in one scan and
-    differ in the other, no curve can tell; then each region gets a line of its own, as in a guided filter (He et al. 2013).
+    differ in the other, no curve can tell; each region then gets its own line, as in a guided filter (He et al. 2013).
 
     Parameters
     ----------

@@ -484,6 +484,22 @@ def test_finetune(command: Command, patient: Patient, tmp_path: Path, how: str) 
     assert_same_place(geometry_of(tmp_path / "sr.nii.gz"), geometry_of(patient.static))
 
 
+@pytest.mark.parametrize(("options", "told"), [((), True), (("--keep-contrast",), False)])
+@pytest.mark.usefixtures("few_steps")
+def test_finetune_tells_when_it_changes_the_contrast_of_the_prior(
+    options: tuple[str, ...], told: bool, command: Command, patient: Patient, tmp_path: Path
+) -> None:
+    static = read_volume(patient.static)
+    peak = np.percentile(static.data, 99.9)
+    inverted = np.interp(static.data / peak, [0, 0.05, 0.12, 1, 2], [0, 0.03, 1, 0.1, 0.1]) * peak
+    prior, output = tmp_path / "inverted.nii.gz", tmp_path / "m.safetensors"
+    write_volume(static.with_data(inverted), prior)
+    arguments = ("finetune", prior, "--like", patient.low, "--output", output, "--model", patient.model)
+    outcome = command(*arguments, "--budget", "quick", *options, *JSON)
+    assert outcome.code == 0
+    assert ("intensities are replaced" in outcome.messages()) == told
+
+
 @pytest.mark.usefixtures("few_steps")
 def test_a_prior_of_other_orientation_is_resampled(command: Command, patient: Patient, tmp_path: Path) -> None:
     static = read_volume(patient.static)
