@@ -11,9 +11,6 @@ import numpy as np
 import pytest
 import torch
 from conftest import Recorder, same_weights
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,7 +24,7 @@ from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.recipes import DEFAULT, FRACTIONS
 from SRDynamicMRILib.training import fine_tuning
-from SRDynamicMRILib.training.augmentation import augment, other_contrast
+from SRDynamicMRILib.training.augmentation import augment
 from SRDynamicMRILib.training.datasets import PairStream, some_slices
 from SRDynamicMRILib.training.fine_tuning import (
     Budget,
@@ -44,7 +41,6 @@ from SRDynamicMRILib.volume import Geometry, Volume
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CPU = torch.device("cpu")
-PROPERTY = settings(max_examples=30, deadline=None)
 TINY = Budget("test", 8)
 PRIOR = abdomen(0, (8, 48, 64), (6.0, 6.0, 8.0), time_points=1).static
 KEPT = (24, 32)
@@ -188,50 +184,6 @@ def test_augmented_image_stays_finite_and_non_negative(seed: int, ringing: bool)
     assert image.min() >= 0
     assert np.isfinite(image).all()
     assert image.max() > 0
-
-
-IMAGES = arrays(np.float32, (2, 6, 5), elements=st.floats(0, 1000, width=32))
-
-
-@PROPERTY
-@given(IMAGES, st.integers(0, 1000))
-def test_other_contrast_is_an_image_with_the_same_background(image: np.ndarray, seed: int) -> None:
-    before = image.copy()
-    changed = other_contrast(image, np.random.default_rng(seed))
-    assert changed.shape == image.shape
-    assert changed.dtype == np.float32
-    assert np.isfinite(changed).all()
-    assert changed.min() >= 0
-    assert changed.max() <= image.max() * 1.001
-    assert not changed[image == 0].any()
-    assert np.array_equal(image, before)
-    assert np.array_equal(changed, other_contrast(image, np.random.default_rng(seed)))
-
-
-@PROPERTY
-@given(IMAGES, st.integers(0, 1000), st.floats(0.01, 100))
-def test_other_contrast_replaces_equal_by_equal_whatever_the_unit(image: np.ndarray, seed: int, unit: float) -> None:
-    image[0, 0], image[1, 2] = 500, 500
-    changed = other_contrast(image, np.random.default_rng(seed))
-    assert len({*changed[0, 0], *changed[1, 2]}) == 1
-    larger = other_contrast(image * np.float32(unit), np.random.default_rng(seed))
-    np.testing.assert_allclose(larger, changed * unit, rtol=1e-3, atol=1e-3 * unit)
-
-
-def test_other_contrast_changes_the_order_of_tissues_at_times() -> None:
-    ramp = np.linspace(0, 1, 1000, dtype=np.float32).reshape(10, 10, 10)
-    changed = [other_contrast(ramp, np.random.default_rng(seed)).ravel() for seed in range(40)]
-    falls = sum(bool((np.diff(curve) < -1e-6).any()) for curve in changed)
-    assert 10 < falls <= 40
-    assert all(np.abs(np.diff(curve)).max() < 0.02 for curve in changed), "no edge is made where there was none"
-    assert len({curve.tobytes() for curve in changed}) == 40
-
-
-@pytest.mark.parametrize("value", [0.0, 7.0])
-def test_other_contrast_of_an_image_of_one_intensity(value: float) -> None:
-    changed = other_contrast(np.full((2, 4, 4), value, np.float32), np.random.default_rng(0))
-    assert np.unique(changed).size == 1
-    assert 0.1 * value <= changed[0, 0, 0] <= value
 
 
 # ---------------------------------------------------------------------------------------------------- slices

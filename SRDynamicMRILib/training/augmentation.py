@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from ..kspace import crop_kspace, low_resolution_size
 from ..volume import FloatArray, shape_of
-
-_CURVE_POINTS = 5
-_CURVE_STEPS = 512
 
 
 def augment(image: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -27,19 +23,3 @@ def augment(image: FloatArray, rng: np.random.Generator) -> FloatArray:
         image = (image / peak) ** np.float32(rng.uniform(0.6, 1.6)) * peak
     turned: FloatArray = np.rot90(image, int(rng.integers(4)), axes=(1, 2))
     return turned
-
-
-def other_contrast(image: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """An image ``(D, H, W)`` as another sequence might show it: every intensity is replaced by way of a random curve.
-
-    The curve is smooth, begins at zero, so that the empty background stays empty, and need not rise: tissues may
-    change their order. Edges stay where they are.
-    """
-    peak = float(np.percentile(image, 99.9))
-    if peak <= 0:
-        return image
-    knots = np.linspace(0, 1, _CURVE_POINTS)
-    curve = PchipInterpolator(knots, np.concatenate([[0.0], rng.uniform(0.15, 1.0, _CURVE_POINTS - 1)]))
-    x = np.linspace(0, 1, _CURVE_STEPS)
-    changed = np.interp(image / peak, x, curve(x)) * peak
-    return np.asarray(changed, dtype=np.float32)
