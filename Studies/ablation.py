@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -23,6 +22,8 @@ from typing import Any
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from real_scans import data_folder
 
 from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.files import read_series
@@ -254,7 +255,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print what DIR holds, train nothing")
     arguments = parser.parse_args()
     if not arguments.table:
-        data = Path(os.environ["SRDYNAMICMRI_DATA"])
+        data = data_folder()
         rows = [row for row in ROWS if not arguments.rows or row.name in arguments.rows]
         run(rows, data, arguments.output, arguments.minutes, arguments.perceptual_network)
     print(table(arguments.output))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,8 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from real_scans import data_folder
 
 from SRDynamicMRILib.checkpoints import Model, load_model
 from SRDynamicMRILib.files import read_series, read_volume
@@ -89,7 +90,7 @@ def main() -> None:
     parser.add_argument("--scans", nargs="+", choices=tuple(FRAMES), default=list(FRAMES))
     parser.add_argument("--steps", type=int, default=300, help="of fine-tuning (default: 300)")
     arguments = parser.parse_args()
-    data = Path(os.environ["SRDYNAMICMRI_DATA"])
+    data = data_folder()
     found = [record for scan in arguments.scans for record in study(data, scan, arguments.steps)]
     arguments.output.write_text(json.dumps(found, indent=1), encoding="utf-8")
 

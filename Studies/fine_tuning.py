@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from dataclasses import replace
@@ -18,6 +17,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from contrast_mismatch import FRACTION, FRAMES
+from real_scans import data_folder
 
 from SRDynamicMRILib.checkpoints import load_model
 from SRDynamicMRILib.files import read_series, read_volume
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--scan", choices=tuple(FRAMES), default="heart")
     parser.add_argument("--runs", nargs="+", default=RUNS, metavar="STEPS@RATE")
     arguments = parser.parse_args()
-    folder = Path(os.environ["SRDYNAMICMRI_DATA"]) / "bench" / arguments.scan
+    folder = data_folder() / "bench" / arguments.scan
     truth = read_series(folder / "dynamic.nii.gz")[FRAMES[arguments.scan]]
     prior = read_volume(folder / "static.nii.gz")
     acquired = downsample(truth, FRACTION)
