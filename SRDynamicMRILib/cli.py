@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,6 +22,7 @@ from .errors import InputError
 from .interpolation import METHODS
 from .progress import BarProgress, JsonProgress, Progress
 from .recipes import FRACTIONS, RECIPES
+from .stop_with_stdin import stopped_with_stdin
 
 CANCELLED = 130
 BAD_INPUT = 2
@@ -56,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     general.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
     general.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
     general.add_argument("--threads", type=int, help="CPU threads (default: as many as there are cores)")
+    general.add_argument("--stop-with-stdin", action="store_true", help="cancel when standard input reaches its end")
 
     parser = _Parser(
         prog="sr-dynamic-mri",
@@ -186,7 +188,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shared = parsed.command in commands.SHARED
         if is_extra() and not shared:
             return 0  # the first process does it alone
-        with process_group() if shared else nullcontext():
+        # Watched from here on only: an import that is interrupted leaves half a module.
+        watched = stopped_with_stdin(CANCELLED) if parsed.stop_with_stdin else nullcontext()
+        with watched, process_group() if shared else nullcontext():
             if not is_first():  # one process speaks for all
                 progress = Progress()
             progress.result(commands.COMMANDS[parsed.command](parsed, progress))
@@ -239,5 +243,6 @@ def _cancel(*_: object) -> NoReturn:
 
 def _fail(progress: Progress, sentence: str, code: int) -> int:
     progress.error(sentence)
-    sys.stderr.write(sentence + "\n")
+    with suppress(BrokenPipeError):  # whoever would read it may be gone
+        sys.stderr.write(sentence + "\n")
     return code

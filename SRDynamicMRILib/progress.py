@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -45,7 +46,8 @@ class Progress:
 class JsonProgress(Progress):
     """One JSON object a line, for a program that watches (the ``--progress json`` contract).
 
-    Every line has an ``event``: stage, progress, loss, frame, log, result or error.
+    Every line has an ``event``: stage, progress, loss, frame, log, result or error. Where nobody reads any more, the
+    work is cancelled as by Ctrl-C, so that what can be resumed is kept.
     """
 
     watched = True
@@ -54,8 +56,12 @@ class JsonProgress(Progress):
         self._stream = stream or sys.stdout
 
     def _emit(self, event: str, **fields: object) -> None:
-        self._stream.write(json.dumps({"event": event, **fields}) + "\n")
-        self._stream.flush()
+        try:
+            self._stream.write(json.dumps({"event": event, **fields}) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            raise KeyboardInterrupt from None
 
     def stage(self, name: str) -> None:
         self._emit("stage", name=name)

@@ -54,12 +54,26 @@ def index_times(header: sitk.ImageFileReader, count: int) -> list[float]:
     if values is None:
         values = metadata.get("MultiVolume.FrameLabels", "").replace(",", " ")
         units = metadata.get("MultiVolume.FrameIdentifyingDICOMTagUnits", "")
+    seconds = index_seconds(values.split(), units)
+    return seconds if len(seconds) == count else []
+
+
+def index_seconds(values: Sequence[str], unit: str) -> list[float]:
+    """Return the index values of a sequence in seconds; empty if they are not ascending numbers.
+
+    Parameters
+    ----------
+    values
+        One for every time point, as text.
+    unit
+        Of the values; an unknown one is taken for seconds.
+    """
     try:
-        numbers = [float(word) for word in values.split()]
+        numbers = [float(word) for word in values]
     except ValueError:
         return []
-    scale = _SECONDS.get(units.strip().lower(), 1.0)
-    return usable_times([number * scale for number in numbers], count)
+    scale = _SECONDS.get(unit.strip().lower(), 1.0)
+    return usable_times([number * scale for number in numbers], len(numbers))
 
 
 def axis_times(header: sitk.ImageFileReader, path: Path, count: int) -> list[float]:

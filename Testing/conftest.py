@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -163,6 +164,15 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(fine_tuning, "DEFAULT", replace(fine_tuning.DEFAULT, patch=(8, 16, 16)))
     monkeypatch.setitem(fine_tuning.BUDGETS, "quick", fine_tuning.Budget("quick", 4))
     return 4
+
+
+@pytest.fixture
+def lost_errors(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[BaseException]]:
+    """Errors of listeners, which signals hand to the interpreter's hook; a test that expects some clears the list."""
+    errors: list[BaseException] = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, traceback: errors.append(error))
+    yield errors
+    assert not errors
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import SRDynamicMRILib
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "SRDynamicMRILib"
 FILES = sorted(path.relative_to(LIBRARY) for path in LIBRARY.rglob("*.py"))
+MODULE = ROOT / "SRDynamicMRI" / "SRDynamicMRISlicer"
 
 DATA_MODULES = (
     "volume",
@@ -30,6 +32,18 @@ DATA_MODULES = (
     "acquisition",
     "patches",
 )
+PLAIN_MODULES = (
+    "dependencies",
+    "durations",
+    "inputs",
+    "jobs",
+    "loss_curve",
+    "presenter",
+    "signal",
+    "translation",
+)
+"""Parts of the Slicer module that know neither Qt nor MRML, and start without what takes long to load."""
+
 FRONT_DOOR = "__init__.py"
 """Names the public functions and loads each when it is first used."""
 
@@ -38,11 +52,11 @@ NOT_OURS = {"build", "dist", "demo", "__pycache__"}
 BINARY = {".gz", ".nii", ".nrrd", ".safetensors", ".png", ".ico", ".pyc"}
 
 
-def imported(file: Path) -> set[str]:
-    """Full names of all modules and names that a file of the library imports, wherever in it."""
-    package = ["SRDynamicMRILib", *file.parent.parts]
+def imported(file: Path, folder: Path = LIBRARY) -> set[str]:
+    """Full names of all modules and names that a file of a package imports, wherever in it."""
+    package = [folder.name, *file.parent.parts]
     found = set()
-    for node in ast.walk(ast.parse((LIBRARY / file).read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse((folder / file).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -52,8 +66,8 @@ def imported(file: Path) -> set[str]:
     return found
 
 
-def imports(file: Path, module: str) -> bool:
-    return any(name == module or name.startswith(f"{module}.") for name in imported(file))
+def imports(file: Path, module: str, folder: Path = LIBRARY) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for name in imported(file, folder))
 
 
 def test_imports_are_found() -> None:
@@ -107,6 +121,33 @@ def test_nothing_but_main_uses_the_command_line() -> None:
 @pytest.mark.parametrize("file", [f for f in FILES if f.parts[0] == "report"], ids=str)
 def test_reports_need_no_pytorch(file: Path) -> None:
     assert not imports(file, "torch")
+
+
+@pytest.mark.parametrize("module", PLAIN_MODULES)
+def test_what_decides_knows_neither_qt_nor_mrml(module: str) -> None:
+    outside = ("slicer", "qt", "ctk", "vtk", "vtkmodules", "torch", "numpy", "SimpleITK", "scipy")
+    own = [f"SRDynamicMRISlicer.{path.stem}" for path in MODULE.glob("*.py") if path.stem not in PLAIN_MODULES]
+    assert not [name for name in (*outside, *own) if imports(Path(f"{module}.py"), name, MODULE)]
+    assert f'"SRDynamicMRISlicer.{module}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8"), "mypy checks it"
+
+
+def test_what_decides_loads_nothing_that_takes_long() -> None:
+    names = ", ".join(PLAIN_MODULES)
+    slow = "{'slicer', 'qt', 'ctk', 'vtk', 'torch', 'numpy', 'SimpleITK', 'scipy'}"
+    code = f"import sys\nfrom SRDynamicMRISlicer import {names}\nsys.exit(sorted({slow} & set(sys.modules)) or 0)"
+    path = os.pathsep.join([str(MODULE.parent), str(ROOT)])
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": path})
+
+
+def test_every_translated_text_is_a_literal() -> None:
+    """Slicer's tools find the texts to translate by reading the files."""
+    texts = 0
+    for module in PLAIN_MODULES:
+        for node in ast.walk(ast.parse((MODULE / f"{module}.py").read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_":
+                texts += 1
+                assert isinstance(node.args[0], ast.Constant), f"{module}.py, line {node.lineno}"
+    assert texts > 50
 
 
 def test_no_file_names_a_place_outside_the_project() -> None:

@@ -1,0 +1,101 @@
+"""What is known about the images that were chosen, as the scene tells it, and in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .translation import _
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """An image or series of the scene.
+
+    Parameters
+    ----------
+    id
+        What tells it from all others of the scene.
+    name
+        What the user calls it.
+    matrix
+        Columns, rows and slices.
+    spacing
+        Voxel size in the same order, in mm.
+    time_points
+        Number of volumes.
+    """
+
+    id: str
+    name: str
+    matrix: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    time_points: int = 1
+
+    def in_words(self) -> str:
+        """Matrix, voxel size and time points."""
+        size = " x ".join(f"{n}" for n in self.matrix)
+        voxel = " x ".join(f"{length:.2f}" for length in self.spacing)
+        words = _("{size} voxels of {voxel} mm").format(size=size, voxel=voxel)
+        if self.time_points > 1:
+            words = _("{words}, {count} time points").format(words=words, count=self.time_points)
+        return words
+
+
+@dataclass(frozen=True)
+class InputFacts:
+    """The inputs that are chosen and what was found out about them.
+
+    Parameters
+    ----------
+    prior, series, truth, result
+        Planning scan, dynamic series, ground truth and super-resolved series; None where there is none.
+    effective_resolution
+        In-plane resolution of the series (columns, rows) in mm.
+    fraction
+        Share of in-plane k-space that the series holds, as detected.
+    acquisition_time
+        Of a volume of the series, in seconds.
+    overlap
+        Whether planning scan and series overlap in space; None where that is not known.
+    problems
+        Why planning scan or series cannot be used, a sentence each.
+    truth_problems
+        Why the ground truth cannot be used, a sentence each.
+    warnings
+        What should be known but stops nothing, a sentence each.
+    compared
+        Whether the result has been compared with the ground truth, so that there are figures to export.
+    """
+
+    prior: ImageFacts | None = None
+    series: ImageFacts | None = None
+    truth: ImageFacts | None = None
+    result: ImageFacts | None = None
+    effective_resolution: tuple[float, float] | None = None
+    fraction: float | None = None
+    acquisition_time: float | None = None
+    overlap: bool | None = None
+    problems: tuple[str, ...] = ()
+    truth_problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    compared: bool = False
+
+    @property
+    def all_problems(self) -> tuple[str, ...]:
+        """Why fine-tuning and super-resolution are impossible with these inputs."""
+        if self.overlap is not False:
+            return self.problems
+        apart = _("Planning scan and series do not overlap in space; choose two of the same patient and body region.")
+        return (*self.problems, apart)
+
+    def about_series(self) -> str:
+        """What was found out about the series: resolution, share of k-space and acquisition time."""
+        words = []
+        if self.effective_resolution is not None:
+            columns, rows = self.effective_resolution
+            words.append(_("Effective resolution {x:.2f} x {y:.2f} mm in plane.").format(x=columns, y=rows))
+        if self.fraction is not None:
+            words.append(_("{percent:.3g}% of k-space was measured.").format(percent=100 * self.fraction))
+        if self.acquisition_time is not None:
+            words.append(_("A time point took about {seconds:.2f} s.").format(seconds=self.acquisition_time))
+        return " ".join(words)
