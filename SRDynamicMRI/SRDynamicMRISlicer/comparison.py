@@ -1,0 +1,84 @@
+"""The comparison as a whole: layout, views, one window, one slider, and everything put back at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import slicer
+
+from .comparison_colours import show_as_difference, show_as_ssim
+from .comparison_layouts import Layout, LayoutSwitch, View, slice_views
+from .comparison_views import same_field_of_view, show_volumes
+from .comparison_windows import SharedWindow, window_for
+from .scene_browsers import browse_together, browser_of, proxy_of
+from .scene_volumes import volume_of
+
+_IMAGES = (View.LOW, View.RESULT, View.TRUTH)
+
+
+class Comparison:
+    """Shows series side by side.
+
+    Parameters
+    ----------
+    layout
+        The scene's layout node.
+    """
+
+    def __init__(self, layout: slicer.vtkMRMLLayoutNode) -> None:
+        self._scene = layout.GetScene()
+        self._switch = LayoutSwitch(layout)
+        self._window: SharedWindow | None = None
+
+    def show(self, volumes: Mapping[View, slicer.vtkMRMLScalarVolumeNode], layout: Layout = Layout.MAPS) -> None:
+        """Show volumes, each in its view, at one place and scale and with one window.
+
+        Parameters
+        ----------
+        volumes
+            What to show: for sequences the nodes that show the selected time point. Views without one are emptied.
+        layout
+            How to arrange the views.
+        """
+        self._switch.show(layout)
+        views = slice_views(layout)
+        show_volumes(self._scene, {view: volumes.get(view) for view in views})
+        if self._window is not None:
+            self._window.release()
+            self._window = None
+        images = [volumes[view] for view in _IMAGES if view in volumes]
+        filled = [image for image in images if image.GetImageData() is not None]
+        if filled:
+            reference = filled[-1]  # the truth where there is one, else the result if it is there already
+            same_field_of_view(self._scene, views, reference)
+            self._window = SharedWindow(images, window_for(volume_of(reference)))
+        if View.SSIM in volumes:
+            show_as_ssim(volumes[View.SSIM])
+        if View.DIFFERENCE in volumes:
+            show_as_difference(volumes[View.DIFFERENCE])
+
+    def close(self) -> None:
+        """Show what was there before, and let every volume have its own window again."""
+        if self._window is not None:
+            self._window.release()
+            self._window = None
+        self._switch.restore()
+
+
+def on_one_slider(
+    master: slicer.vtkMRMLSequenceNode, others: Mapping[View, slicer.vtkMRMLSequenceNode]
+) -> dict[View, slicer.vtkMRMLScalarVolumeNode]:
+    """Let the browser of one sequence move others, and return the nodes that show them.
+
+    Parameters
+    ----------
+    master
+        Its browser has the slider.
+    others
+        Sequences by the view they are for; `master` may be among them. See `scene_browsers.same_time_axis`.
+    """
+    browser = browser_of(master)
+    for sequence in others.values():
+        browse_together(browser, sequence)
+    shown = {view: proxy_of(sequence, browser) for view, sequence in others.items()}
+    return {view: proxy for view, proxy in shown.items() if proxy is not None}

@@ -1,0 +1,122 @@
+"""Two images in one view: blinking between them, or a curtain that is drawn from one to the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+
+from SRDynamicMRILib.interpolation import resample
+from SRDynamicMRILib.provenance import NOTICE
+
+from .comparison_layouts import View
+from .comparison_views import composite_node
+from .scene_provenance import shows_generated, write_facts
+from .scene_volumes import add_volume, store_volume, volume_of
+
+
+class Blink:
+    """Shows another image in a view at every other call.
+
+    Parameters
+    ----------
+    scene
+        The scene.
+    view
+        The view; shows its own image first.
+    other
+        What to show in turn.
+    """
+
+    def __init__(self, scene: slicer.vtkMRMLScene, view: View, other: slicer.vtkMRMLScalarVolumeNode) -> None:
+        self._composite = composite_node(scene, view)
+        self._before = self._composite.GetForegroundVolumeID(), self._composite.GetForegroundOpacity()
+        self._composite.SetForegroundOpacity(0.0)
+        self._composite.SetForegroundVolumeID(other.GetID())
+
+    @property
+    def shows_other(self) -> bool:
+        """Whether the other image is seen now."""
+        return bool(self._composite.GetForegroundOpacity() > 0.5)
+
+    def toggle(self) -> None:
+        """Show the image that is not seen now."""
+        self._composite.SetForegroundOpacity(0.0 if self.shows_other else 1.0)
+
+    def stop(self) -> None:
+        """Leave the view as it was."""
+        volume, opacity = self._before
+        self._composite.SetForegroundVolumeID(volume)
+        self._composite.SetForegroundOpacity(opacity)
+
+
+class Curtain:
+    """Shows one image on the left of a column and another on its right, in one view.
+
+    The image is put together on the grid of the right one, so both keep their own grey levels and places.
+
+    Parameters
+    ----------
+    scene
+        The scene.
+    view
+        Where to show it.
+    left, right
+        The images; they may lie on different grids.
+
+    Raises
+    ------
+    InputError
+        If the two do not overlap in space.
+    """
+
+    def __init__(
+        self,
+        scene: slicer.vtkMRMLScene,
+        view: View,
+        left: slicer.vtkMRMLScalarVolumeNode,
+        right: slicer.vtkMRMLScalarVolumeNode,
+    ) -> None:
+        self._sides = left, right
+        self._composite = composite_node(scene, view)
+        self._before = self._composite.GetBackgroundVolumeID()
+        self._share = 0.5
+        self.node = add_volume(scene, volume_of(right), f"{left.GetName()} | {right.GetName()}")
+        self.node.SetHideFromEditors(True)
+        self.node.SetSaveWithScene(False)
+        if any(shows_generated(side) for side in self._sides):
+            write_facts(self.node, {"Notice": NOTICE})
+        if right.GetDisplayNode() is not None:
+            self.node.GetDisplayNode().CopyContent(right.GetDisplayNode())
+        self.refresh()
+        self._composite.SetBackgroundVolumeID(self.node.GetID())
+
+    def move(self, share: float) -> None:
+        """Draw the curtain.
+
+        Parameters
+        ----------
+        share
+            Of the columns that show the left image, 0 to 1; less or more counts as those.
+        """
+        self._share = min(max(share, 0.0), 1.0)
+        width = self._right.shape[2]
+        column = round(self._share * width)
+        if not self._left_is_left:
+            column = width - column
+        first, second = (self._left, self._right) if self._left_is_left else (self._right, self._left)
+        voxels = np.concatenate([first.data[:, :, :column], second.data[:, :, column:]], axis=2)
+        store_volume(self._right.with_data(voxels), self.node)
+
+    def refresh(self) -> None:
+        """Show the images as they are now, for example at another time point."""
+        left, right = (volume_of(side) for side in self._sides)
+        self._right, self._left = right, resample(left, right.geometry)
+        # The patient's right is on the left of the screen: columns may run against it.
+        self._left_is_left = right.geometry.axes[0, 0] >= 0
+        self.move(self._share)
+
+    def stop(self) -> None:
+        """Leave the view as it was."""
+        self._composite.SetBackgroundVolumeID(self._before)
+        if self.node.GetScene() is not None:
+            self.node.GetScene().RemoveNode(self.node)

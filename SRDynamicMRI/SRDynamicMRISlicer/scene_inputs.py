@@ -1,0 +1,245 @@
+"""What the chosen inputs are, in plain data, and what is wrong with them, in words.
+
+Reads every time point once, which takes a second for long series; changes nothing in the scene.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+
+from SRDynamicMRILib.acquisition import acquisition_time
+from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.files import check_voxels
+from SRDynamicMRILib.interpolation import high_resolution_grid
+from SRDynamicMRILib.kspace import effective_resolution, low_resolution_grid
+from SRDynamicMRILib.volume import Geometry, Series
+
+from .scene_browsers import same_time_axis
+from .scene_import import chosen_sequence, chosen_series, stacked_time_points
+from .scene_volumes import volume_of
+from .translation import _
+
+TYPICAL_REPETITION_TIME = 2.3
+"""Milliseconds; the three subjects of the paper's Table 1 had 2.23 and 2.34."""
+
+_ALREADY_FULL = 0.9
+"""Share of k-space from which on there is hardly anything to win."""
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """One input.
+
+    Parameters
+    ----------
+    id, name
+        Of its node.
+    matrix
+        Columns, rows and slices.
+    spacing
+        Voxel size in the same order, in mm.
+    times
+        Time of every time point in seconds; one for a volume.
+    """
+
+    id: str
+    name: str
+    matrix: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    times: tuple[float, ...] = (0.0,)
+
+
+@dataclass(frozen=True)
+class SceneFacts:
+    """The inputs as the panel tells of them.
+
+    Parameters
+    ----------
+    prior, series, truth
+        Planning scan, dynamic series, ground truth; None for what is not chosen or cannot be read.
+    fraction
+        Share of the planning scan's in-plane k-space that the series holds; None if that cannot be known.
+    effective_resolution
+        In-plane voxel of the series ``(x, y)`` in mm: acquired, not interpolated.
+    acquisition_time
+        Estimated seconds for a time point of the series without acceleration (paper, equation 3).
+    overlap
+        Whether planning scan and series share any space; None where that is not known.
+    problems
+        Sentences that say why planning scan or series cannot be used, and what to do.
+    truth_problems
+        The same for the ground truth, without which all but the comparison works.
+    warnings
+        Sentences that say what to know before going on.
+    """
+
+    prior: ImageFacts | None = None
+    series: ImageFacts | None = None
+    truth: ImageFacts | None = None
+    fraction: float | None = None
+    effective_resolution: tuple[float, float] | None = None
+    acquisition_time: float | None = None
+    overlap: bool | None = None
+    problems: tuple[str, ...] = ()
+    truth_problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def scene_facts(
+    prior: slicer.vtkMRMLScalarVolumeNode | None,
+    series: slicer.vtkMRMLNode | None,
+    truth: slicer.vtkMRMLNode | None = None,
+    repetition_time: float = TYPICAL_REPETITION_TIME,
+) -> SceneFacts:
+    """Look at the chosen inputs; never raises.
+
+    Parameters
+    ----------
+    prior
+        Planning scan: a volume.
+    series, truth
+        What `scene_import.chosen_series` takes.
+    repetition_time
+        Of the dynamic sequence in milliseconds.
+    """
+    problems: list[str] = []
+    truth_problems: list[str] = []
+    warnings: list[str] = []
+    still = _read(prior, problems, volume=True)
+    moving = _read(series, problems)
+    true = _read(truth, truth_problems)
+    overlap = fraction = None
+    if still is not None and moving is not None:
+        overlap = still.geometry.overlaps(moving.geometry)
+    if still is not None and moving is not None and overlap:
+        fraction = _fraction(still.geometry, moving.geometry, problems, warnings)
+    if moving is not None and series is not None and len(moving) == 1:
+        warnings += _stacked(moving, series.GetName())
+    if true is not None and moving is not None:
+        truth_problems += _mismatch(true, moving)
+        warnings += _separate_sliders(truth, series)
+    voxel = time = None
+    if moving is not None:
+        voxel = moving.geometry.spacing[:2]
+        time = acquisition_time(moving.geometry.shape[1], moving.geometry.shape[0], repetition_time)
+    return SceneFacts(
+        _image(prior, still),
+        _image(series, moving),
+        _image(truth, true),
+        fraction,
+        voxel,
+        time,
+        overlap,
+        tuple(problems),
+        tuple(truth_problems),
+        tuple(warnings),
+    )
+
+
+def simulated_facts(
+    full: Geometry, fraction: float, repetition_time: float = TYPICAL_REPETITION_TIME
+) -> tuple[tuple[int, int, int], tuple[float, float, float], float]:
+    """What a series would be if only a share of its k-space had been acquired.
+
+    Parameters
+    ----------
+    full
+        Geometry of the series.
+    fraction
+        Share of in-plane k-space to keep, in (0, 1].
+    repetition_time
+        In milliseconds.
+
+    Returns
+    -------
+        Matrix ``(x, y, z)``, effective resolution ``(x, y, z)`` in mm, and seconds for a time point.
+
+    Raises
+    ------
+    InputError
+        If the fraction is outside (0, 1] or leaves nothing of the matrix.
+    """
+    depth, height, width = low_resolution_grid(full, fraction).shape
+    x, y = effective_resolution(full.spacing, full.shape[1:], (height, width))
+    return (width, height, depth), (x, y, full.spacing[2]), acquisition_time(height, depth, repetition_time)
+
+
+def _read(node: slicer.vtkMRMLNode | None, problems: list[str], volume: bool = False) -> Series | None:
+    """Series of a chosen node with all its voxels checked; what is wrong goes to the problems."""
+    if node is None:
+        return None
+    name = node.GetName()
+    try:
+        if node.GetScene() is None:
+            raise InputError(_("{name} was deleted from the scene; choose another one.").format(name=name))
+        read = Series.of([volume_of(node)]) if volume else chosen_series(node)[0]
+        if read.geometry.shape[0] < 2:
+            raise InputError(_("{name} is a single slice; a volume of two or more is needed.").format(name=name))
+        for number, each in enumerate(read):
+            of = _("Time point {number} of {name}").format(number=number, name=name)
+            check_voxels(each, name if len(read) == 1 else of)
+    except InputError as error:
+        problems.append(str(error))
+        return None
+    return read
+
+
+def _fraction(prior: Geometry, series: Geometry, problems: list[str], warnings: list[str]) -> float | None:
+    """Share of in-plane k-space that a series holds of the matrix it would have with the voxels of the prior."""
+    if not prior.same_orientation(series):
+        warnings.append(
+            _("Planning scan and series have other orientations: only the voxel size of the planning scan is used.")
+        )
+    try:
+        grid = high_resolution_grid(series, prior)
+    except InputError:
+        text = _(
+            "The planning scan is coarser ({px:.2f} x {py:.2f} mm) than the series ({sx:.2f} x {sy:.2f} mm); "
+            "choose a planning scan of higher resolution."
+        )
+        px, py, sx, sy = *prior.spacing[:2], *series.spacing[:2]
+        problems.append(text.format(px=px, py=py, sx=sx, sy=sy))
+        return None
+    share = float(np.prod(series.shape[1:]) / np.prod(grid.shape[1:]))
+    if share > _ALREADY_FULL:
+        warnings.append(
+            _("The series already has the resolution of the planning scan; simulate a faster series to try the method.")
+        )
+    return share
+
+
+def _stacked(series: Series, name: str) -> list[str]:
+    period = stacked_time_points(series[0])
+    if period == 0:
+        return []
+    text = _(
+        "{name} is one volume, but its slices repeat every {period}: it may be a series whose {count} time points were "
+        "stacked on import. Load it from its files in the module instead."
+    )
+    return [text.format(name=name, period=period, count=series.geometry.shape[0] // period)]
+
+
+def _mismatch(truth: Series, series: Series) -> list[str]:
+    if len(truth) != len(series):
+        text = _("The ground truth has {truth} time points but the series has {series}; choose one of the same length.")
+        return [text.format(truth=len(truth), series=len(series))]
+    if not truth.geometry.overlaps(series.geometry):
+        return [_("Ground truth and series do not overlap in space; check that both are of the same patient.")]
+    return []
+
+
+def _separate_sliders(truth: slicer.vtkMRMLNode, series: slicer.vtkMRMLNode) -> list[str]:
+    first, second = chosen_sequence(truth), chosen_sequence(series)
+    if first is None or second is None or same_time_axis(first, second):
+        return []
+    return [_("Ground truth and series have other times: their time points are compared in order.")]
+
+
+def _image(node: slicer.vtkMRMLNode | None, series: Series | None) -> ImageFacts | None:
+    if node is None or series is None:
+        return None
+    depth, height, width = series.geometry.shape
+    return ImageFacts(node.GetID(), node.GetName(), (width, height, depth), series.geometry.spacing, series.times)

@@ -1,0 +1,70 @@
+"""The comparison of a small phantom as Slicer draws it, without a window: ``python comparison_picture.py OUT.png``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+if __name__ == "__main__":  # pytest has found the project already
+    root = Path(__file__).resolve().parent.parent
+    sys.path[:0] = [str(root), str(root / "SRDynamicMRI")]
+
+from matplotlib.image import imsave
+from scenes import Slicer, SliceView, Window
+from SRDynamicMRISlicer.comparison import Comparison, on_one_slider
+from SRDynamicMRISlicer.comparison_layouts import ROWS, Layout, LayoutSwitch, View
+from SRDynamicMRISlicer.comparison_notice import Notice
+from SRDynamicMRISlicer.metrics_nodes import MapSequences, compare_time_point
+from SRDynamicMRISlicer.scene_browsers import browser_of
+from SRDynamicMRISlicer.scene_provenance import facts_of_result, shows_generated
+from SRDynamicMRISlicer.scene_results import ResultSequence
+
+from SRDynamicMRILib.interpolation import interpolate
+from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.volume import Series
+
+WIDTH, HEIGHT = 960, 300
+
+
+def comparison_picture() -> dict[View, np.ndarray]:
+    """Draw all views of the largest layout: for each its colours ``(height, width, 3)`` of 0..255.
+
+    Sinc interpolation stands in for a network, so that the picture needs no weights and never changes.
+    """
+    app = Slicer()
+    phantom = abdomen(3, (12, 96, 128), (2.7, 2.7, 8.0), time_points=2)
+    truth = Series.of(list(phantom.dynamic), phantom.dynamic.times)
+    low = Series.of([downsample(volume, 0.1) for volume in truth], truth.times)
+    layout = app.layouts.GetLayoutNode()
+    LayoutSwitch(layout).show(Layout.MAPS)
+    windows = {}
+    for row in ROWS[Layout.MAPS]:
+        for view in row:
+            windows[view] = Window(app, SliceView(app, view.value, (WIDTH // len(row), HEIGHT)))
+    source, true = app.sequence(low, "low"), app.sequence(truth, "truth")
+    result = ResultSequence(source, "result", facts_of_result("none"))
+    maps = MapSequences(source, "result")
+    for number, volume in enumerate(low):
+        made = interpolate(volume, truth.geometry, "zero_filled")
+        result.add(number, made)
+        maps.add(number, compare_time_point(made, truth[number]))
+    shown = on_one_slider(source, {View.LOW: source, View.RESULT: result.node, View.TRUTH: true})
+    shown |= {View.SSIM: maps.ssim.proxy, View.DIFFERENCE: maps.difference.proxy}
+    Comparison(layout).show(shown)
+    for view, volume in shown.items():
+        if shows_generated(volume):
+            Notice(windows[view].renderer)
+    browser_of(source).SetSelectedItemNumber(1)
+    return {view: window.pixels() for view, window in windows.items()}
+
+
+def put_together(views: dict[View, np.ndarray]) -> np.ndarray:
+    """The views as the layout arranges them."""
+    return np.vstack([np.hstack([views[view] for view in row]) for row in ROWS[Layout.MAPS]])
+
+
+if __name__ == "__main__":
+    imsave(sys.argv[1], put_together(comparison_picture()))

@@ -1,0 +1,464 @@
+"""The comparison on real MRML: layouts, views, windows, colours, reveal; drawn by Slicer's own slice logic."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+import xml.etree.ElementTree as ET
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+import slicer
+from comparison_picture import comparison_picture
+from scenes import Slicer, SliceView, Window, can_draw, oblique, random_series, random_volume
+from SRDynamicMRISlicer.comparison import Comparison, on_one_slider
+from SRDynamicMRISlicer.comparison_colours import (
+    DIFFERENCE_COLOURS,
+    SSIM_COLOURS,
+    colour_node,
+    show_as_difference,
+    show_as_ssim,
+)
+from SRDynamicMRISlicer.comparison_layouts import (
+    ROWS,
+    Layout,
+    LayoutSwitch,
+    View,
+    description,
+    register_layouts,
+    slice_views,
+)
+from SRDynamicMRISlicer.comparison_notice import Notice
+from SRDynamicMRISlicer.comparison_reveal import Blink, Curtain
+from SRDynamicMRISlicer.comparison_views import (
+    composite_node,
+    same_field_of_view,
+    show_figures,
+    show_volumes,
+    slice_node,
+)
+from SRDynamicMRISlicer.comparison_windows import SharedWindow, window_for
+from SRDynamicMRISlicer.scene_browsers import browser_of
+from SRDynamicMRISlicer.scene_provenance import facts_of, facts_of_result, write_facts
+from SRDynamicMRISlicer.scene_sequences import add_sequence
+from SRDynamicMRISlicer.scene_volumes import store_volume, volume_of
+
+from SRDynamicMRILib.volume import Geometry, Volume
+
+FLAT = Geometry((5, 12, 16), (1.0, 1.0, 3.0))
+
+
+@pytest.fixture
+def app() -> Slicer:
+    """A Slicer that lives as long as the test: its nodes go with it."""
+    return Slicer()
+
+
+@cache
+def drawing() -> bool:
+    return can_draw()
+
+
+def need_drawing() -> None:
+    if not drawing():
+        pytest.skip("this machine has neither EGL nor OSMesa to draw with (Debian: libegl1 with libgl1-mesa-dri)")
+
+
+def constant(value: float, geometry: Geometry = FLAT) -> Volume:
+    return Volume(np.full(geometry.shape, value), geometry)
+
+
+def opened(app: Slicer, layout: Layout = Layout.MAPS) -> dict[View, SliceView]:
+    """The slice views of a layout, as Slicer makes them when it is shown."""
+    LayoutSwitch(app.layouts.GetLayoutNode()).show(layout)
+    return {view: SliceView(app, view.value) for view in slice_views(layout)}
+
+
+def middle(pixels: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(value) for value in pixels[pixels.shape[0] // 2, pixels.shape[1] // 2])
+
+
+# Layouts
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_slicer_makes_the_views_of_a_layout(app: Slicer, layout: Layout) -> None:
+    LayoutSwitch(app.layouts.GetLayoutNode()).show(layout)
+    for view in (view for row in ROWS[layout] for view in row):
+        kind = {View.PLOT: "vtkMRMLPlotViewNode", View.TABLE: "vtkMRMLTableViewNode"}.get(view, "vtkMRMLSliceNode")
+        node = app.scene.GetSingletonNode(view.value, kind)
+        assert node is not None
+        assert node.GetLayoutLabel()
+        if kind == "vtkMRMLSliceNode":
+            assert node.GetViewGroup() > 0
+            assert node.GetOrientation() == "Axial"
+    made = app.names("vtkMRMLSliceNode")
+    assert len(made) == len(slice_views(layout)) + 3, "Slicer's red, green and yellow ones, and ours"
+
+
+def test_a_layout_is_rows_of_views() -> None:
+    root = ET.fromstring(description(Layout.MAPS))
+    rows = [[view.get("singletontag") for view in row.iter("view")] for row in root.findall("item")]
+    assert rows == [[view.value for view in row] for row in ROWS[Layout.MAPS]]
+    assert [len(row) for row in rows] == [3, 2]
+
+
+def test_layouts_are_registered_once_and_never_over_anothers(app: Slicer) -> None:
+    node = app.layouts.GetLayoutNode()
+    first = register_layouts(node)
+    assert register_layouts(node) == first
+    assert len(set(first.values())) == len(Layout)
+    assert min(first.values()) > 100
+    other = slicer.vtkMRMLLayoutNode()
+    other.AddLayoutDescription(first[Layout.TWO], "<layout/>")
+    moved = register_layouts(other)
+    assert other.GetLayoutDescription(first[Layout.TWO]) == "<layout/>"
+    assert len(set(moved.values())) == len(Layout)
+    assert all(other.GetLayoutDescription(moved[layout]) == description(layout) for layout in Layout)
+
+
+def test_the_layout_before_comes_back(app: Slicer) -> None:
+    node = app.layouts.GetLayoutNode()
+    node.SetViewArrangement(node.SlicerLayoutFourUpView)
+    switch = LayoutSwitch(node)
+    switch.show(Layout.TWO)
+    switch.show(Layout.MAPS)
+    assert node.GetViewArrangement() == register_layouts(node)[Layout.MAPS]
+    switch.restore()
+    assert node.GetViewArrangement() == node.SlicerLayoutFourUpView
+    switch.restore()
+    assert node.GetViewArrangement() == node.SlicerLayoutFourUpView
+
+
+def test_a_layout_that_the_user_chose_meanwhile_stays(app: Slicer) -> None:
+    node = app.layouts.GetLayoutNode()
+    node.SetViewArrangement(node.SlicerLayoutFourUpView)
+    switch = LayoutSwitch(node)
+    switch.show(Layout.TWO)
+    node.SetViewArrangement(node.SlicerLayoutOneUp3DView)
+    switch.restore()
+    assert node.GetViewArrangement() == node.SlicerLayoutOneUp3DView
+
+
+# Views
+
+
+def test_each_view_shows_its_volume(app: Slicer) -> None:
+    views = opened(app, Layout.THREE)
+    shown = {view: app.volume(constant(value)) for view, value in zip(views, (10, 60, 90), strict=True)}
+    show_volumes(app.scene, shown)
+    same_field_of_view(app.scene, views, shown[View.TRUTH])
+    SharedWindow(shown.values(), (0, 100))
+    grey = {view: middle(views[view].pixels())[0] for view in views}
+    assert [round(grey[view] / 2.55) for view in (View.LOW, View.RESULT, View.TRUTH)] == [10, 60, 90]
+
+
+def test_views_are_linked_and_keep_what_they_show(app: Slicer) -> None:
+    views = opened(app)
+    first, second = app.volume(constant(1)), app.volume(constant(2))
+    show_volumes(app.scene, dict.fromkeys(views, first))
+    for view in views:
+        composite = composite_node(app.scene, view)
+        assert composite.GetLinkedControl()
+        assert composite.GetHotLinkedControl()
+        assert composite is views[view].logic.GetSliceCompositeNode()
+    app.application.GetSelectionNode().SetReferenceActiveVolumeID(second.GetID())
+    app.application.PropagateVolumeSelection()
+    assert {composite_node(app.scene, view).GetBackgroundVolumeID() for view in views} == {first.GetID()}
+    show_volumes(app.scene, {View.LOW: None})
+    assert composite_node(app.scene, View.LOW).GetBackgroundVolumeID() is None
+
+
+def test_what_is_shown_before_the_view_is_made_is_taken_over_by_it(app: Slicer) -> None:
+    volume = app.volume(constant(1))
+    show_volumes(app.scene, {View.LOW: volume})
+    view = opened(app, Layout.TWO)[View.LOW]
+    assert view.logic.GetSliceCompositeNode().GetBackgroundVolumeID() == volume.GetID()
+
+
+def test_chart_and_table_are_shown_in_their_views(app: Slicer) -> None:
+    chart = app.scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "chart")
+    table = app.scene.AddNewNodeByClass("vtkMRMLTableNode", "table")
+    show_figures(app.scene, chart, table)
+    LayoutSwitch(app.layouts.GetLayoutNode()).show(Layout.FIGURES)
+    show_figures(app.scene, chart, table)
+    view = app.scene.GetSingletonNode(View.PLOT.value, "vtkMRMLPlotViewNode")
+    assert view.GetPlotChartNode() is chart
+    assert app.scene.GetSingletonNode(View.TABLE.value, "vtkMRMLTableViewNode").GetTableNode() is table
+
+
+@pytest.mark.parametrize("geometry", [FLAT, oblique((5, 12, 16)), oblique((5, 12, 16), (0.1, 0.2, 0.3), True)], ids=str)
+def test_all_views_show_the_same_place_at_the_same_scale(app: Slicer, geometry: Geometry) -> None:
+    LayoutSwitch(app.layouts.GetLayoutNode()).show(Layout.MAPS)
+    sizes = {View.LOW: (150, 200), View.RESULT: (150, 200), View.TRUTH: (150, 200), View.SSIM: (230, 100)}
+    views = {view: SliceView(app, view.value, size) for view, size in sizes.items()}
+    volume = app.volume(random_volume(geometry))
+    same_field_of_view(app.scene, [*views, View.DIFFERENCE], volume)
+    nodes = {view: slice_node(app.scene, view) for view in views}
+    scales = [node.GetFieldOfView()[axis] / node.GetDimensions()[axis] for node in nodes.values() for axis in (0, 1)]
+    assert scales == pytest.approx([scales[0]] * len(scales))
+    corners = []
+    for node in nodes.values():
+        to_ras = node.GetXYToRAS()
+        width, height = node.GetDimensions()[:2]
+        corners.append(to_ras.MultiplyPoint((width / 2, height / 2, 0, 1))[:3])
+    np.testing.assert_allclose(corners, [corners[0]] * len(corners), atol=1e-6)
+    index = volume_of(volume).geometry.index(np.array([-1, -1, 1]) * corners[0])
+    depth = geometry.shape[0]
+    assert index[2] == pytest.approx(depth // 2, abs=1e-6), "the middle slice, not between two"
+    show_volumes(app.scene, dict.fromkeys(views, volume))
+    SharedWindow([volume], (0, 1))
+    for view in views.values():
+        seen = view.pixels().any(axis=2)
+        assert seen[0].sum() + seen[-1].sum() + seen[:, 0].sum() + seen[:, -1].sum() < 0.2 * seen.sum()
+        assert seen.any()
+
+
+# Windows
+
+
+def test_one_window_for_all_and_each_may_change_it(app: Slicer) -> None:
+    nodes = [app.volume(random_volume(FLAT, seed)) for seed in range(3)]
+    shared = SharedWindow(nodes, (5, 50))
+
+    def windows() -> set[tuple[float, float]]:
+        displays = [node.GetDisplayNode() for node in nodes]
+        return {(display.GetWindowLevelMin(), display.GetWindowLevelMax()) for display in displays}
+
+    assert windows() == {(5, 50)}
+    nodes[1].GetDisplayNode().SetWindowLevelMinMax(1, 2)
+    assert windows() == {(1, 2)}
+    shared.set(3, 4)
+    assert windows() == {(3, 4)}
+    shared.release()
+    nodes[1].GetDisplayNode().SetWindowLevelMinMax(7, 8)
+    assert windows() == {(3, 4), (7, 8)}
+    gone = weakref.ref(shared)
+    del shared
+    gc.collect()
+    assert gone() is None, "no observer is left"
+
+
+def test_the_window_suits_the_intensities() -> None:
+    voxels = np.full((10, 10, 10), 100.0)
+    voxels[0, 0, 0] = 1e6
+    assert window_for(Volume(voxels)) == pytest.approx((0, 100))
+    assert window_for(Volume(voxels - 200))[0] == -100
+    black, white = window_for(constant(0.0))
+    assert white > black
+
+
+# Colours
+
+
+def test_ssim_colours_are_viridis_and_climb_evenly(app: Slicer) -> None:
+    node = colour_node(app.scene, SSIM_COLOURS)
+    table = np.array([node.GetLookupTable().GetTableValue(number)[:3] for number in range(256)])
+    np.testing.assert_allclose(table, matplotlib.colormaps["viridis"].colors, atol=0.5 / 255 + 1e-9)
+    lightness = table @ [0.2126, 0.7152, 0.0722]
+    assert np.all(np.diff(lightness) > -0.01)
+
+
+def test_difference_colours_are_symmetric_around_white(app: Slicer) -> None:
+    node = colour_node(app.scene, DIFFERENCE_COLOURS)
+    table = np.array([node.GetLookupTable().GetTableValue(number)[:3] for number in range(256)])
+    assert table[127:129].min() > 0.95
+    brightness = table.sum(axis=1)
+    assert np.abs(brightness - brightness[::-1]).max() < 0.5
+    assert table[0, 2] > table[0, 0]
+    assert table[255, 0] > table[255, 2]
+
+
+def test_a_colour_table_is_there_once(app: Slicer) -> None:
+    assert colour_node(app.scene, SSIM_COLOURS) is colour_node(app.scene, SSIM_COLOURS)
+    assert app.names("vtkMRMLColorTableNode").count(SSIM_COLOURS) == 1
+
+
+def test_maps_are_drawn_in_their_colours_whatever_they_hold(app: Slicer) -> None:
+    views = opened(app)
+    ssim, difference = app.volume(constant(0.5)), app.volume(constant(0.0))
+    show_volumes(app.scene, {View.SSIM: ssim, View.DIFFERENCE: difference})
+    same_field_of_view(app.scene, views, ssim)
+    show_as_ssim(ssim)
+    show_as_difference(difference)
+    viridis, diverging = matplotlib.colormaps["viridis"], matplotlib.colormaps["RdBu_r"]
+    for value in (0.0, 0.5, 1.0):
+        store_volume(constant(value), ssim)
+        expected = np.array(viridis(value)[:3]) * 255
+        assert np.abs(np.array(middle(views[View.SSIM].pixels())) - expected).max() <= 3
+    for value in (-0.2, 0.0, 0.2, 5.0):
+        store_volume(constant(value), difference)
+        expected = np.array(diverging(min(value / 0.4 + 0.5, 1.0))[:3]) * 255
+        assert np.abs(np.array(middle(views[View.DIFFERENCE].pixels())) - expected).max() <= 4
+
+
+def test_a_map_has_one_legend_with_fixed_ends(app: Slicer) -> None:
+    node = app.volume(random_volume(FLAT))
+    legend = show_as_ssim(node)
+    assert show_as_ssim(node) is legend
+    assert legend.GetTitleText() == "SSIM (1 = alike)"
+    assert legend.GetPrimaryDisplayNode() is node.GetScalarVolumeDisplayNode()
+    display = node.GetScalarVolumeDisplayNode()
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax(), display.GetAutoWindowLevel()) == (0, 1, 0)
+
+
+def test_colours_are_saved_with_the_scene(app: Slicer, tmp_path: Path) -> None:
+    node = app.volume(random_volume(FLAT), "map")
+    show_as_ssim(node)
+    again = app.saved_and_loaded(tmp_path)
+    display = again.scene.GetFirstNodeByName("map").GetScalarVolumeDisplayNode()
+    assert display.GetColorNode().GetLookupTable().GetTableValue(255)[:3] == pytest.approx(
+        matplotlib.colormaps["viridis"].colors[255], abs=0.01
+    )
+    assert colour_node(again.scene, SSIM_COLOURS) is display.GetColorNode()
+
+
+# Reveal
+
+
+def test_blinking_shows_the_other_image_and_leaves_no_trace(app: Slicer) -> None:
+    view = opened(app, Layout.TWO)[View.RESULT]
+    own, other = app.volume(constant(20)), app.volume(constant(80))
+    show_volumes(app.scene, {View.RESULT: own})
+    same_field_of_view(app.scene, [View.RESULT], own)
+    SharedWindow([own, other], (0, 100))
+    blink = Blink(app.scene, View.RESULT, other)
+    seen = []
+    for _ in range(4):
+        seen.append(round(middle(view.pixels())[0] / 2.55))
+        blink.toggle()
+    assert seen == [20, 80, 20, 80]
+    blink.toggle()
+    assert blink.shows_other
+    blink.stop()
+    composite = composite_node(app.scene, View.RESULT)
+    assert composite.GetForegroundVolumeID() is None
+    assert round(middle(view.pixels())[0] / 2.55) == 20
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_curtain_is_drawn_from_the_left_of_the_screen(app: Slicer, turned: bool) -> None:
+    view = opened(app, Layout.TWO)[View.RESULT]
+    grid = FLAT
+    if turned:  # columns run from the patient's left to the right
+        grid = Geometry(FLAT.shape, FLAT.spacing, (15.0, 11.0, 0.0), (-1.0, 0, 0, 0, -1.0, 0, 0, 0, 1.0))
+    left, right = app.volume(constant(20, FLAT.with_matrix((6, 8)))), app.volume(constant(80, grid))
+    write_facts(right, facts_of_result("abc"))
+    show_volumes(app.scene, {View.RESULT: right})
+    same_field_of_view(app.scene, [View.RESULT], right)
+    SharedWindow([right], (0, 100))
+    curtain = Curtain(app.scene, View.RESULT, left, right)
+
+    def line() -> list[int]:
+        pixels = view.pixels()[60, :, 0]
+        return [round(value / 2.55) for value in pixels[pixels > 0]]
+
+    assert line()[0] == 20
+    assert line()[-1] == 80
+    assert line().count(20) == pytest.approx(len(line()) / 2, rel=0.2)
+    curtain.move(0.25)
+    assert line().count(20) == pytest.approx(len(line()) / 4, rel=0.3)
+    curtain.move(7)
+    assert set(line()) == {20}
+    curtain.move(-1)
+    assert set(line()) == {80}
+    assert "Not for diagnosis" in facts_of(curtain.node)["Notice"]
+    store_volume(constant(60, grid), right)
+    curtain.refresh()
+    assert set(line()) == {60}
+    curtain.stop()
+    assert composite_node(app.scene, View.RESULT).GetBackgroundVolumeID() == right.GetID()
+    assert curtain.node.GetScene() is None
+
+
+# The whole
+
+
+def test_the_whole_comparison_and_the_way_back(app: Slicer) -> None:
+    node = app.layouts.GetLayoutNode()
+    node.SetViewArrangement(node.SlicerLayoutFourUpView)
+    comparison = Comparison(node)
+    series = random_series(FLAT)
+    low = app.sequence(series, "low")
+    others = {
+        View.RESULT: add_sequence(app.scene, series.map(lambda v: v.with_data(v.data + 1), FLAT), "result"),
+        View.TRUTH: add_sequence(app.scene, series.map(lambda v: v.with_data(v.data + 2), FLAT), "truth"),
+    }
+    shown = on_one_slider(low, {View.LOW: low, **others})
+    assert set(shown) == {View.LOW, View.RESULT, View.TRUTH}
+    ssim, difference = app.volume(constant(0.5)), app.volume(constant(0.1))
+    comparison.show({**shown, View.SSIM: ssim, View.DIFFERENCE: difference})
+    assert node.GetViewArrangement() == register_layouts(node)[Layout.MAPS]
+    for view, volume in {**shown, View.SSIM: ssim, View.DIFFERENCE: difference}.items():
+        assert composite_node(app.scene, view).GetBackgroundVolumeID() == volume.GetID()
+    browser_of(low).SetSelectedItemNumber(2)
+    values = [volume_of(shown[view]).data[0, 0, 0] for view in (View.LOW, View.RESULT, View.TRUTH)]
+    assert values == pytest.approx([series[2].data[0, 0, 0] + step for step in range(3)])
+    windows = {shown[view].GetDisplayNode().GetWindowLevelMax() for view in shown}
+    assert len(windows) == 1
+    shown[View.LOW].GetDisplayNode().SetWindowLevelMinMax(0, 9)
+    assert shown[View.TRUTH].GetDisplayNode().GetWindowLevelMax() == 9
+    comparison.close()
+    assert node.GetViewArrangement() == node.SlicerLayoutFourUpView
+    shown[View.LOW].GetDisplayNode().SetWindowLevelMinMax(0, 5)
+    assert shown[View.TRUTH].GetDisplayNode().GetWindowLevelMax() == 9
+
+
+def test_a_result_that_has_not_come_yet_is_an_empty_view(app: Slicer) -> None:
+    comparison = Comparison(app.layouts.GetLayoutNode())
+    low = app.volume(constant(5))
+    empty = app.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "to come")
+    empty.CreateDefaultDisplayNodes()
+    comparison.show({View.LOW: low, View.RESULT: empty}, Layout.TWO)
+    assert composite_node(app.scene, View.RESULT).GetBackgroundVolumeID() == empty.GetID()
+    comparison.show({}, Layout.TWO)
+    assert composite_node(app.scene, View.LOW).GetBackgroundVolumeID() is None
+
+
+def test_legend_and_notice_are_drawn_by_slicers_own_managers(app: Slicer) -> None:
+    need_drawing()
+    LayoutSwitch(app.layouts.GetLayoutNode()).show(Layout.MAPS)
+    view = SliceView(app, View.SSIM.value, (400, 300))
+    window = Window(app, view)
+    node = app.volume(constant(0.0))
+    show_volumes(app.scene, {View.SSIM: node})
+    same_field_of_view(app.scene, [View.SSIM], node)
+    bare = window.pixels()
+    legend = show_as_ssim(node)
+    with_legend = window.pixels()
+    yellow = np.abs(with_legend.astype(int) - np.array([253, 231, 37])).max(axis=2) < 20
+    assert yellow.sum() > 20, "the upper end of the legend; the map itself is all at the lower end"
+    assert not np.array_equal(bare, with_legend)
+    notice = Notice(window.renderer)
+    with_notice = window.pixels()
+    changed = (with_notice != with_legend).any(axis=2)
+    assert changed[-40:].sum() > 200
+    assert not changed[:-40].any()
+    notice.remove()
+    assert np.array_equal(window.pixels(), with_legend)
+    legend.SetVisibility(False)
+    assert not (np.abs(window.pixels().astype(int) - np.array([253, 231, 37])).max(axis=2) < 20).any()
+
+
+def test_the_whole_comparison_is_drawn() -> None:
+    need_drawing()
+    views = {view: pixels.astype(int) for view, pixels in comparison_picture().items()}
+    amber = {view: (np.abs(pixels - [255, 194, 10]).max(axis=2) < 40).sum() for view, pixels in views.items()}
+    assert amber[View.RESULT] > 50, "the notice"
+    assert amber[View.LOW] == amber[View.TRUTH] == 0
+    grey = {view: np.ptp(views[view][:-40], axis=2).max() for view in (View.LOW, View.RESULT, View.TRUTH)}
+    assert set(grey.values()) == {0}
+    edges = {view: np.abs(np.diff(views[view][:-40, :, 0], axis=1)).mean() for view in grey}
+    assert edges[View.TRUTH] > 1.2 * edges[View.LOW]
+    bright = {view: (views[view][:-40, :, 0] > 60).mean() for view in grey}
+    assert bright[View.LOW] == pytest.approx(bright[View.TRUTH], rel=0.15), "the same place at the same scale"
+    viridis = np.array(matplotlib.colormaps["viridis"].colors) * 255
+    pixels = views[View.SSIM].reshape(-1, 3)
+    distance = np.abs(pixels[:, None] - viridis[None, ::8]).max(axis=2).min(axis=1)
+    assert (distance < 12).mean() > 0.4
+    red, _, blue = views[View.DIFFERENCE].reshape(-1, 3).T
+    assert (red - blue > 60).sum() > 200
+    assert (blue - red > 60).sum() > 200
