@@ -144,6 +144,6 @@ series. Results are compared with the full-resolution dynamic series, which the 
 
 _NOTES = (
     "The images are computed, not measured: figures on this phantom do not carry over to patients.",
-    "Fine-tuning was kept short here so that the demonstration is quick; the standard budget is three times as long.",
+    "Fine-tuning was kept short here so that the demonstration is quick; the standard budget is six times as long.",
     "The low-resolution series was made by cutting k-space, without the noise and motion of a real fast acquisition.",
 )

@@ -94,7 +94,7 @@ DEFAULT = Recipe(
     stride=None,
     batch=2,
     learning_rate=1.5e-3,
-    fine_tuning_learning_rate=1e-3,
+    fine_tuning_learning_rate=1.5e-3,
     fine_tuning_stride=None,
     whole_volume=True,
 )

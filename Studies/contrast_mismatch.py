@@ -1,6 +1,6 @@
 """What a planning scan of another sequence costs, and what matching its contrast to the series gives back.
 
-    python Studies/contrast_mismatch.py --output mismatch.json [--scans heart pelvis] [--steps 300]
+    python Studies/contrast_mismatch.py --output mismatch.json [--scans heart pelvis] [--steps 600]
 
 replaces the intensities of the planning scans in ``bench`` of the folder that SRDYNAMICMRI_DATA names, as other
 sequences would show them, fine-tunes at 6.25% of k-space as it is and with `fine_tuning.adapt_prior`, and measures one
@@ -88,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--scans", nargs="+", choices=tuple(FRAMES), default=list(FRAMES))
-    parser.add_argument("--steps", type=int, default=300, help="of fine-tuning (default: 300)")
+    parser.add_argument("--steps", type=int, default=600, help="of fine-tuning (default: 600)")
     arguments = parser.parse_args()
     data = data_folder()
     found = [record for scan in arguments.scans for record in study(data, scan, arguments.steps)]

@@ -1,6 +1,6 @@
 """How long and how fast to fine-tune: the gain on a time point for numbers of steps and learning rates.
 
-python Studies/fine_tuning.py --output fine_tuning.json [--scan heart] [--runs 300@1e-3 3000@1e-3 ...]
+python Studies/fine_tuning.py --output fine_tuning.json [--scan heart] [--runs 600@1.5e-3 6000@1.5e-3 ...]
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training import fine_tuning
 from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
 
-RUNS = ("100@1e-3", "300@3e-4", "300@1e-3", "300@2e-3", "3000@1e-3")
+RUNS = ("100@1.5e-3", "300@1e-3", "300@2e-3", "600@1.5e-3", "6000@1.5e-3")
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Whether a needle that the planning scan does not show survives super-resolution.
 
-    python Studies/needle.py --output needle.json [--subjects 3] [--steps 300]
+    python Studies/needle.py --output needle.json [--subjects 3] [--steps 600]
 
 makes synthetic abdomens into which a needle advances, fine-tunes on the planning scan without it, and measures in
 every result the contrast of the shaft (1 is no signal, 0 is that of the tissue beside it) and how far the tip seems
@@ -132,7 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--subjects", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=300, help="of fine-tuning (default: 300)")
+    parser.add_argument("--steps", type=int, default=600, help="of fine-tuning (default: 600)")
     arguments = parser.parse_args()
     found = study(arguments.subjects, arguments.steps)
     arguments.output.write_text(json.dumps(found, indent=1), encoding="utf-8")

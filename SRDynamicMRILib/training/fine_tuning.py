@@ -46,7 +46,7 @@ class Budget:
 MOST_OF_THE_WAY = 0.75
 """Strength of fine-tuning on a prior that can be made like the series region by region only."""
 
-BUDGETS = {b.name: b for b in (Budget("quick", 100), Budget("standard", 300), Budget("paper", None))}
+BUDGETS = {b.name: b for b in (Budget("quick", 100), Budget("standard", 600), Budget("paper", None))}
 
 
 def budget_named(name: str) -> Budget:
