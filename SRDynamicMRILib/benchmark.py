@@ -49,7 +49,7 @@ from .table3 import (
     summary,
     table_rows,
 )
-from .training.fine_tuning import Budget, adapt_prior, fine_tune, kept_size, match_prior
+from .training.fine_tuning import Budget, adapt_prior, default_precision, fine_tune, kept_size, match_prior
 from .volume import Series, Volume
 
 _NOT_IMAGES = (".json", ".txt", ".raw", ".raw.gz", ".zraw")
@@ -274,6 +274,7 @@ def _plan(benchmark: Benchmark, progress: Progress) -> Plan:
         "stride": benchmark.inference.stride if benchmark.inference.patch else None,
         "seed": benchmark.seed,
         "device": benchmark.device.type,
+        "precision": default_precision(benchmark.budget, benchmark.device),
     }
     subjects = {}
     for done, subject in enumerate(benchmark.subjects, start=1):

@@ -51,8 +51,8 @@ class ModelInfo:
         Whether its output is added to its input.
     data_consistency
         Whether the acquired k-space is put back into the result.
-    loss, training_data, recipe, seed, steps, version, created
-        How it was made. `steps` are optimisation steps, `created` an ISO date.
+    loss, training_data, recipe, seed, precision, steps, version, created
+        How it was made. `precision` is `recipes.Precision`, `steps` are optimisation steps, `created` an ISO date.
     metrics
         Figures measured with it, by name.
     parent
@@ -72,6 +72,7 @@ class ModelInfo:
     training_data: str = ""
     recipe: str = ""
     seed: int = 0
+    precision: str = "float32"
     steps: int = 0
     version: str = __version__
     created: str = ""

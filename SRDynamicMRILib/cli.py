@@ -21,7 +21,7 @@ from . import __version__
 from .errors import InputError
 from .interpolation import METHODS
 from .progress import BarProgress, JsonProgress, Progress
-from .recipes import FRACTIONS, RECIPES
+from .recipes import FRACTIONS, PRECISIONS, RECIPES
 from .stop_with_stdin import stopped_with_stdin
 
 CANCELLED = 130
@@ -106,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--validation-share", type=float, default=0.3, help="share of the subjects held back (default: 0.3)")
     p.add_argument("--validate-every", type=int, default=500, help="steps between validations (default: 500)")
     p.add_argument("--patience", type=int, help="end after so many validations without a better one")
+    p.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the convolutions (default: float32)")
     p.add_argument("--tensorboard", metavar="DIR", type=Path, help="folder for TensorBoard's curves")
     p.add_argument("--half-precision", action="store_true", help="store the weights as float16")
     p.add_argument("--perceptual-network", metavar="FILE", type=Path, help="weights of the perceptual loss")
@@ -125,6 +126,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--output", metavar="M.safetensors", type=Path, required=True)
     p.add_argument("--model", metavar="BASE", type=Path, help="model to begin with (default: the shipped one)")
     p.add_argument("--budget", choices=("quick", "standard", "paper"), default="standard")
+    p.add_argument("--precision", choices=PRECISIONS, help="of the convolutions (default: the fastest here)")
     p.add_argument("--keep-contrast", action="store_true", help="never match the prior's intensities to the series")
     p.add_argument("--perceptual-network", metavar="FILE", type=Path, help="weights of the perceptual loss")
     p.add_argument("--resume", action="store_true", help="go on where an earlier run was stopped")

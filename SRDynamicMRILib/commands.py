@@ -122,6 +122,7 @@ def train_command(arguments: Namespace, progress: Progress) -> Outputs:
         validation_share=arguments.validation_share,
         validate_every=arguments.validate_every,
         patience=arguments.patience,
+        precision=arguments.precision,
     )
     tasks = {arguments.output: task}
     if arguments.each_fraction:
@@ -196,6 +197,7 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         resume=arguments.resume,
         perceptual_network=arguments.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
         strength=strength,
+        precision=arguments.precision,
     )
     save_model(model, arguments.output)
     _state_file(arguments.output).unlink(missing_ok=True)

@@ -6,6 +6,7 @@ import torch
 
 from .distributed import local_device
 from .errors import InputError
+from .recipes import Precision
 
 
 def device_named(name: str) -> torch.device:
@@ -31,6 +32,19 @@ def device_named(name: str) -> torch.device:
         message = f"There is no device {name} on this computer; use auto or cpu."
         raise InputError(message) from error
     return device
+
+
+def fastest_precision(device: torch.device) -> Precision:
+    """Return bfloat16 where a device multiplies it faster than float32: a step of fine-tuning then takes half the time.
+
+    Other CPUs can compute with bfloat16 too, but only by way of float32.
+    """
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
+    # PyTorch has no public question for this; a version that drops these answers trains in float32.
+    answers = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    supported = device.type == "cpu" and any(answer() for answer in answers if answer is not None)
+    return "bfloat16" if supported else "float32"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

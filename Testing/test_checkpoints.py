@@ -43,6 +43,7 @@ INFO = ModelInfo(
     training_data="3 synthetic abdomens, \u00e9t\u00e9",
     recipe="default",
     seed=7,
+    precision="bfloat16",
     steps=400,
     version="0.1.0",
     created="2024-05-06",

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from SRDynamicMRILib.checkpoints import Model, ModelInfo, load_model, save_model, save_tensors, weights_sha256
+from SRDynamicMRILib.devices import fastest_precision
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.interpolation import INPUTS, upsample
 from SRDynamicMRILib.kspace import crop_kspace, downsample
@@ -22,13 +23,14 @@ from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.networks.vessel_unet import VesselEncoder
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import Progress
-from SRDynamicMRILib.recipes import DEFAULT, FRACTIONS
+from SRDynamicMRILib.recipes import DEFAULT, FRACTIONS, PRECISIONS, Precision
 from SRDynamicMRILib.training import fine_tuning
 from SRDynamicMRILib.training.augmentation import augment
 from SRDynamicMRILib.training.datasets import PairStream, some_slices
 from SRDynamicMRILib.training.fine_tuning import (
     Budget,
     budget_named,
+    default_precision,
     fine_tune,
     kept_by_fraction,
     kept_size,
@@ -614,6 +616,69 @@ def test_strength_is_the_share_of_the_way_from_the_base(base: Model, tuned: tupl
     assert all(torch.allclose(half[name], (before[name] + after[name]) / 2) for name in half)
 
 
+def test_precision_changes_how_it_is_computed_and_little_of_what_comes_out(base: Model) -> None:
+    tuned = {p: fine_tune(PRIOR, base, KEPT, TINY, seed=3, precision=p) for p in PRECISIONS}
+    start, exact, fast = (m.network.state_dict() for m in (base, tuned["float32"], tuned["bfloat16"]))
+    assert {w.dtype for w in fast.values()} == {torch.float32}
+    assert [tuned[p].info.precision for p in PRECISIONS] == list(PRECISIONS)
+    assert not same_weights(tuned["float32"].network, tuned["bfloat16"].network)
+    apart = sum(float((fast[name] - exact[name]).square().sum()) for name in exact)
+    moved = sum(float((exact[name] - start[name]).square().sum()) for name in exact)
+    assert 0 < apart < 0.05 * moved, "Adam's first steps have the size of the rate, whatever the gradient's"
+    assert same_weights(
+        fine_tune(PRIOR, base, KEPT, TINY, seed=3, precision="bfloat16").network, tuned["bfloat16"].network
+    )
+
+
+def dirty_memory() -> None:
+    """Leave no number in the memory that PyTorch will use next."""
+    for size in (10**3, 10**4, 10**5, 10**6):
+        torch.full((size,), math.nan)
+        torch.full((size,), math.nan, dtype=torch.bfloat16)
+
+
+@pytest.mark.parametrize("slices", [8, 12, 16])
+def test_gradients_in_bfloat16_are_those_in_float32(slices: int) -> None:
+    shape = (2, 1, slices, 16, 16)
+    inputs, targets = torch.rand(shape, generator=torch.Generator().manual_seed(0)), torch.zeros(shape)
+
+    def gradients(precision: Precision) -> Tensor:
+        trained = network(8)
+        found: list[Tensor] = []
+        for parameter in trained.parameters():
+            parameter.register_post_accumulate_grad_hook(lambda p: found.append(p.grad.flatten().clone()))
+        dirty_memory()
+        optimise(
+            trained,
+            lambda _step: (inputs, targets),
+            F.l1_loss,
+            Schedule(1, 1e-3),
+            residual=False,
+            device=CPU,
+            progress=Progress(),
+            precision=precision,
+        )
+        return torch.cat(found)
+
+    exact = gradients("float32")
+    for _ in range(3):
+        assert torch.linalg.norm(gradients("bfloat16") - exact) < 0.05 * torch.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("instructions", ["_is_avx512_bf16_supported", "_is_amx_tile_supported", ""])
+def test_bfloat16_is_the_fastest_only_where_the_processor_has_it(
+    instructions: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda answer=name == instructions: answer)
+    assert fastest_precision(CPU) == ("bfloat16" if instructions else "float32")
+    assert default_precision(TINY, CPU) == fastest_precision(CPU)
+    assert default_precision(budget_named("paper"), CPU) == "float32", "to the letter"
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
+    assert fastest_precision(CPU) == "float32", "another version of PyTorch"
+
+
 def test_base_is_not_changed(base: Model, tuned: tuple[Model, Recorder]) -> None:
     assert same_weights(base.network, network())
     assert not same_weights(base.network, tuned[0].network)
@@ -636,6 +701,7 @@ def test_state_of_another_prior_is_refused(base: Model, tmp_path: Path) -> None:
         "kept": "24x32",
         "budget": "test",
         "seed": "0",
+        "precision": default_precision(TINY, CPU),
     }
     with pytest.raises(KeyboardInterrupt):
         run(network(), Recorder(3), state_file=state, save_every=0.0, identity=identity)
@@ -648,6 +714,9 @@ def test_state_of_another_prior_is_refused(base: Model, tmp_path: Path) -> None:
     for prior, kept, seed in ((other, KEPT, 0), (PRIOR, (12, 16), 0), (PRIOR, KEPT, 1)):
         with pytest.raises(InputError, match="other data or settings"):
             fine_tune(prior, base, kept, TINY, seed=seed, state_file=state, resume=True)
+    (precision,) = set(PRECISIONS) - {default_precision(TINY, CPU)}
+    with pytest.raises(InputError, match="other data or settings"):
+        fine_tune(PRIOR, base, KEPT, TINY, state_file=state, resume=True, precision=precision)
 
 
 @pytest.mark.parametrize("shape", [(24, 28, 28), (28, 24, 32), (24, 24, 24)])

@@ -15,13 +15,14 @@ from torch import Tensor
 from .. import __version__
 from ..checkpoints import Model, weights_sha256
 from ..contrast import match_contrast
+from ..devices import fastest_precision
 from ..errors import InputError
 from ..interpolation import high_resolution_grid, resample
 from ..kspace import low_resolution_size
 from ..patches import patch_positions
 from ..perceptual_loss import loss_named, perceptual_identity
 from ..progress import Progress
-from ..recipes import DEFAULT, PAPER, Recipe
+from ..recipes import DEFAULT, PAPER, Precision, Recipe
 from ..volume import Geometry, Volume, shape_of
 from .optimisation import Batches, Schedule, optimise
 from .pairs import as_tensors, batch_at, fit_to_patch, make_pair, random_patch
@@ -61,6 +62,14 @@ def budget_named(name: str) -> Budget:
         message = f"There is no budget named {name}; use one of {', '.join(BUDGETS)}."
         raise InputError(message)
     return BUDGETS[name]
+
+
+def default_precision(budget: Budget, device: torch.device) -> Precision:
+    """Precision to fine-tune with: the fastest, but for the paper's own way, which is kept to the letter.
+
+    On two scans, 600 steps gave the same SSIM to 0.0001 with both (Studies/README.md).
+    """
+    return "float32" if budget.steps is None else fastest_precision(device)
 
 
 def match_prior(prior: Volume, low_resolution: Geometry, progress: Progress | None = None) -> Volume:
@@ -177,6 +186,7 @@ def fine_tune(
     resume: bool = False,
     perceptual_network: Path | None = None,
     strength: float = 1.0,
+    precision: Precision | None = None,
 ) -> Model:
     """Fine-tune a model on one prior.
 
@@ -206,6 +216,8 @@ def fine_tune(
     strength
         Share of the way from the weights of the base model to the fine-tuned ones that the result goes (Wortsman et al.
         2022): below 1 it keeps more of what the base model knows.
+    precision
+        Of the network's convolutions; `default_precision` if not given.
 
     Returns
     -------
@@ -213,6 +225,7 @@ def fine_tune(
     """
     device = device or torch.device("cpu")
     progress = progress or Progress()
+    precision = precision or default_precision(budget, device)
     recipe, schedule, batches = _plan(prior, base, kept, budget, seed)
     network = type(base.network)(base.info.features)
     network.load_state_dict(base.network.state_dict())
@@ -235,7 +248,9 @@ def fine_tune(
             "kept": f"{kept[0]}x{kept[1]}",
             "budget": budget.name,
             "seed": str(seed),
+            "precision": precision,
         },
+        precision=precision,
     )
     if strength != 1:
         start = base.network.state_dict()
@@ -246,6 +261,7 @@ def fine_tune(
         loss=recipe.loss,
         training_data="fine-tuned on one prior",
         seed=seed,
+        precision=precision,
         steps=schedule.steps,
         version=__version__,
         created=datetime.date.today().isoformat(),

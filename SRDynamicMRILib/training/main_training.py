@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..networks.unet import UNet3D
 from ..perceptual_loss import loss_named, perceptual_identity
 from ..progress import Progress
-from ..recipes import FRACTIONS, Recipe
+from ..recipes import FRACTIONS, Precision, Recipe
 from ..volume import FloatArray, Shape
 from .datasets import PairStream, Source, real_source, synthetic_source
 from .optimisation import Batches, Schedule, Validation, optimise
@@ -81,6 +81,8 @@ class MainTraining:
         Steps between two judgements.
     patience
         Judgements without a better one after which training ends; None never ends it early.
+    precision
+        Of the network's convolutions.
     """
 
     folders: Sequence[Path] = ()
@@ -92,6 +94,7 @@ class MainTraining:
     validation_share: float = 0.3
     validate_every: int = 500
     patience: int | None = None
+    precision: Precision = "float32"
 
     def check(self) -> None:
         """Raise `InputError` if it cannot be done."""
@@ -225,6 +228,7 @@ def train(
         },
         validation=_validation(data, task, info, device),
         distributed=True,
+        precision=task.precision,
     )
     metrics = {"training loss": record.loss}
     if record.scores:
@@ -289,6 +293,7 @@ def _description(task: MainTraining, recipe: Recipe, start: Model | None) -> Mod
         training_data=", ".join(names),
         recipe=recipe.name,
         seed=task.seed,
+        precision=task.precision,
         steps=task.steps,
         version=__version__,
         created=datetime.date.today().isoformat(),

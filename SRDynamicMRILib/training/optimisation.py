@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from ..checkpoints import load_tensors, save_tensors
 from ..distributed import is_first, mean_over_ranks, ranks
 from ..errors import InputError
+from ..networks.unet import GRID_STEP
 from ..progress import Progress
+from ..recipes import Precision
 
 Batches = Callable[[int], tuple[Tensor, Tensor]]
 """Gives input and target ``(B, 1, d, h, w)`` of a step; the same step always gives the same batch."""
@@ -28,6 +30,10 @@ _STATE_KEY = "SRDynamicMRI training state"
 _MAXIMUM_GRADIENT_NORM = 1.0
 _RESIDUAL_SHARE = 0.1
 _MAXIMUM_SKIPPED = 10
+_THICKNESS = 3
+"""Slices, at least, of the U-Net's deepest level for bfloat16: with 2, PyTorch 2.13 takes weight gradients on CPUs from
+memory that was never written."""
+
 _SHOWN = 10  # steps that a reported loss is the mean of
 
 
@@ -129,6 +135,7 @@ def optimise(
     save_every: float = 60.0,
     validation: Validation | None = None,
     distributed: bool = False,
+    precision: Precision = "float32",
 ) -> TrainingRecord:
     """Minimise the loss of a network in place with Adam.
 
@@ -162,6 +169,8 @@ def optimise(
         Judges the network now and then.
     distributed
         Whether all processes of ``torchrun`` train this one network, each with its own share of every batch.
+    precision
+        Of the network's convolutions. Patches of fewer than 12 slices are always computed in float32.
 
     Raises
     ------
@@ -198,7 +207,8 @@ def optimise(
             inputs, targets = (t.to(device, memory_format=torch.channels_last_3d) for t in batches(record.steps))
             optimiser.zero_grad(set_to_none=True)
             before = [buffer.clone() for buffer in network.buffers()]
-            output = function(inputs)
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16" and _is_thick(inputs)):
+                output = function(inputs)
             value = loss(output + inputs if residual else output, targets)
             value.backward()  # type: ignore[no-untyped-call]
             norm = nn.utils.clip_grad_norm_(network.parameters(), _MAXIMUM_GRADIENT_NORM)
@@ -235,6 +245,11 @@ def optimise(
     if state.best:
         network.load_state_dict(state.best)
     return record
+
+
+def _is_thick(inputs: Tensor) -> bool:
+    """Whether patches ``(B, 1, d, h, w)`` have slices enough for bfloat16."""
+    return bool(inputs.shape[2] >= _THICKNESS * GRID_STEP)
 
 
 def _parallel(network: nn.Module, device: torch.device) -> nn.Module:
