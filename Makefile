@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench slicer-test clean
 
 demo: $(VENV)/report.ready
 	$(RUN) -m SRDynamicMRILib demo demo
@@ -18,6 +18,13 @@ lint: $(VENV)/development.ready
 
 bench: $(VENV)/report.ready
 	$(RUN) Testing/bench_speed.py
+
+# The module's self-test in a real Slicer, which has to have torch, safetensors and matplotlib:
+#     make slicer-test SLICER=/path/to/Slicer
+slicer-test:
+	@test -x "$(SLICER)" || { echo "Name the program: make slicer-test SLICER=/path/to/Slicer"; exit 1; }
+	Testing/run_in_slicer.sh "$(SLICER)"
+	Testing/run_in_slicer.sh "$(SLICER)" --no-main-window
 
 clean:
 	rm -rf $(VENV) build dist demo

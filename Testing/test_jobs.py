@@ -197,6 +197,7 @@ def test_environment() -> None:
     assert own.environment({})["PYTHONPATH"] == "/extension"
     assert own.environment({"PYTHONPATH": "/x"})["PYTHONPATH"] == f"/extension{os.pathsep}/x"
     assert own.environment({})["PYTHONUTF8"] == "1"
+    assert own.environment({})["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 
 
 # Events

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -35,14 +37,40 @@ DATA_MODULES = (
 PLAIN_MODULES = (
     "dependencies",
     "durations",
+    "graphics_cards",
+    "help_text",
     "inputs",
     "jobs",
     "loss_curve",
+    "panel_choices",
     "presenter",
+    "process_tree",
     "signal",
+    "step_queue",
     "translation",
 )
 """Parts of the Slicer module that know neither Qt nor MRML, and start without what takes long to load."""
+
+QT_MODULES = (
+    "comparison_panel",
+    "device_list",
+    "exports",
+    "input_watch",
+    "loss_chart",
+    "module_session",
+    "module_test",
+    "panel",
+    "qt_process",
+    "qt_settings",
+    "qt_timer",
+    "shortcuts",
+    "slicer_installer",
+    "slots",
+    "time_slider",
+    "translation_context",
+    "view_notices",
+)
+"""Parts that need the application with its windows; only a real Slicer can test them."""
 
 FRONT_DOOR = "__init__.py"
 """Names the public functions and loads each when it is first used."""
@@ -77,11 +105,55 @@ def test_imports_are_found() -> None:
     assert not imports(Path("volume.py"), "SRDynamicMRILib.files")
 
 
+def cmake_list(file: Path, name: str) -> list[str]:
+    """The words of a list that a CMake file sets."""
+    code = "\n".join(line.partition("#")[0] for line in file.read_text(encoding="utf-8").splitlines())
+    found = re.search(rf"\bset\({name}\b([^)]*)\)", code)
+    assert found, f"{file} sets no {name}"
+    return found[1].split()
+
+
 def test_cmake_names_every_file_of_the_library() -> None:
-    text = (LIBRARY / "CMakeLists.txt").read_text(encoding="utf-8")
-    code = "\n".join(line.partition("#")[0] for line in text.splitlines())
-    named = re.findall(r"[\w/.]+\.py\b", code)
+    named = cmake_list(LIBRARY / "CMakeLists.txt", "SCRIPTS")
     assert sorted(named) == [file.as_posix() for file in FILES]
+
+
+def test_cmake_names_every_file_of_the_module() -> None:
+    folder = MODULE.parent
+    scripts = cmake_list(folder / "CMakeLists.txt", "SCRIPTS")
+    assert sorted(scripts) == sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.py"))
+    resources = cmake_list(folder / "CMakeLists.txt", "RESOURCES")
+    there = [file for file in (folder / "Resources").rglob("*") if file.is_file()]
+    assert sorted(resources) == sorted(file.relative_to(folder).as_posix() for file in there)
+
+
+def test_cmake_installs_nothing_outside_its_tree() -> None:
+    """Slicer's macro joins these names to the destination: a path that leads up or is absolute lands elsewhere."""
+    for folder in (LIBRARY, MODULE.parent):
+        for name in cmake_list(folder / "CMakeLists.txt", "SCRIPTS"):
+            assert not Path(name).is_absolute()
+            assert ".." not in Path(name).parts
+    root = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    assert re.findall(r"^add_subdirectory\((\w+)\)", root, re.MULTILINE) == [MODULE.parent.name, LIBRARY.name]
+
+
+def test_the_catalogue_entry_is_what_slicer_reads() -> None:
+    entry = json.loads((ROOT / "SRDynamicMRI.json").read_text(encoding="utf-8"))
+    assert entry.pop("$schema").endswith("slicer-extension-catalog-entry-schema-v1.0.2.json#")
+    root = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    assert entry["build_dependencies"] == re.findall(r'set\(EXTENSION_DEPENDS "(\w+)"\)', root) == ["PyTorch"]
+    assert entry["scm_url"].startswith(re.findall(r'EXTENSION_HOMEPAGE "([^"]+)"', root)[0])
+    assert (entry["category"], entry["build_subdirectory"]) == ("Image Synthesis", ".")
+    assert type(entry["tier"]) is int
+    assert set(entry) == {"build_dependencies", "build_subdirectory", "category", "scm_revision", "scm_url", "tier"}
+    assert f"project({(ROOT / 'SRDynamicMRI.json').stem})" in root, "Slicer takes the name of the file"
+
+
+@pytest.mark.parametrize("file", ["Resources/SRDynamicMRI.png", "SRDynamicMRI/Resources/Icons/SRDynamicMRI.png"])
+def test_the_icon_has_the_size_that_slicer_asks_for(file: str) -> None:
+    content = (ROOT / file).read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert struct.unpack(">II", content[16:24]) == (128, 128)
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
@@ -131,6 +203,14 @@ def test_what_decides_knows_neither_qt_nor_mrml(module: str) -> None:
     assert f'"SRDynamicMRISlicer.{module}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8"), "mypy checks it"
 
 
+@pytest.mark.parametrize("module", sorted(path.stem for path in MODULE.glob("*.py") if path.stem not in QT_MODULES))
+def test_scene_work_knows_nothing_of_qt(module: str) -> None:
+    own = [f"SRDynamicMRISlicer.{name}" for name in QT_MODULES]
+    outside = ("qt", "ctk", "slicer.app", "slicer.util", "slicer.ScriptedLoadableModule")
+    assert not [name for name in (*outside, *own) if imports(Path(f"{module}.py"), name, MODULE)]
+    assert "slicer.app." not in (MODULE / f"{module}.py").read_text(encoding="utf-8")
+
+
 def test_what_decides_loads_nothing_that_takes_long() -> None:
     names = ", ".join(PLAIN_MODULES)
     slow = "{'slicer', 'qt', 'ctk', 'vtk', 'torch', 'numpy', 'SimpleITK', 'scipy'}"
@@ -142,12 +222,12 @@ def test_what_decides_loads_nothing_that_takes_long() -> None:
 def test_every_translated_text_is_a_literal() -> None:
     """Slicer's tools find the texts to translate by reading the files."""
     texts = 0
-    for module in PLAIN_MODULES:
-        for node in ast.walk(ast.parse((MODULE / f"{module}.py").read_text(encoding="utf-8"))):
+    for file in (MODULE.parent / "SRDynamicMRI.py", *MODULE.glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_":
                 texts += 1
-                assert isinstance(node.args[0], ast.Constant), f"{module}.py, line {node.lineno}"
-    assert texts > 50
+                assert isinstance(node.args[0], ast.Constant), f"{file.name}, line {node.lineno}"
+    assert texts > 150
 
 
 def test_no_file_names_a_place_outside_the_project() -> None:

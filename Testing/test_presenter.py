@@ -136,6 +136,7 @@ START_OF: dict[Kind, Callable[[Presenter], None]] = {
 BUTTONS = {
     Kind.FINE_TUNE: "fine_tune",
     Kind.SUPER_RESOLVE: "super_resolve",
+    Kind.INTERPOLATE: "interpolate",
     Kind.EVALUATE: "evaluate",
     Kind.PHANTOM: "sample_data",
     Kind.DOWNSAMPLE: "simulate",

@@ -30,7 +30,13 @@ class Comparison:
         self._switch = LayoutSwitch(layout)
         self._window: SharedWindow | None = None
 
-    def show(self, volumes: Mapping[View, slicer.vtkMRMLScalarVolumeNode], layout: Layout = Layout.MAPS) -> None:
+    def show(
+        self,
+        volumes: Mapping[View, slicer.vtkMRMLScalarVolumeNode],
+        layout: Layout = Layout.MAPS,
+        linked: bool = True,
+        one_window: bool = True,
+    ) -> None:
         """Show volumes, each in its view, at one place and scale and with one window.
 
         Parameters
@@ -39,10 +45,14 @@ class Comparison:
             What to show: for sequences the nodes that show the selected time point. Views without one are emptied.
         layout
             How to arrange the views.
+        linked
+            Whether the views move together.
+        one_window
+            Whether the images keep the same window and level.
         """
         self._switch.show(layout)
         views = slice_views(layout)
-        show_volumes(self._scene, {view: volumes.get(view) for view in views})
+        show_volumes(self._scene, {view: volumes.get(view) for view in views}, linked)
         if self._window is not None:
             self._window.release()
             self._window = None
@@ -51,7 +61,8 @@ class Comparison:
         if filled:
             reference = filled[-1]  # the truth where there is one, else the result if it is there already
             same_field_of_view(self._scene, views, reference)
-            self._window = SharedWindow(images, window_for(volume_of(reference)))
+            if one_window:
+                self._window = SharedWindow(images, window_for(volume_of(reference)))
         if View.SSIM in volumes:
             show_as_ssim(volumes[View.SSIM])
         if View.DIFFERENCE in volumes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import slicer
 
+from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.interpolation import resample
 from SRDynamicMRILib.provenance import NOTICE
 
@@ -87,7 +88,11 @@ class Curtain:
             write_facts(self.node, {"Notice": NOTICE})
         if right.GetDisplayNode() is not None:
             self.node.GetDisplayNode().CopyContent(right.GetDisplayNode())
-        self.refresh()
+        try:
+            self.refresh()
+        except InputError:
+            scene.RemoveNode(self.node)
+            raise
         self._composite.SetBackgroundVolumeID(self.node.GetID())
 
     def move(self, share: float) -> None:

@@ -35,8 +35,10 @@ def composite_node(scene: slicer.vtkMRMLScene, view: View) -> slicer.vtkMRMLSlic
     return found
 
 
-def show_volumes(scene: slicer.vtkMRMLScene, volumes: Mapping[View, slicer.vtkMRMLScalarVolumeNode | None]) -> None:
-    """Show a volume in each view, alone, all views linked.
+def show_volumes(
+    scene: slicer.vtkMRMLScene, volumes: Mapping[View, slicer.vtkMRMLScalarVolumeNode | None], linked: bool = True
+) -> None:
+    """Show a volume in each view, alone.
 
     Parameters
     ----------
@@ -44,6 +46,8 @@ def show_volumes(scene: slicer.vtkMRMLScene, volumes: Mapping[View, slicer.vtkMR
         The scene.
     volumes
         What to show; None empties a view.
+    linked
+        Whether the views move together.
     """
     for view, volume in volumes.items():
         composite = composite_node(scene, view)
@@ -53,8 +57,8 @@ def show_volumes(scene: slicer.vtkMRMLScene, volumes: Mapping[View, slicer.vtkMR
         composite.SetForegroundVolumeID(None)
         composite.SetForegroundOpacity(0.0)
         composite.SetLabelVolumeID(None)
-        composite.SetLinkedControl(True)
-        composite.SetHotLinkedControl(True)
+        composite.SetLinkedControl(linked)
+        composite.SetHotLinkedControl(linked)
         composite.EndModify(was_modifying)
 
 

@@ -381,6 +381,7 @@ class Interpreter:
             "PYTHONSAFEPATH": "1",  # not what happens to lie in the current folder
             "PYTHONUTF8": "1",  # names of files may hold any character, a Windows code page may not
             "PYTHONUNBUFFERED": "1",
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # graphics cards are counted as their driver counts them
         }
 
 

@@ -224,7 +224,7 @@ class View:
         Choices and button of fine-tuning.
     frames, super_resolve
         Choices and button of super-resolution.
-    evaluate, export
+    interpolate, evaluate, export
         Buttons of the comparison.
     cancel
         Button that stops what runs.
@@ -264,6 +264,7 @@ class View:
     fine_tune: Control
     frames: Control
     super_resolve: Control
+    interpolate: Control
     evaluate: Control
     export: Control
     cancel: Control
@@ -720,6 +721,7 @@ class Presenter:
             fine_tune=Control(self._why_not(Kind.FINE_TUNE)),
             frames=free,
             super_resolve=Control(self._why_not(Kind.SUPER_RESOLVE)),
+            interpolate=Control(self._why_not(Kind.INTERPOLATE)),
             evaluate=Control(self._why_not(Kind.EVALUATE)),
             export=Control("" if inputs.compared else _("Compare the result with the ground truth first.")),
             cancel=Control(self._why_not_cancel()),

@@ -1,0 +1,286 @@
+"""Super-resolution of dynamic MRI with the planning scan as prior knowledge: the module as Slicer loads it."""
+
+import logging
+import os
+import sys
+import time
+import unittest
+from pathlib import Path
+from typing import Annotated, Any, Optional, Union
+
+import slicer
+from slicer import (
+    vtkMRMLPlotChartNode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSequenceNode,
+    vtkMRMLTableNode,
+    vtkMRMLTextNode,
+)
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+# Reloading the module means reloading its parts: forget those, and nobody else's.
+for _name in [name for name in sys.modules if name.partition(".")[0] in ("SRDynamicMRISlicer", "SRDynamicMRILib")]:
+    del sys.modules[_name]
+
+# In a source tree the library lies beside this module's folder; installed, both lie in one, which Slicer knows.
+_FOLDER = Path(__file__).resolve().parent
+for _place in (_FOLDER, _FOLDER.parent):
+    if (_place / "SRDynamicMRILib" / "__init__.py").is_file() and os.fspath(_place) not in sys.path:
+        sys.path.append(os.fspath(_place))
+
+from SRDynamicMRISlicer import sample_data, translation  # noqa: E402
+from SRDynamicMRISlicer.dependencies import Condition, read_requirements  # noqa: E402
+from SRDynamicMRISlicer.help_text import acknowledgement, help_text  # noqa: E402
+from SRDynamicMRISlicer.module_session import ModuleSession  # noqa: E402
+from SRDynamicMRISlicer.module_test import ClickPath  # noqa: E402
+from SRDynamicMRISlicer.panel_choices import (  # noqa: E402
+    Arrangement,
+    Budget,
+    Metric,
+    Other,
+    Reveal,
+    TimePoints,
+)
+from SRDynamicMRISlicer.translation_context import translated  # noqa: E402
+
+translation.translate_with(translated)
+
+
+class SRDynamicMRI(ScriptedLoadableModule):
+    """What Slicer shows of the module before it is opened."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("Dynamic MRI super-resolution")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Image Synthesis")]
+        parent.dependencies = ["Sequences"]
+        parent.contributors = [_("The SRDynamicMRI developers")]
+        parent.helpText = help_text()
+        parent.acknowledgementText = acknowledgement()
+        slicer.app.connect("startupCompleted()", register_sample_data)
+
+
+def register_sample_data() -> None:
+    """Offer the phantom in the module Sample Data."""
+    try:
+        from SampleData import SampleDataLogic
+    except ImportError:  # the module is switched off
+        return
+    for sample in sample_data.SAMPLES:
+        SampleDataLogic.registerCustomSampleDataSource(
+            category=sample_data.CATEGORY,
+            sampleName=sample.name,
+            uris=[],  # nothing is downloaded
+            fileNames=[],
+            nodeNames=[],
+            thumbnailFileName=os.fspath(_FOLDER / "Resources" / "Icons" / "SRDynamicMRI.png"),
+            customDownloader=download_sample,
+        )
+
+
+def download_sample(source: Any) -> list[slicer.vtkMRMLNode]:
+    """Make and load a sample that was asked for in Sample Data, while the user waits."""
+    sample = next(one for one in sample_data.SAMPLES if one.name == source.sampleName)
+    folder = sample_data.sample_folder(slicer.app.cachePath)
+    made: list[slicer.vtkMRMLNode] = []
+    with slicer.util.tryWithErrorDisplay(_("The sample data could not be made."), waitCursor=True):
+        sample_data.make_samples(folder)
+        made.append(sample_data.load_sample(slicer.mrmlScene, sample, folder))
+    return made
+
+
+@parameterNodeWrapper
+class SRDynamicMRIParameterNode:
+    """All choices of the panel, saved with the scene; `SRDynamicMRISlicer.parameters` says what they mean."""
+
+    priorVolume: vtkMRMLScalarVolumeNode
+    dynamicSeries: Union[vtkMRMLSequenceNode, vtkMRMLScalarVolumeNode, None]
+    groundTruth: Union[vtkMRMLSequenceNode, vtkMRMLScalarVolumeNode, None]
+    result: vtkMRMLSequenceNode
+    interpolated: vtkMRMLSequenceNode
+    knownPercent: Annotated[float, WithinRange(0, 100)] = 0
+    simulatedPercent: Annotated[float, WithinRange(0.01, 100)] = 6.25
+    baseModel: str = ""
+    tunedModel: vtkMRMLTextNode
+    tunedOn: vtkMRMLScalarVolumeNode
+    useTuned: bool = True
+    budget: Budget = Budget.STANDARD
+    device: str = "auto"
+    keepContrast: bool = False
+    seed: Annotated[int, WithinRange(0, 999999)] = 0
+    frames: TimePoints = TimePoints.ALL
+    firstFrame: Annotated[int, WithinRange(0, 99999)] = 0
+    lastFrame: Annotated[int, WithinRange(0, 99999)] = 0
+    layout: Arrangement = Arrangement.MAPS
+    lowView: Union[vtkMRMLSequenceNode, vtkMRMLScalarVolumeNode, None]
+    resultView: Union[vtkMRMLSequenceNode, vtkMRMLScalarVolumeNode, None]
+    truthView: Union[vtkMRMLSequenceNode, vtkMRMLScalarVolumeNode, None]
+    linkedViews: bool = True
+    sharedWindow: bool = True
+    reveal: Reveal = Reveal.NOTHING
+    revealAgainst: Other = Other.LOW
+    curtain: Annotated[float, WithinRange(0, 100)] = 50
+    metric: Metric = Metric.SSIM
+    bodyOnly: bool = False
+    ssimMaps: vtkMRMLSequenceNode
+    differenceMaps: vtkMRMLSequenceNode
+    metricsTable: vtkMRMLTableNode
+    summaryTable: vtkMRMLTableNode
+    metricChart: vtkMRMLPlotChartNode
+
+
+class SRDynamicMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The module's panel; what it does is in `SRDynamicMRISlicer.module_session`."""
+
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.session = None
+        self.ui = None
+
+    def setup(self) -> None:
+        """Make the panel."""
+        ScriptedLoadableModuleWidget.setup(self)
+        self._uiWidget = slicer.util.loadUI(self.resourcePath("UI/SRDynamicMRI.ui"))
+        self.layout.addWidget(self._uiWidget)
+        self.ui = slicer.util.childWidgetVariables(self._uiWidget)
+        self._uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = SRDynamicMRILogic()
+        self.session = ModuleSession(self.ui, slicer.mrmlScene, Path(self.resourcePath("requirements.txt")))
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        slicer.app.connect("aboutToQuit()", self.cleanup)
+        self.initializeParameterNode()
+        if getattr(self.parent, "isEntered", False):  # the module was reloaded while it is shown
+            self.session.enter()
+
+    def cleanup(self) -> None:
+        """Stop everything: the application quits, or the module is reloaded. Called again, it does nothing."""
+        self.removeObservers()
+        if self.session is not None:
+            slicer.app.disconnect("aboutToQuit()", self.cleanup)
+            self.session.end()
+            self.session = None
+            self._uiWidget.setMRMLScene(None)
+
+    def enter(self) -> None:
+        """The module is shown."""
+        self.initializeParameterNode()
+        self.session.enter()
+
+    def exit(self) -> None:
+        """Another module is shown."""
+        if self.session is not None:
+            self.session.exit()
+
+    def onSceneStartClose(self, caller: Any, event: Any) -> None:
+        """The scene is about to be closed, and the parameter node with it."""
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller: Any, event: Any) -> None:
+        """The scene is empty now."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, caller: Any, event: Any) -> None:
+        """A scene was loaded, perhaps with choices of this module."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        """Work with the choices of the scene, which are made if it has none."""
+        if self.session is not None and self.session.parameters is None:
+            self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode: Optional[SRDynamicMRIParameterNode]) -> None:
+        """Work with these choices; None while the scene is being closed."""
+        if self.session is not None:
+            self.session.set_parameters(parameterNode)
+
+
+class SRDynamicMRILogic(ScriptedLoadableModuleLogic):
+    """Gives the parameter node. All computation is in SRDynamicMRILib, which scripts use without this module."""
+
+    def getParameterNode(self) -> SRDynamicMRIParameterNode:
+        """All choices of the panel in the present scene."""
+        return SRDynamicMRIParameterNode(super().getParameterNode())
+
+
+class SRDynamicMRITest(ScriptedLoadableModuleTest):
+    """Clicks through the module on a small phantom; see `SRDynamicMRISlicer.module_test`."""
+
+    def setUp(self) -> None:
+        """Start with an empty scene and a panel that is ready."""
+        slicer.mrmlScene.Clear()
+        self.path = self._new_path()
+
+    def tearDown(self) -> None:
+        """Leave nothing running."""
+        self.path.end()
+
+    def runTest(self, **kwargs: Any) -> None:
+        """Run all tests, as the button in the module's developer section does."""
+        for name in ("test_panel", "test_scene_closes_while_computing", "test_whole_path", "test_reload"):
+            self.setUp()
+            try:
+                getattr(self, name)()
+            except unittest.SkipTest as reason:
+                logging.warning("%s was skipped: %s", name, reason)
+            finally:
+                self.tearDown()
+
+    def test_panel(self) -> None:
+        """Choices and texts, without computing."""
+        self.path.inputs_are_described()
+        self.path.choices_are_kept()
+        self.path.reasons_are_told()
+
+    def test_whole_path(self) -> None:
+        """From a phantom to maps and tables, with the real worker, through the panel's buttons."""
+        self._need_worker()
+        started = time.monotonic()
+        self.path.simulate()
+        self.path.fine_tune()
+        self.path.super_resolve()
+        self.path.compare()
+        self.path.save_and_load()
+        logging.info("The whole path took %.0f s.", time.monotonic() - started)
+
+    def test_scene_closes_while_computing(self) -> None:
+        """A job that runs when the scene is closed is stopped and shows nothing."""
+        self._need_worker()
+        self.path.close_scene_while_fine_tuning()
+
+    def test_reload(self) -> None:
+        """Reloading leaves a panel that works."""
+        before = slicer.util.getModuleWidget("SRDynamicMRI").session
+        slicer.util.reloadScriptedModule("SRDynamicMRI")
+        self.path = self._new_path()
+        self.path.inputs_are_described()
+        self.assertIsNot(slicer.util.getModuleWidget("SRDynamicMRI").session, before)
+
+    def _new_path(self) -> ClickPath:
+        """A user in front of the panel; of the module as it is now, which may have been reloaded."""
+        return sys.modules["SRDynamicMRI"].ClickPath(self, slicer.util.getModuleWidget("SRDynamicMRI"))
+
+    def _need_worker(self) -> None:
+        """Without PyTorch nothing can be computed: skipped where nobody has promised it."""
+        file = _FOLDER / "Resources" / "requirements.txt"
+        missing = [r.name for r in read_requirements(file) if r.condition() is not Condition.PRESENT]
+        if missing:
+            text = f"{', '.join(missing)} not installed; run PythonSlicer -m pip install {' '.join(missing)}"
+            if os.environ.get("SRDYNAMICMRI_NEED_TORCH"):
+                self.fail(text)
+            self.skipTest(text)

@@ -1,0 +1,122 @@
+"""The section of the panel that shows series side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+
+from SRDynamicMRILib.errors import InputError
+
+from .comparison import Comparison
+from .comparison_layouts import Layout, View, slice_views
+from .comparison_selection import Shown, chosen_views, shown, slider_of
+from .comparison_views import show_figures
+from .parameters import Parameters
+from .reveal_control import RevealControl
+from .scene_provenance import shows_generated
+from .time_slider import TimeSlider
+from .translation import _
+from .view_notices import ViewNotices
+
+
+class ComparisonPanel:
+    """Binds the widgets of the comparison to views and nodes.
+
+    Parameters
+    ----------
+    ui
+        The widgets by name.
+    scene
+        The scene.
+    """
+
+    def __init__(self, ui: Any, scene: slicer.vtkMRMLScene) -> None:
+        self._ui, self._scene = ui, scene
+        self.slider = TimeSlider(ui.timePointSlider)
+        self.slider.moved.connect(self._on_moved)
+        self._reveal = RevealControl(scene)
+        self._notices = ViewNotices()
+        self._parameters: Parameters | None = None
+        self._comparison: Comparison | None = None
+        self._shown = Shown()
+        self._showing: tuple[object, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the comparison's views are shown."""
+        return self._comparison is not None
+
+    def set_parameters(self, parameters: Parameters | None) -> None:
+        """Take the choices of another scene."""
+        self._parameters = parameters
+        self.update()
+
+    def open(self) -> None:
+        """Show the comparison's views.
+
+        Raises
+        ------
+        InputError
+            If there are none to show, or nothing to show in them.
+        """
+        layout = self._scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        if slicer.app.layoutManager() is None or layout is None:
+            raise InputError(_("There is no window with views to show the images in."))
+        if self._parameters is None or not shown(chosen_views(self._parameters)).volumes:
+            raise InputError(_("Choose a dynamic series first."))
+        if self._comparison is None:
+            self._comparison = Comparison(layout)
+        self._showing = ()
+        self.update()
+
+    def close(self) -> None:
+        """Show the views that were there before."""
+        self._reveal.stop()
+        self._notices.remove()
+        if self._comparison is not None:
+            self._comparison.close()
+        self._comparison, self._showing = None, ()
+
+    def swap(self) -> None:
+        """Show the other image in the view of the result, or the result again."""
+        self._reveal.swap()
+
+    def update(self) -> None:
+        """Show what is chosen now; what has not changed is left as the user has moved it."""
+        p, ui = self._parameters, self._ui
+        chosen = {} if p is None else chosen_views(p)
+        self._shown = shown(chosen) if self._comparison is not None else Shown(browser=slider_of(chosen))
+        self.slider.follow(self._shown.browser)
+        if p is not None and self._comparison is not None:
+            layout = Layout(p.layout.value)
+            showing = (
+                layout,
+                p.linkedViews,
+                p.sharedWindow,
+                *sorted((v, n.GetID()) for v, n in self._shown.volumes.items()),
+            )
+            if showing != self._showing:
+                self._reveal.stop()
+                self._comparison.show(self._shown.volumes, layout, p.linkedViews, p.sharedWindow)
+                self._showing = showing
+                views = slice_views(layout)
+                self._notices.show(v for v in views if v in self._shown.volumes and self._is_generated(v))
+            if p.metricChart is not None and p.metricsTable is not None:
+                show_figures(self._scene, p.metricChart, p.metricsTable)
+        ui.closeButton.enabled = self._comparison is not None
+        self._show_reveal()
+
+    def _on_moved(self, number: int) -> None:
+        self._reveal.refresh()
+        self._show_reveal()  # there may be a result again
+
+    def _show_reveal(self) -> None:
+        p, ui = self._parameters, self._ui
+        if p is not None and self._comparison is not None:
+            self._reveal.show(p.reveal, p.revealAgainst, p.curtain / 100, self._shown.volumes)
+        ui.swapButton.enabled = ui.curtainSlider.enabled = self._reveal.running
+
+    def _is_generated(self, view: View) -> bool:
+        """Maps are about what a network has made, so they say so too."""
+        return view in (View.SSIM, View.DIFFERENCE) or shows_generated(self._shown.volumes[view])

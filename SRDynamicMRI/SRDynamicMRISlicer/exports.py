@@ -1,0 +1,81 @@
+"""Saving what the comparison shows: table, picture and report."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from pathlib import Path
+
+import qt
+import slicer
+
+from SRDynamicMRILib.errors import InputError
+
+from .scene_outputs import save_table
+from .translation import _
+
+
+def ask_where(title: str, name: str, kinds: str) -> Path | None:
+    """Ask for the name of a file to save; None if the user has changed their mind.
+
+    Parameters
+    ----------
+    title
+        Of the dialog.
+    name
+        Proposed.
+    kinds
+        As Qt has them, such as ``Tables (*.csv)``.
+    """
+    chosen = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, name, kinds)
+    if not chosen:
+        return None
+    path, ending = Path(chosen), Path(name).suffix
+    return path if path.suffix.lower() == ending else path.with_name(path.name + ending)
+
+
+def export_table(table: slicer.vtkMRMLTableNode | None, path: Path) -> None:
+    """Save the figures of every time point as CSV.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    OSError
+        If the file cannot be written.
+    """
+    if table is None:
+        raise InputError(_("Compare the result with the ground truth first."))
+    save_table(table, path)
+
+
+def export_picture(path: Path) -> None:
+    """Save all views as they are now, as PNG.
+
+    Raises
+    ------
+    InputError
+        If there are no views, or the file could not be written.
+    """
+    manager = slicer.app.layoutManager()
+    if manager is None or slicer.util.mainWindow() is None:
+        raise InputError(_("There is no window with views to save a picture of."))
+    # Slicer's own way of taking all views at once; loaded when used, as it is a module that can be switched off.
+    importlib.import_module("ScreenCapture").ScreenCaptureLogic().captureImageFromView(None, str(path))
+    if not path.exists():
+        raise InputError(_("{path} cannot be written; choose another place.").format(path=path))
+
+
+def export_report(report: Path | None, path: Path) -> None:
+    """Save the report of the latest comparison.
+
+    Raises
+    ------
+    InputError
+        If there is none in this session.
+    OSError
+        If the file cannot be written.
+    """
+    if report is None or not report.exists():
+        raise InputError(_("There is no report of this comparison; compare with the ground truth again."))
+    shutil.copyfile(report, path)

@@ -1,0 +1,58 @@
+"""What the scene tells about the chosen inputs, as the presenter takes it."""
+
+from __future__ import annotations
+
+import slicer
+
+from .inputs import ImageFacts, InputFacts
+from .scene_inputs import ImageFacts as SceneImage
+from .scene_inputs import SceneFacts
+from .scene_volumes import grid_of
+
+
+def input_facts(
+    facts: SceneFacts, result: slicer.vtkMRMLSequenceNode | None = None, compared: bool = False
+) -> InputFacts:
+    """Bring facts into the form of the presenter.
+
+    Parameters
+    ----------
+    facts
+        See `scene_inputs.scene_facts`.
+    result
+        Super-resolved sequence; one without time points counts as none.
+    compared
+        Whether it was compared with the ground truth.
+    """
+    return InputFacts(
+        prior=_image(facts.prior),
+        series=_image(facts.series),
+        truth=_image(facts.truth),
+        result=None if result is None else result_facts(result),
+        effective_resolution=facts.effective_resolution,
+        fraction=facts.fraction,
+        acquisition_time=facts.acquisition_time,
+        overlap=facts.overlap,
+        problems=facts.problems,
+        truth_problems=facts.truth_problems,
+        warnings=facts.warnings,
+        compared=compared,
+    )
+
+
+def result_facts(result: slicer.vtkMRMLSequenceNode) -> ImageFacts | None:
+    """A result as far as it is there; None while it has no time point."""
+    count = result.GetNumberOfDataNodes()
+    first = result.GetNthDataNode(0) if count else None
+    if first is None or not first.IsA("vtkMRMLVolumeNode") or first.GetImageData() is None:
+        return None
+    grid = grid_of(first)
+    depth, height, width = grid.shape
+    x, y, z = (float(length) for length in grid.spacing)
+    return ImageFacts(result.GetID(), result.GetName(), (width, height, depth), (x, y, z), count)
+
+
+def _image(image: SceneImage | None) -> ImageFacts | None:
+    if image is None:
+        return None
+    return ImageFacts(image.id, image.name, image.matrix, image.spacing, len(image.times))

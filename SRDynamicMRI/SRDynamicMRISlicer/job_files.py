@@ -1,0 +1,187 @@
+"""The files of a job: its inputs written from the scene, and the name of its output.
+
+Names hold a hash of what is in the files and of what the job was asked: inputs that have not changed are not written
+again, a job that goes on where it was cancelled finds its files under the same names, and one that was asked something
+else does not touch them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import slicer
+
+from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.files import write_series, write_volume
+from SRDynamicMRILib.volume import Geometry, Series
+
+from .jobs import Kind
+from .presenter import Files
+from .scene_import import chosen_sequence, chosen_series
+from .scene_sequences import index_of
+from .scene_volumes import volume_of
+from .translation import _
+
+TRILINEAR = "trilinear"
+ZERO_FILLED = "zero-filled"
+"""What the methods that the result is compared with are called in tables and files."""
+
+_HASH_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class JobNodes:
+    """What is chosen in the panel, as nodes; None for what is not.
+
+    Parameters
+    ----------
+    prior
+        Planning scan: a volume.
+    series, truth
+        What `scene_import.chosen_series` takes.
+    result
+        Super-resolved sequence.
+    interpolated
+        Sequence of the series interpolated without a model, to compare the result with.
+    """
+
+    prior: slicer.vtkMRMLScalarVolumeNode | None = None
+    series: slicer.vtkMRMLNode | None = None
+    truth: slicer.vtkMRMLNode | None = None
+    result: slicer.vtkMRMLSequenceNode | None = None
+    interpolated: slicer.vtkMRMLSequenceNode | None = None
+
+
+class JobFiles:
+    """Writes the inputs of jobs into a folder.
+
+    Parameters
+    ----------
+    folder
+        Where; made when first needed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def prepare(self, kind: Kind, nodes: JobNodes, asked: str = "") -> Files:
+        """Write what a kind of job needs.
+
+        Parameters
+        ----------
+        kind
+            Not one that reads and writes nothing of the scene: `Kind.PHANTOM` and `Kind.IMPORT_MODEL` have names that
+            the user knows.
+        nodes
+            The choices.
+        asked
+            All else that the outcome depends on, as text.
+
+        Raises
+        ------
+        InputError
+            If an input is missing, cannot be used or cannot be written.
+        OSError
+            If the folder cannot be made.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if kind is Kind.EVALUATE:
+            return self._evaluation(nodes)
+        series = self._series(_given(nodes.series, _("dynamic series")))
+        if kind is Kind.DOWNSAMPLE:
+            return Files(self._output("low", ".seq.nrrd", [series], asked), series=series)
+        prior = None if nodes.prior is None else self._volume(nodes.prior)
+        inputs = [path for path in (prior, series) if path is not None]
+        if kind is Kind.FINE_TUNE:
+            output = self._output("model", ".safetensors", inputs, asked)
+        elif kind is Kind.SUPER_RESOLVE:
+            output = self._output("result", ".seq.nrrd", inputs, asked)
+        else:
+            output = self._output("interpolated", ".seq.nrrd", inputs, asked)
+        return Files(output, prior=prior, series=series)
+
+    def _evaluation(self, nodes: JobNodes) -> Files:
+        """Only the time points that the result has are compared; the others are not even written."""
+        result = _given(nodes.result, _("result"))
+        series = _given(nodes.series, _("dynamic series"))
+        numbers = numbers_of(result, series)
+        truth = self._series(_given(nodes.truth, _("ground truth")), numbers)
+        shown = self._series(result)
+        baselines = {TRILINEAR: self._series(series, numbers)}
+        if nodes.interpolated is not None and set(numbers) <= set(numbers_of(nodes.interpolated, series)):
+            baselines[ZERO_FILLED] = self._series(nodes.interpolated, numbers)
+        output = self._output("evaluation", "", [truth, shown, *baselines.values()], "")
+        return Files(output, truth=truth, result=shown, baselines=baselines)
+
+    def _volume(self, node: slicer.vtkMRMLScalarVolumeNode) -> Path:
+        volume = volume_of(node)
+        path = self.folder / f"planning-{_hash([_place(volume.geometry), volume.data.tobytes()])}.nii"
+        if not path.exists():
+            write_volume(volume, path)
+        return path
+
+    def _series(self, node: slicer.vtkMRMLNode, numbers: Iterable[int] | None = None) -> Path:
+        series = chosen_series(node)[0]
+        if numbers is not None:
+            series = series.select(list(numbers))
+        path = self.folder / f"series-{hash_of_series(series)}.seq.nrrd"
+        if not path.exists():
+            write_series(series, path)
+        return path
+
+    def _output(self, word: str, ending: str, inputs: Iterable[Path], asked: str) -> Path:
+        names = "\n".join([*(path.name for path in inputs), asked])
+        return self.folder / f"{word}-{_hash([names.encode()])}{ending}"
+
+
+def numbers_of(part: slicer.vtkMRMLSequenceNode, whole: slicer.vtkMRMLNode) -> list[int]:
+    """Which time points of a series another sequence has, such as a result of some of them.
+
+    Parameters
+    ----------
+    part
+        A sequence with the index values of the series.
+    whole
+        What `scene_import.chosen_series` takes.
+
+    Raises
+    ------
+    InputError
+        If it has time points that the series has not.
+    """
+    sequence = chosen_sequence(whole)
+    values = (chosen_series(whole)[1] if sequence is None else index_of(sequence)).values
+    places: Mapping[str, int] = {value: number for number, value in enumerate(values)}
+    try:
+        return [places[value] for value in index_of(part).values]
+    except KeyError as error:
+        text = _("{part} has a time point {value} that {whole} has not: it was made of another series.")
+        raise InputError(text.format(part=part.GetName(), value=error.args[0], whole=whole.GetName())) from error
+
+
+def hash_of_series(series: Series) -> str:
+    """Hash of voxels, place and times; equal series of other nodes have the same."""
+    return _hash([_place(series.geometry), repr(tuple(series.times)).encode()], series)
+
+
+def _given(node: slicer.vtkMRMLNode | None, role: str) -> slicer.vtkMRMLNode:
+    if node is None or node.GetScene() is None:
+        raise InputError(_("There is no {role} any more; choose one.").format(role=role))
+    return node
+
+
+def _place(geometry: Geometry) -> bytes:
+    return repr((geometry.shape, geometry.spacing, geometry.origin, geometry.direction)).encode()
+
+
+def _hash(parts: Iterable[bytes], volumes: Series | None = None) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    for volume in volumes or ():
+        digest.update(np.ascontiguousarray(volume.data))
+    return digest.hexdigest()[:_HASH_LENGTH]

@@ -1,0 +1,444 @@
+"""The module at work: panel, choices, jobs and scene bound together, from the panel's setup to its end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+import vtk
+from slicer.util import VTKObservationMixin
+
+import SRDynamicMRILib
+from SRDynamicMRILib.errors import InputError
+
+from .comparison_panel import ComparisonPanel
+from .dependencies import ensure, read_requirements
+from .device_list import DeviceList
+from .exports import ask_where, export_picture, export_report, export_table
+from .input_facts import input_facts
+from .input_watch import InputWatch
+from .job_files import JobFiles
+from .job_scene import JobScene, is_compared
+from .jobs import Interpreter, Job, Kind, Worker
+from .model_nodes import ATTRIBUTE, model_file
+from .panel import Panel
+from .parameters import Parameters
+from .presenter import Choices, Files, Frames, Presenter
+from .qt_process import QtProcess
+from .qt_settings import QtSettings
+from .qt_timer import QtTimer
+from .sample_data import sample_folder, samples_made
+from .scene_browsers import browser_of
+from .scene_import import chosen_sequence, load_sequence
+from .scene_inputs import SceneFacts, scene_facts, simulated_facts
+from .scene_volumes import geometry_of
+from .shortcuts import NEXT, PREVIOUS, SWAP, Shortcuts
+from .slicer_installer import SlicerInstaller
+from .slots import plain, tell
+from .step_queue import StepQueue
+from .translation import _
+
+_LIBRARY = Path(SRDynamicMRILib.__file__).resolve().parent.parent
+
+
+class ModuleSession(VTKObservationMixin):
+    """All that happens between the panel and the scene.
+
+    Parameters
+    ----------
+    ui
+        The widgets by name.
+    scene
+        The scene.
+    requirements
+        File that names the packages which the worker needs.
+    """
+
+    def __init__(self, ui: Any, scene: slicer.vtkMRMLScene, requirements: Path) -> None:
+        super().__init__()
+        self._ui, self._scene, self._requirements = ui, scene, requirements
+        self._parameters: Any = None
+        self._gui_tag: int | None = None
+        self._facts = SceneFacts()
+        self._opens = self._looks = False
+        self._timer = QtTimer()
+        self._folder = Path(tempfile.mkdtemp(prefix="SRDynamicMRI-", dir=slicer.app.temporaryPath))
+        self._queue = StepQueue(self._timer)
+        self._queue.failed.connect(tell)
+        self.jobs = JobScene(scene, JobFiles(self._folder), self.samples, self._queue, self._ask)
+        self.jobs.made.connect(self._on_made)
+        self.presenter = Presenter(
+            self._new_worker, self._ensure, self._prepare, self._timer, time.monotonic, QtSettings()
+        )
+        self._panel = Panel(ui)
+        self.presenter.changed.connect(self._panel.show)
+        self.presenter.logged.connect(ui.logTextEdit.appendPlainText)
+        self.presenter.frame_ready.connect(self._on_frame)
+        self.presenter.finished.connect(self._on_finished)
+        self.comparison = ComparisonPanel(ui, scene)
+        self.comparison.slider.moved.connect(lambda number: self._on_choices())
+        self._watch = InputWatch(self._timer, self._read_inputs)
+        self._devices = DeviceList(ui.deviceComboBox)
+        self._devices.chosen.connect(self._on_device)
+        self._shortcuts = Shortcuts(
+            {
+                PREVIOUS: lambda: self.comparison.slider.step(-1),
+                NEXT: lambda: self.comparison.slider.step(1),
+                SWAP: self.comparison.swap,
+            }
+        )
+        self.addObserver(scene, scene.NodeRemovedEvent, self._on_node_removed)
+        ui.tunedModelSelector.addAttribute("vtkMRMLTextNode", ATTRIBUTE)
+        self._connect()
+        self._panel.show(self.presenter.view)
+
+    @property
+    def samples(self) -> Path:
+        """Folder of the sample data."""
+        return sample_folder(slicer.app.cachePath)
+
+    @property
+    def parameters(self) -> Any:
+        """The parameter node that is worked with; None while the scene is closed."""
+        return self._parameters
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is still being brought into the scene."""
+        return self._queue.waiting > 0
+
+    # The module's life
+
+    def enter(self) -> None:
+        """The module is shown."""
+        self._shortcuts.install()
+        self._devices.ask()
+
+    def exit(self) -> None:
+        """Another module is shown; jobs go on."""
+        self._shortcuts.remove()
+
+    def set_parameters(self, parameters: Any) -> None:
+        """Work with the choices of a parameter node; with None, of a scene that is being closed, nothing goes on."""
+        if self._parameters is not None:
+            self._parameters.disconnectGui(self._gui_tag)
+            self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
+        self._parameters = parameters
+        self.jobs.set_parameters(parameters)
+        self._facts = SceneFacts()
+        self._watch.stop()
+        if parameters is None:
+            self.presenter.close_scene()
+            self.comparison.close()
+            self.comparison.set_parameters(None)
+            self._ui.summaryTableView.setMRMLTableNode(None)
+            return
+        self._gui_tag = parameters.connectGui(self._ui)
+        self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
+        self.comparison.set_parameters(parameters)
+        self._on_parameters()
+        self._panel.show(self.presenter.view)  # the lists were filled anew
+
+    def end(self) -> None:
+        """Stop everything, for good, and leave nothing behind."""
+        self._shortcuts.remove()
+        self._devices.end()
+        self.presenter.shut_down()
+        self._queue.clear()
+        self._watch.stop()
+        self.comparison.close()
+        if self._parameters is not None:
+            self._parameters.disconnectGui(self._gui_tag)
+            self._parameters = None
+        self.removeObservers()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    # What the user does
+
+    def _connect(self) -> None:
+        ui = self._ui
+        clicks = (
+            (ui.cancelButton, self.presenter.cancel),
+            (ui.sampleDataButton, self.load_sample_data),
+            (ui.loadFileButton, self._choose_file),
+            (ui.loadFolderButton, self._choose_folder),
+            (ui.keep25Button, lambda: self._keep(25)),
+            (ui.keep10Button, lambda: self._keep(10)),
+            (ui.keep6Button, lambda: self._keep(6.25)),
+            (ui.simulateButton, self.simulate),
+            (ui.importModelButton, self._choose_checkpoint),
+            (ui.fineTuneButton, self.presenter.fine_tune),
+            (ui.fineTuneCancelButton, self.presenter.cancel),
+            (ui.superResolveButton, self.super_resolve),
+            (ui.superResolveCancelButton, self.presenter.cancel),
+            (ui.showButton, self.comparison.open),
+            (ui.closeButton, self._close_comparison),
+            (ui.swapButton, self.comparison.swap),
+            (ui.interpolateButton, self.interpolate),
+            (ui.evaluateButton, self.evaluate),
+            (ui.exportTableButton, self._save_table),
+            (ui.exportPictureButton, self._save_picture),
+            (ui.exportReportButton, self._save_report),
+            (ui.copyLogButton, self._copy_log),
+            (ui.openFolderButton, self._open_folder),
+        )
+        for button, action in clicks:
+            button.connect("clicked(bool)", plain(action))
+        ui.baseModelPathLineEdit.connect("currentPathChanged(QString)", self._on_base_model)
+
+    def load_sample_data(self) -> None:
+        """Load the phantom; if it was not made before, the worker makes it."""
+        if samples_made(self.samples):
+            self._queue.add([self.jobs.load_samples])
+        else:
+            self.presenter.make_sample_data()
+
+    def load_series(self, path: Path) -> None:
+        """Load a file or folder as the dynamic series.
+
+        Raises
+        ------
+        InputError
+            If it holds none.
+        """
+        self._parameters.dynamicSeries = load_sequence(self._scene, path)
+
+    def simulate(self) -> None:
+        """Make a low-resolution series of the chosen one."""
+        self.jobs.take_series()
+        self.presenter.simulate()
+
+    def super_resolve(self) -> None:
+        """Super-resolve the chosen time points."""
+        self._opens = True
+        self.jobs.take_series()
+        self.presenter.super_resolve()
+
+    def interpolate(self) -> None:
+        """Interpolate the series, to compare the result with."""
+        self.jobs.take_series()
+        self.presenter.interpolate()
+
+    def evaluate(self) -> None:
+        """Compare the result with the ground truth."""
+        self.jobs.take_series()
+        self.presenter.evaluate()
+
+    def import_model(self, checkpoint: Path, model: Path) -> None:
+        """Turn a published checkpoint into a model."""
+        self.jobs.checkpoint, self.jobs.imported = checkpoint, model
+        self.presenter.import_model()
+
+    def _choose_file(self) -> None:
+        kinds = _("Series (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd);;All files (*)")
+        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Load a dynamic series"), "", kinds)
+        if path:
+            self.load_series(Path(path))
+
+    def _choose_folder(self) -> None:
+        path = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Load a folder of a dynamic series"))
+        if path:
+            self.load_series(Path(path))
+
+    def _choose_checkpoint(self) -> None:
+        kinds = _("Checkpoints of PyTorch (*.pth *.pt *.tar);;All files (*)")
+        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Import a checkpoint"), "", kinds)
+        if not path:
+            return
+        name = str(Path(path).with_suffix(".safetensors"))
+        model = ask_where(_("Save the model as"), name, _("Models (*.safetensors)"))
+        if model is not None:
+            self.import_model(Path(path), model)
+
+    def _keep(self, percent: float) -> None:
+        self._parameters.simulatedPercent = percent
+
+    def _close_comparison(self) -> None:
+        self.comparison.close()
+        self.comparison.update()
+
+    def _save_table(self) -> None:
+        path = ask_where(_("Save the figures"), "metrics.csv", _("Tables (*.csv)"))
+        if path is not None:
+            export_table(self._parameters.metricsTable, path)
+
+    def _save_picture(self) -> None:
+        path = ask_where(_("Save a picture of the views"), "comparison.png", _("Pictures (*.png)"))
+        if path is not None:
+            export_picture(path)
+
+    def _save_report(self) -> None:
+        path = ask_where(_("Save the report"), "report.html", _("Reports (*.html)"))
+        if path is not None:
+            export_report(self.jobs.report, path)
+
+    def _copy_log(self) -> None:
+        qt.QApplication.clipboard().setText(self._ui.logTextEdit.toPlainText())
+
+    def _open_folder(self) -> None:
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._folder)))
+
+    # Choices
+
+    def _on_base_model(self, path: str) -> None:
+        if self._parameters is not None and self._parameters.baseModel != path:
+            self._parameters.baseModel = path
+
+    def _on_device(self, key: str) -> None:
+        if self._parameters is not None:
+            self._parameters.device = key
+
+    def _on_parameters(self, _caller: object = None, _event: object = None) -> None:
+        p = self._parameters
+        if p is None:
+            return
+        if self._ui.baseModelPathLineEdit.currentPath != p.baseModel:
+            self._ui.baseModelPathLineEdit.currentPath = p.baseModel
+        self._devices.choose(p.device)
+        if self._watch.follow(p.priorVolume, p.dynamicSeries, p.groundTruth):
+            self._read_inputs()
+        self._on_result()
+        self._on_choices()
+        self.comparison.update()
+        self.jobs.choose_figures()
+        self._ui.summaryTableView.setMRMLTableNode(p.summaryTable)
+        ranged = p.frames.value == Frames.RANGE.value
+        for widget in (self._ui.rangeLabel, self._ui.firstFrameSpinBox, self._ui.lastFrameSpinBox):
+            widget.visible = ranged
+        self._show_simulated()
+
+    def _on_node_removed(self, _caller: object, _event: object) -> None:
+        """Look at the choices a moment later, once for all nodes that are removed together."""
+        if not self._looks and self._parameters is not None:
+            self._looks = True
+            self._timer.call_later(0, self._after_removal)
+
+    def _after_removal(self) -> None:
+        """Nothing is chosen where a node has gone: MRML drops its references to it without telling."""
+        self._looks = False
+        p = self._parameters
+        if p is not None:
+            for name in p.allParameters:
+                node = getattr(p, name)
+                if isinstance(node, slicer.vtkMRMLNode) and node.GetScene() is None:
+                    setattr(p, name, None)
+            self._on_parameters()
+
+    def _read_inputs(self) -> None:
+        p = self._parameters
+        if p is not None:
+            self._facts = scene_facts(p.priorVolume, p.dynamicSeries, p.groundTruth)
+            self._on_result()
+            self._on_choices()
+
+    def _on_result(self) -> None:
+        p = self._parameters
+        self.presenter.set_inputs(input_facts(self._facts, p.result, is_compared(p)))
+
+    def _on_choices(self) -> None:
+        if self._parameters is not None:
+            try:
+                self.presenter.set_choices(self._choices(self._parameters))
+            except (InputError, OSError) as error:
+                self._parameters.useTuned = False
+                tell(error)
+
+    def _choices(self, p: Parameters) -> Choices:
+        tuned = model_file(p.tunedModel, self._folder) if p.tunedModel is not None and p.useTuned else None
+        return Choices(
+            base_model=Path(p.baseModel) if p.baseModel.strip() else None,
+            tuned_model=tuned,
+            tuned_on="" if tuned is None else (p.tunedOn.GetID() if p.tunedOn is not None else "deleted"),
+            use_tuned=p.useTuned,
+            budget=p.budget.value,
+            keep_contrast=p.keepContrast,
+            device=p.device,
+            frames=Frames(p.frames.value),
+            first=p.firstFrame,
+            last=p.lastFrame,
+            shown=self._time_point(p),
+            fraction=p.knownPercent / 100 if p.knownPercent > 0 else None,
+            simulated_fraction=p.simulatedPercent / 100,
+            seed=p.seed,
+        )
+
+    @staticmethod
+    def _time_point(p: Parameters) -> int:
+        """The time point of the series that the views show."""
+        sequence = None if p.dynamicSeries is None else chosen_sequence(p.dynamicSeries)
+        browser = None if sequence is None else browser_of(sequence)
+        return 0 if browser is None else max(browser.GetSelectedItemNumber(), 0)
+
+    def _show_simulated(self) -> None:
+        """Say what the simulated series will be."""
+        p, label = self._parameters, self._ui.simulatedLabel
+        label.text = ""
+        try:
+            first = _first_volume(p.dynamicSeries)
+            if first is not None and p.simulatedPercent < 100:
+                matrix, voxel, seconds = simulated_facts(geometry_of(first), p.simulatedPercent / 100)
+                text = _(
+                    "{x} x {y} x {z} voxels of {vx:.2f} x {vy:.2f} x {vz:.2f} mm, about {time:.2f} s a time point."
+                )
+                x, y, z = matrix
+                vx, vy, vz = voxel
+                label.text = text.format(x=x, y=y, z=z, vx=vx, vy=vy, vz=vz, time=seconds)
+        except InputError:
+            return  # the inputs' own section says what is wrong
+
+    # Jobs
+
+    def _new_worker(self) -> Worker:
+        return Worker(QtProcess(), self._timer, Interpreter(_python(), _LIBRARY))
+
+    def _ensure(self) -> str:
+        return ensure(read_requirements(self._requirements), SlicerInstaller())
+
+    def _prepare(self, kind: Kind) -> Files:
+        return self.jobs.prepare(kind, self.presenter.choices)
+
+    @staticmethod
+    def _ask(question: str) -> bool:
+        return bool(slicer.util.confirmYesNoDisplay(question))
+
+    def _on_frame(self, number: int, path: Path) -> None:
+        try:
+            self.jobs.add_frame(number, path)
+        except (InputError, OSError) as error:
+            tell(error)
+        self._on_result()
+        if self._opens and slicer.app.layoutManager() is not None:
+            self._opens = False  # once a job: who goes back to other views has a reason
+            plain(self.comparison.open)()
+
+    def _on_finished(self, job: Job, outputs: dict[str, Path]) -> None:
+        try:
+            self.jobs.finish(job, outputs)
+        except (InputError, OSError) as error:
+            tell(error)
+
+    def _on_made(self, kind: Kind) -> None:
+        if self._parameters is not None:
+            self._on_parameters()
+            if kind is Kind.SUPER_RESOLVE and self.presenter.view.evaluate.enabled:
+                self.evaluate()  # where there is a ground truth, figures and maps are what comes next
+
+
+def _first_volume(node: slicer.vtkMRMLNode | None) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """A time point of a chosen series, or the chosen volume."""
+    sequence = None if node is None else chosen_sequence(node)
+    first = node if sequence is None else sequence.GetNthDataNode(0)
+    return first if first is not None and first.IsA("vtkMRMLScalarVolumeNode") else None
+
+
+def _python() -> str:
+    """Slicer's Python interpreter for programs beside it."""
+    name = "PythonSlicer.exe" if sys.platform == "win32" else "PythonSlicer"
+    return shutil.which("PythonSlicer") or os.fspath(Path(slicer.app.slicerHome) / "bin" / name)

@@ -1,0 +1,313 @@
+"""Jobs on a real scene with the real worker: what they read is written from it, and what they make comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, Patient
+from processes import INTERPRETER, FakeTimer, Loop, RealProcess
+from scenes import Slicer, random_series, random_volume, rigid
+from SRDynamicMRISlicer.input_facts import input_facts
+from SRDynamicMRISlicer.job_files import JobFiles
+from SRDynamicMRISlicer.job_scene import JobScene, is_compared
+from SRDynamicMRISlicer.jobs import Job, Kind, Worker
+from SRDynamicMRISlicer.metrics_nodes import SHOWN
+from SRDynamicMRISlicer.model_nodes import hash_of_model, model_file
+from SRDynamicMRISlicer.panel_choices import Metric
+from SRDynamicMRISlicer.presenter import RUNNING, Choices, Frames, Presenter, State
+from SRDynamicMRISlicer.sample_data import make_samples
+from SRDynamicMRISlicer.scene_browsers import browser_of, proxy_of
+from SRDynamicMRISlicer.scene_inputs import scene_facts
+from SRDynamicMRISlicer.scene_outputs import SSIM_MAP
+from SRDynamicMRISlicer.scene_provenance import facts_of
+from SRDynamicMRISlicer.scene_sequences import series_of
+from SRDynamicMRISlicer.step_queue import StepQueue
+
+from SRDynamicMRILib import commands
+from SRDynamicMRILib.checkpoints import file_sha256
+from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.files import read_series, read_volume, write_series
+from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.volume import Geometry
+
+FLAT = Geometry((4, 12, 16), (1.0, 1.0, 3.0))
+
+NAMES = (
+    "priorVolume",
+    "dynamicSeries",
+    "groundTruth",
+    "result",
+    "interpolated",
+    "tunedModel",
+    "tunedOn",
+    "ssimMaps",
+    "differenceMaps",
+    "metricsTable",
+    "summaryTable",
+    "metricChart",
+)
+
+
+class Desk:
+    """A scene with its choices, a presenter and workers; without a panel."""
+
+    def __init__(self, app: Slicer, folder: Path, answer: bool = True) -> None:
+        self.app = app
+        self.loop = Loop()
+        self.folder = folder
+        self.asked: list[str] = []
+        self.made: list[Kind] = []
+        self.errors: list[Exception] = []
+        self.frames: list[int] = []
+        self._answer = answer
+        self.parameters = SimpleNamespace(
+            **dict.fromkeys(NAMES), baseModel="", useTuned=True, metric=Metric.SSIM, bodyOnly=False
+        )
+        self.queue = StepQueue(self.loop)
+        self.queue.failed.connect(self.errors.append)
+        self.jobs = JobScene(app.scene, JobFiles(folder / "jobs"), folder / "samples", self.queue, self._ask)
+        self.jobs.set_parameters(self.parameters)
+        self.jobs.made.connect(self.made.append)
+        self.presenter = Presenter(
+            lambda: Worker(RealProcess(self.loop), self.loop, INTERPRETER),
+            lambda: "",
+            lambda kind: self.jobs.prepare(kind, self.presenter.choices),
+            self.loop,
+            FakeTimer(),
+            {},
+        )
+        self.presenter.frame_ready.connect(self._on_frame)
+        self.presenter.finished.connect(self._on_finished)
+
+    def _ask(self, question: str) -> bool:
+        self.asked.append(question)
+        return self._answer
+
+    def _on_frame(self, number: int, path: Path) -> None:
+        self.frames.append(number)
+        self.jobs.add_frame(number, path)
+
+    def _on_finished(self, job: Job, outputs: dict[str, Path]) -> None:
+        try:
+            self.jobs.finish(job, outputs)
+        except InputError as error:
+            self.errors.append(error)
+
+    def look(self, **choices: object) -> None:
+        """Tell the presenter of the scene and the choices."""
+        p = self.parameters
+        facts = scene_facts(p.priorVolume, p.dynamicSeries, p.groundTruth)
+        self.presenter.set_inputs(input_facts(facts, p.result, is_compared(p)))
+        tuned = model_file(p.tunedModel, self.folder / "jobs") if p.tunedModel is not None else None
+        base = Path(p.baseModel) if p.baseModel else None
+        self.presenter.set_choices(Choices(base_model=base, tuned_model=tuned, device="cpu", **choices))
+
+    def run(self, start: str) -> None:
+        """Start a job and wait until what it made is in the scene."""
+        getattr(self.presenter, start)()
+        busy = (*RUNNING, State.CANCELLING)
+        self.loop.run_until(lambda: self.presenter.state not in busy and self.queue.waiting == 0)
+        view = self.presenter.view
+        assert view.state is State.DONE, (view.failure, view.last_lines)
+        self.look()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(Slicer(), tmp_path)
+
+
+@pytest.mark.slow
+def test_the_whole_path_on_a_moved_patient(desk: Desk, patient: Patient) -> None:
+    """Simulate, fine-tune, super-resolve, interpolate, evaluate: everything lies where the patient was moved to."""
+    p, app = desk.parameters, desk.app
+    moved = app.transform(rigid())
+    full = app.sequence(read_series(patient.dynamic), "cine")
+    p.priorVolume, p.dynamicSeries = app.volume(read_volume(patient.static), "planning"), full
+    for node in (p.priorVolume, proxy_of(full)):
+        node.SetAndObserveTransformNodeID(moved.GetID())
+    p.baseModel = str(patient.model)
+
+    desk.look(simulated_fraction=FRACTION)
+    desk.run("simulate")
+    assert p.groundTruth is full
+    low = p.dynamicSeries
+    assert low.GetName() == "cine 25%"
+    assert series_of(low).geometry.shape == LOW_SHAPE
+    assert series_of(low).times == pytest.approx(series_of(full).times)
+    assert browser_of(low) is browser_of(full)
+    assert proxy_of(low).GetTransformNodeID() == moved.GetID()
+    assert "Notice" not in facts_of(low), "no network has made it"
+
+    desk.look(budget="quick")
+    desk.run("fine_tune")
+    assert p.tunedOn is p.priorVolume
+    assert p.tunedModel.GetName() == "planning fine-tuned model"
+    assert len(desk.presenter.view.loss) > 1
+
+    desk.run("super_resolve")
+    assert desk.frames == [0, 1, 2]
+    assert p.result.GetNumberOfDataNodes() == TIME_POINTS
+    assert series_of(p.result).geometry.shape == SHAPE
+    assert series_of(p.result).geometry.same_grid(series_of(full).geometry, 0.5)
+    facts = facts_of(p.result)
+    assert facts["Model"] == hash_of_model(p.tunedModel)
+    assert (facts["FineTuned"], facts["Series"], facts["PlanningScan"]) == ("True", "cine 25%", "planning")
+    assert facts_of(p.result.GetNthDataNode(2))["Model"] == facts["Model"]
+    assert desk.asked == []
+
+    desk.run("interpolate")
+    assert p.interpolated.GetNumberOfDataNodes() == TIME_POINTS
+    assert not is_compared(p)
+    desk.run("evaluate")
+    assert is_compared(p)
+    assert desk.presenter.view.export.enabled
+    assert p.metricsTable.GetNumberOfRows() == TIME_POINTS
+    assert p.metricsTable.GetNumberOfColumns() == 2 + 3 * len(SHOWN)
+    assert [p.ssimMaps.GetNumberOfDataNodes(), p.differenceMaps.GetNumberOfDataNodes()] == [TIME_POINTS] * 2
+    assert browser_of(p.ssimMaps) is browser_of(low)
+    assert series_of(p.ssimMaps).geometry.same_grid(series_of(full).geometry, 0.01)
+    assert desk.jobs.report.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    before = p.summaryTable.GetCellText(0, 1)
+    p.metric, p.bodyOnly = Metric.PSNR, True
+    desk.jobs.choose_figures()
+    assert p.metricChart.GetTitle() == "PSNR (dB)"
+    assert p.summaryTable.GetCellText(0, 1) != before
+    assert desk.made == [Kind.DOWNSAMPLE, Kind.FINE_TUNE, Kind.SUPER_RESOLVE, Kind.INTERPOLATE, Kind.EVALUATE]
+    assert desk.errors == []
+
+    # Once more: maps are replaced, not piled up, and nothing is asked since the job is the same.
+    old = p.ssimMaps
+    desk.run("super_resolve")
+    desk.run("evaluate")
+    assert old.GetScene() is None
+    assert desk.asked == []
+    assert app.names("vtkMRMLTableNode") == ["cine 25% super-resolved metrics", "cine 25% super-resolved summary"]
+    assert len([name for name in app.names("vtkMRMLSequenceNode") if "super-resolved" in name]) == 3
+
+    again = app.saved_and_loaded(desk.folder / "saved")
+    loaded = again.scene.GetFirstNodeByName("planning fine-tuned model")
+    assert hash_of_model(loaded) == hash_of_model(p.tunedModel)
+
+
+def low_patient(desk: Desk, patient: Patient) -> None:
+    p, app = desk.parameters, desk.app
+    p.priorVolume = app.volume(read_volume(patient.static), "planning")
+    p.dynamicSeries = app.sequence(read_series(patient.low), "low")
+    p.baseModel = str(patient.model)
+
+
+@pytest.mark.parametrize("answer", [True, False], ids=["replace", "keep"])
+def test_results_are_never_lost_unasked(tmp_path: Path, patient: Patient, answer: bool) -> None:
+    desk = Desk(Slicer(), tmp_path, answer)
+    low_patient(desk, patient)
+    p = desk.parameters
+    p.result = desk.app.sequence(random_series(FLAT), "precious")
+    precious = p.result
+    kept = series_of(precious)[0].data
+    desk.look(first=1, last=1, frames=Frames.RANGE)
+    desk.run("super_resolve")
+    assert desk.asked == ["precious holds results. Replace them? If not, the new results go to a new sequence."]
+    assert (p.result is precious) is answer
+    assert p.result.GetNumberOfDataNodes() == 1
+    assert np.array_equal(series_of(precious)[0].data, kept) is not answer
+    assert facts_of(p.result)["Model"] == file_sha256(patient.model)
+    assert facts_of(p.result)["FineTuned"] == "False"
+
+
+def test_a_single_volume_becomes_a_sequence_once(desk: Desk, patient: Patient) -> None:
+    low_patient(desk, patient)
+    p = desk.parameters
+    p.dynamicSeries = desk.app.volume(read_volume(patient.low_volume), "one time point")
+    desk.jobs.take_series()
+    sequence = p.dynamicSeries
+    assert sequence.IsA("vtkMRMLSequenceNode")
+    desk.jobs.take_series()
+    assert p.dynamicSeries is sequence
+    desk.look()
+    desk.run("super_resolve")
+    assert p.result.GetNumberOfDataNodes() == 1
+
+
+def test_sample_data_are_loaded_and_chosen(desk: Desk) -> None:
+    make_samples(desk.folder / "samples", lambda: abdomen(1, SHAPE, (5.0, 5.2, 9.0), 2))
+    desk.parameters.groundTruth = desk.app.sequence(random_series(FLAT))
+    desk.jobs.load_samples()
+    p = desk.parameters
+    assert p.priorVolume.GetName() == "SRDynamicMRIPlanningScan"
+    assert p.dynamicSeries.GetNumberOfDataNodes() == 2
+    assert p.groundTruth is None
+
+
+def finished(desk: Desk, kind: Kind, outputs: dict[str, Path], **choices: object) -> None:
+    desk.look(**choices)
+    desk.jobs.prepare(kind, desk.presenter.choices)
+    desk.jobs.finish(Job(kind, ()), outputs)
+    desk.loop.run_until(lambda: desk.queue.waiting == 0)
+
+
+def test_an_imported_model_is_the_base_model(desk: Desk) -> None:
+    desk.jobs.checkpoint, desk.jobs.imported = desk.folder / "a.pth", desk.folder / "a.safetensors"
+    files = desk.jobs.prepare(Kind.IMPORT_MODEL, Choices())
+    assert (files.checkpoint, files.output) == (desk.jobs.checkpoint, desk.jobs.imported)
+    desk.jobs.finish(Job(Kind.IMPORT_MODEL, ()), {"model": desk.folder / "a.safetensors"})
+    assert desk.parameters.baseModel == str(desk.folder / "a.safetensors")
+    assert desk.jobs.prepare(Kind.PHANTOM, Choices()).output == desk.folder / "samples"
+
+
+def test_a_source_deleted_while_its_copy_comes_in_stops_that(desk: Desk) -> None:
+    series = random_series(FLAT)
+    write_series(series, desk.folder / "low.seq.nrrd")
+    source = desk.parameters.dynamicSeries = desk.app.sequence(series, "cine")
+    desk.look()
+    desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices)
+    desk.jobs.finish(Job(Kind.DOWNSAMPLE, ()), {"output": desk.folder / "low.seq.nrrd"})
+    desk.queue._next()
+    desk.app.scene.RemoveNode(source)
+    desk.loop.run_until(lambda: desk.queue.waiting == 0)
+    assert [str(error) for error in desk.errors] == [
+        "The series or its result was deleted from the scene, so the result cannot be shown."
+    ]
+    assert desk.made == []
+    assert desk.parameters.groundTruth is None, "half a series is not chosen"
+
+
+def test_a_closed_scene_gets_nothing_any_more(desk: Desk) -> None:
+    write_series(random_series(FLAT), desk.folder / "low.seq.nrrd")
+    desk.parameters.dynamicSeries = desk.app.sequence(random_series(FLAT), "cine")
+    desk.look()
+    desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices)
+    desk.jobs.finish(Job(Kind.DOWNSAMPLE, ()), {"output": desk.folder / "low.seq.nrrd"})
+    desk.jobs.set_parameters(None)
+    assert desk.queue.waiting == 0
+    with pytest.raises(RuntimeError, match="there is no parameter node"):
+        desk.jobs.load_samples()
+
+
+def test_a_damaged_output_is_told_in_words(desk: Desk) -> None:
+    (desk.folder / "low.seq.nrrd").write_bytes(b"nothing")
+    desk.parameters.dynamicSeries = desk.app.sequence(random_series(FLAT), "cine")
+    with pytest.raises(InputError):
+        finished(desk, Kind.DOWNSAMPLE, {"output": desk.folder / "low.seq.nrrd"})
+    desk.parameters.priorVolume = desk.app.volume(random_volume(FLAT))
+    with pytest.raises(InputError, match="cannot be read"):
+        finished(desk, Kind.FINE_TUNE, {"model": desk.folder / "missing.safetensors"})
+
+
+def test_names_are_those_of_the_worker() -> None:
+    assert f"ssim map of {commands.RESULT}" == SSIM_MAP
+
+
+def test_only_the_chosen_result_counts_as_compared(desk: Desk) -> None:
+    p = desk.parameters
+    assert not is_compared(p)
+    p.metricsTable = desk.app.scene.AddNewNodeByClass("vtkMRMLTableNode", "t")
+    p.result = desk.app.sequence(random_series(FLAT), "r")
+    assert not is_compared(p)
+    p.metricsTable.SetNodeReferenceID("SRDynamicMRI.result", p.result.GetID())
+    assert is_compared(p)
+    p.result = desk.app.sequence(random_series(FLAT), "other")
+    assert not is_compared(p)
