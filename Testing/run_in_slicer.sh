@@ -13,4 +13,4 @@ if [ "$(uname)" = Linux ] && [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
 fi
 
 SRDYNAMICMRI_NEED_TORCH=1 ${display[@]+"${display[@]}"} "$slicer" --testing --no-splash --ignore-slicerrc --disable-cli-modules \
-    --additional-module-paths "$root/SRDynamicMRI" "$@" --python-script "$root/Testing/slicer_self_test.py"
+    --additional-module-paths "$root/SRDynamicMRI" "$@" --python-script "$root/Testing/self_test_in_slicer.py"

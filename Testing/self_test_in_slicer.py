@@ -1,4 +1,4 @@
-"""Run by Slicer (see run_in_slicer.sh): all tests of the module's self-test; an error makes Slicer's exit code 1."""
+"""All tests of the module's self-test, run by Slicer (see run_in_slicer.sh); pytest must not collect this file."""
 
 from __future__ import annotations
 
