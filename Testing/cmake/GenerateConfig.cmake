@@ -1,0 +1,1 @@
+# Slicer writes here what other extensions need to build upon this one; no other is built.
