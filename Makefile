@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint bench slicer-test clean
+.PHONY: demo test lint bench screenshots slicer-test clean
 
 demo: $(VENV)/report.ready
 	$(RUN) -m SRDynamicMRILib demo demo
@@ -18,6 +18,10 @@ lint: $(VENV)/development.ready
 
 bench: $(VENV)/report.ready
 	$(RUN) Testing/bench_speed.py
+
+# The comparison's views, drawn by Slicer's own parts: the picture that the tests hold later ones against.
+screenshots: $(VENV)/test.ready
+	$(RUN) Testing/comparison_picture.py
 
 # The module's self-test in a real Slicer, which has to have torch, safetensors and matplotlib:
 #     make slicer-test SLICER=/path/to/Slicer

@@ -1,4 +1,8 @@
-"""The comparison of a small phantom as Slicer draws it, without a window: ``python comparison_picture.py OUT.png``."""
+"""The comparison of a small phantom as Slicer draws it, without a window.
+
+``python comparison_picture.py`` (``make screenshots``) stores it as the picture that test_comparison.py holds later
+ones against: run it after a change that is meant to be seen, and look at the picture before committing it.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,7 @@ from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Series
 
 WIDTH, HEIGHT = 960, 300
+STORED = Path(__file__).resolve().parent / "pictures" / "comparison.png"
 
 
 def comparison_picture() -> dict[View, np.ndarray]:
@@ -67,4 +72,5 @@ def put_together(views: dict[View, np.ndarray]) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    imsave(sys.argv[1], put_together(comparison_picture()))
+    STORED.parent.mkdir(exist_ok=True)
+    imsave(STORED, put_together(comparison_picture()))
