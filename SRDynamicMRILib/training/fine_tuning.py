@@ -24,6 +24,7 @@ from ..perceptual_loss import loss_named, perceptual_identity
 from ..progress import Progress
 from ..recipes import DEFAULT, PAPER, Precision, Recipe
 from ..volume import Geometry, Volume, shape_of
+from .needles import with_needles
 from .optimisation import Batches, Schedule, optimise
 from .pairs import as_tensors, batch_at, fit_to_patch, make_pair, random_patch
 
@@ -43,6 +44,9 @@ class Budget:
     name: str
     steps: int | None
 
+
+NEEDLES = 0.25
+"""Share of the patches from a planning scan into which needles were drawn."""
 
 MOST_OF_THE_WAY = 0.75
 """Strength of fine-tuning on a prior that can be made like the series region by region only."""
@@ -279,11 +283,14 @@ def _plan(
     pair = make_pair(prior.data, kept, base.info.interpolation, base.info.normalisation)
     if budget.steps is not None:
         recipe = DEFAULT
-        whole = fit_to_patch(pair, recipe.patch)
+        image = with_needles(prior.data, prior.geometry.spacing, np.random.default_rng([seed, 5]))
+        with_some = make_pair(image, kept, base.info.interpolation, base.info.normalisation)
+        without, with_some = (fit_to_patch(one, recipe.patch) for one in (pair, with_some))
 
         def random(step: int) -> tuple[Tensor, Tensor]:
             rng = np.random.default_rng([seed, 4, step])
-            return as_tensors([random_patch(whole, recipe.patch, rng) for _ in range(recipe.batch)])
+            chosen = [with_some if rng.random() < NEEDLES else without for _ in range(recipe.batch)]
+            return as_tensors([random_patch(one, recipe.patch, rng) for one in chosen])
 
         return recipe, Schedule(budget.steps, recipe.fine_tuning_learning_rate), random
     recipe = PAPER
