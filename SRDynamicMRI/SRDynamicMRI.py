@@ -160,6 +160,7 @@ class SRDynamicMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         slicer.app.connect("aboutToQuit()", self.cleanup)
         self.initializeParameterNode()
@@ -194,8 +195,15 @@ class SRDynamicMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    def onSceneStartImport(self, caller: Any, event: Any) -> None:
+        """A scene is about to be loaded, perhaps with choices of this module."""
+        if self.session is not None:
+            self.session.hold()
+
     def onSceneEndImport(self, caller: Any, event: Any) -> None:
-        """A scene was loaded, perhaps with choices of this module."""
+        """A scene was loaded."""
+        if self.session is not None:
+            self.session.go_on()
         if self.parent.isEntered:
             self.initializeParameterNode()
 

@@ -237,7 +237,7 @@ def test_sample_data_are_loaded_and_chosen(desk: Desk) -> None:
     desk.parameters.groundTruth = desk.app.sequence(random_series(FLAT))
     desk.jobs.load_samples()
     p = desk.parameters
-    assert p.priorVolume.GetName() == "SRDynamicMRIPlanningScan"
+    assert p.priorVolume.GetName() == "Phantom planning scan"
     assert p.dynamicSeries.GetNumberOfDataNodes() == 2
     assert p.groundTruth is None
 

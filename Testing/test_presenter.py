@@ -337,9 +337,11 @@ def test_inputs_in_words() -> None:
     assert view.prior_text == "256 x 192 x 16 voxels of 1.36 x 1.36 x 4.00 mm"
     assert view.series_text == "64 x 48 x 16 voxels of 5.44 x 5.44 x 4.00 mm, 10 time points"
     assert view.truth_text == "256 x 192 x 16 voxels of 1.36 x 1.36 x 4.00 mm, 10 time points"
-    assert view.about_series == (
-        "Effective resolution 5.44 x 5.44 mm in plane. 6.25% of k-space was measured. A time point took about 6.62 s."
-    )
+    assert view.about_series.splitlines() == [
+        "Effective resolution 5.44 x 5.44 mm in plane.",
+        "6.25% of k-space was measured.",
+        "A time point took about 6.62 s.",
+    ]
     assert view.problems == ("Short.",)
     assert view.warnings == ("A stack?",)
     assert view.notice == NOTICE
@@ -878,8 +880,8 @@ def test_shut_down(state: State, polite: bool) -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (0, "some seconds"),
-        (9.9, "some seconds"),
+        (0, "10 s"),
+        (9.9, "10 s"),
         (10, "10 s"),
         (11, "15 s"),
         (59, "60 s"),

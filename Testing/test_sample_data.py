@@ -99,6 +99,6 @@ def test_a_sample_that_was_not_made_adds_nothing(app: Slicer, tmp_path: Path) ->
     assert app.scene.GetNumberOfNodes() == before
 
 
-def test_every_sample_has_a_title_and_a_file_of_the_command() -> None:
-    assert len({sample.title for sample in SAMPLES}) == 2
+def test_every_sample_has_a_name_and_a_file_of_the_command() -> None:
+    assert len({sample.name for sample in SAMPLES}) == 2
     assert [sample.file for sample in SAMPLES] == ["static.nii.gz", "dynamic.nii.gz"]

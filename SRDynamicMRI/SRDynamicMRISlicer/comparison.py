@@ -29,6 +29,7 @@ class Comparison:
         self._scene = layout.GetScene()
         self._switch = LayoutSwitch(layout)
         self._window: SharedWindow | None = None
+        self._shown: tuple[Layout, slicer.vtkMRMLScalarVolumeNode] | None = None
 
     def show(
         self,
@@ -58,9 +59,11 @@ class Comparison:
             self._window = None
         images = [volumes[view] for view in _IMAGES if view in volumes]
         filled = [image for image in images if image.GetImageData() is not None]
+        self._shown = None
         if filled:
             reference = filled[-1]  # the truth where there is one, else the result if it is there already
-            same_field_of_view(self._scene, views, reference)
+            self._shown = layout, reference
+            self.fit()
             if one_window:
                 self._window = SharedWindow(images, window_for(volume_of(reference)))
         if View.SSIM in volumes:
@@ -68,11 +71,17 @@ class Comparison:
         if View.DIFFERENCE in volumes:
             show_as_difference(volumes[View.DIFFERENCE])
 
+    def fit(self) -> None:
+        """Show all of the images again; views that were just made get their size a moment later."""
+        if self._shown is not None and self._shown[1].GetScene() is not None:
+            same_field_of_view(self._scene, slice_views(self._shown[0]), self._shown[1])
+
     def close(self) -> None:
         """Show what was there before, and let every volume have its own window again."""
         if self._window is not None:
             self._window.release()
             self._window = None
+        self._shown = None
         self._switch.restore()
 
 

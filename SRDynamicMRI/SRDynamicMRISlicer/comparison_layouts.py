@@ -54,11 +54,11 @@ _PLAIN_VIEWS = {View.PLOT: "vtkMRMLPlotViewNode", View.TABLE: "vtkMRMLTableViewN
 
 
 def view_label(view: View) -> str:
-    """What stands on the bar of a view."""
+    """What stands on the bar of a view, where there is room for some letters; the panel has the words in full."""
     return {
-        View.LOW: _("Low resolution"),
-        View.RESULT: _("Super-resolved"),
-        View.TRUTH: _("Ground truth"),
+        View.LOW: _("LR"),
+        View.RESULT: _("SR"),
+        View.TRUTH: _("GT"),
         View.SSIM: _("SSIM"),
         View.DIFFERENCE: _("Difference"),
         View.PLOT: _("Plot"),

@@ -8,6 +8,9 @@ from .translation import _
 
 _SIZE = 14
 _MARGIN = 8
+_ABOVE = 30
+"""Pixels from the lower edge: Slicer writes the name of the image below."""
+
 _COLOUR = (1.0, 0.76, 0.04)
 
 
@@ -24,7 +27,7 @@ class Notice:
         self._renderer = renderer
         self.actor = vtkTextActor()
         self.actor.SetInput(_("AI-generated, not for diagnosis"))
-        self.actor.SetPosition(_MARGIN, _MARGIN)
+        self.actor.SetPosition(_MARGIN, _ABOVE)
         look = self.actor.GetTextProperty()
         look.SetFontSize(_SIZE)
         look.SetColor(*_COLOUR)

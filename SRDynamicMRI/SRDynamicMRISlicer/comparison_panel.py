@@ -12,6 +12,7 @@ from .comparison import Comparison
 from .comparison_layouts import Layout, View, slice_views
 from .comparison_selection import Shown, chosen_views, shown, slider_of
 from .comparison_views import show_figures
+from .jobs import Timer
 from .parameters import Parameters
 from .reveal_control import RevealControl
 from .scene_provenance import shows_generated
@@ -29,10 +30,12 @@ class ComparisonPanel:
         The widgets by name.
     scene
         The scene.
+    timer
+        Calls back when views that were just made have their size.
     """
 
-    def __init__(self, ui: Any, scene: slicer.vtkMRMLScene) -> None:
-        self._ui, self._scene = ui, scene
+    def __init__(self, ui: Any, scene: slicer.vtkMRMLScene, timer: Timer) -> None:
+        self._ui, self._scene, self._timer = ui, scene, timer
         self.slider = TimeSlider(ui.timePointSlider)
         self.slider.moved.connect(self._on_moved)
         self._reveal = RevealControl(scene)
@@ -99,6 +102,7 @@ class ComparisonPanel:
             if showing != self._showing:
                 self._reveal.stop()
                 self._comparison.show(self._shown.volumes, layout, p.linkedViews, p.sharedWindow)
+                self._timer.call_later(0, self._fit)
                 self._showing = showing
                 views = slice_views(layout)
                 self._notices.show(v for v in views if v in self._shown.volumes and self._is_generated(v))
@@ -106,6 +110,10 @@ class ComparisonPanel:
                 show_figures(self._scene, p.metricChart, p.metricsTable)
         ui.closeButton.enabled = self._comparison is not None
         self._show_reveal()
+
+    def _fit(self) -> None:
+        if self._comparison is not None:
+            self._comparison.fit()
 
     def _on_moved(self, number: int) -> None:
         self._reveal.refresh()

@@ -89,7 +89,7 @@ class InputFacts:
         return (*self.problems, apart)
 
     def about_series(self) -> str:
-        """What was found out about the series: resolution, share of k-space and acquisition time."""
+        """What was found out about the series, a line each: resolution, share of k-space and acquisition time."""
         words = []
         if self.effective_resolution is not None:
             columns, rows = self.effective_resolution
@@ -98,4 +98,4 @@ class InputFacts:
             words.append(_("{percent:.3g}% of k-space was measured.").format(percent=100 * self.fraction))
         if self.acquisition_time is not None:
             words.append(_("A time point took about {seconds:.2f} s.").format(seconds=self.acquisition_time))
-        return " ".join(words)
+        return "\n".join(words)

@@ -35,7 +35,7 @@ from .qt_process import QtProcess
 from .qt_settings import QtSettings
 from .qt_timer import QtTimer
 from .sample_data import sample_folder, samples_made
-from .scene_browsers import browser_of
+from .scene_browsers import browser_of, proxy_of
 from .scene_import import chosen_sequence, load_sequence
 from .scene_inputs import SceneFacts, scene_facts, simulated_facts
 from .scene_volumes import geometry_of
@@ -66,6 +66,7 @@ class ModuleSession(VTKObservationMixin):
         self._ui, self._scene, self._requirements = ui, scene, requirements
         self._parameters: Any = None
         self._gui_tag: int | None = None
+        self._held = True
         self._facts = SceneFacts()
         self._opens = self._looks = False
         self._timer = QtTimer()
@@ -82,7 +83,7 @@ class ModuleSession(VTKObservationMixin):
         self.presenter.logged.connect(ui.logTextEdit.appendPlainText)
         self.presenter.frame_ready.connect(self._on_frame)
         self.presenter.finished.connect(self._on_finished)
-        self.comparison = ComparisonPanel(ui, scene)
+        self.comparison = ComparisonPanel(ui, scene, self._timer)
         self.comparison.slider.moved.connect(lambda number: self._on_choices())
         self._watch = InputWatch(self._timer, self._read_inputs)
         self._devices = DeviceList(ui.deviceComboBox)
@@ -120,6 +121,7 @@ class ModuleSession(VTKObservationMixin):
         """The module is shown."""
         self._shortcuts.install()
         self._devices.ask()
+        self._panel.show(self.presenter.view)  # texts have a width now
 
     def exit(self) -> None:
         """Another module is shown; jobs go on."""
@@ -127,9 +129,7 @@ class ModuleSession(VTKObservationMixin):
 
     def set_parameters(self, parameters: Any) -> None:
         """Work with the choices of a parameter node; with None, of a scene that is being closed, nothing goes on."""
-        if self._parameters is not None:
-            self._parameters.disconnectGui(self._gui_tag)
-            self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
+        self.hold()
         self._parameters = parameters
         self.jobs.set_parameters(parameters)
         self._facts = SceneFacts()
@@ -140,11 +140,24 @@ class ModuleSession(VTKObservationMixin):
             self.comparison.set_parameters(None)
             self._ui.summaryTableView.setMRMLTableNode(None)
             return
-        self._gui_tag = parameters.connectGui(self._ui)
-        self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
         self.comparison.set_parameters(parameters)
-        self._on_parameters()
-        self._panel.show(self.presenter.view)  # the lists were filled anew
+        self.go_on()
+
+    def hold(self) -> None:
+        """Leave the choices alone: a scene is being loaded, and selectors would drop nodes that are yet to come."""
+        if self._parameters is not None and not self._held:
+            self._held = True
+            self._parameters.disconnectGui(self._gui_tag)
+            self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
+
+    def go_on(self) -> None:
+        """Show the choices that have been loaded, and follow them again."""
+        if self._parameters is not None and self._held:
+            self._held = False
+            self._gui_tag = self._parameters.connectGui(self._ui)
+            self.addObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
+            self._on_parameters()
+            self._panel.show(self.presenter.view)  # the lists were filled anew
 
     def end(self) -> None:
         """Stop everything, for good, and leave nothing behind."""
@@ -154,9 +167,8 @@ class ModuleSession(VTKObservationMixin):
         self._queue.clear()
         self._watch.stop()
         self.comparison.close()
-        if self._parameters is not None:
-            self._parameters.disconnectGui(self._gui_tag)
-            self._parameters = None
+        self.hold()
+        self._parameters = None
         self.removeObservers()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -196,7 +208,7 @@ class ModuleSession(VTKObservationMixin):
     def load_sample_data(self) -> None:
         """Load the phantom; if it was not made before, the worker makes it."""
         if samples_made(self.samples):
-            self._queue.add([self.jobs.load_samples])
+            self._queue.add([self.jobs.load_samples, lambda: self._on_made(Kind.PHANTOM)])
         else:
             self.presenter.make_sample_data()
 
@@ -209,6 +221,7 @@ class ModuleSession(VTKObservationMixin):
             If it holds none.
         """
         self._parameters.dynamicSeries = load_sequence(self._scene, path)
+        self._show_in_slices(proxy_of(self._parameters.dynamicSeries))
 
     def simulate(self) -> None:
         """Make a low-resolution series of the chosen one."""
@@ -285,6 +298,11 @@ class ModuleSession(VTKObservationMixin):
     def _open_folder(self) -> None:
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._folder)))
 
+    def _show_in_slices(self, volume: slicer.vtkMRMLVolumeNode | None) -> None:
+        """Show what was loaded or made, as Slicer does; the views of the comparison show what was chosen for them."""
+        if volume is not None and slicer.app.layoutManager() is not None and not self.comparison.is_open:
+            slicer.util.setSliceViewerLayers(background=volume, fit=True)
+
     # Choices
 
     def _on_base_model(self, path: str) -> None:
@@ -297,7 +315,7 @@ class ModuleSession(VTKObservationMixin):
 
     def _on_parameters(self, _caller: object = None, _event: object = None) -> None:
         p = self._parameters
-        if p is None:
+        if p is None or self._held:
             return
         if self._ui.baseModelPathLineEdit.currentPath != p.baseModel:
             self._ui.baseModelPathLineEdit.currentPath = p.baseModel
@@ -324,7 +342,7 @@ class ModuleSession(VTKObservationMixin):
         """Nothing is chosen where a node has gone: MRML drops its references to it without telling."""
         self._looks = False
         p = self._parameters
-        if p is not None:
+        if p is not None and not self._held:
             for name in p.allParameters:
                 node = getattr(p, name)
                 if isinstance(node, slicer.vtkMRMLNode) and node.GetScene() is None:
@@ -427,6 +445,10 @@ class ModuleSession(VTKObservationMixin):
     def _on_made(self, kind: Kind) -> None:
         if self._parameters is not None:
             self._on_parameters()
+            if kind is Kind.PHANTOM:
+                self._show_in_slices(self._parameters.priorVolume)
+            if kind is Kind.DOWNSAMPLE:
+                self._show_in_slices(proxy_of(self._parameters.dynamicSeries))
             if kind is Kind.SUPER_RESOLVE and self.presenter.view.evaluate.enabled:
                 self.evaluate()  # where there is a ground truth, figures and maps are what comes next
 

@@ -82,30 +82,33 @@ class Panel:
 
     def _show_texts(self, view: View) -> None:
         ui = self._ui
-        ui.statusLabel.text = _failure(view) if view.failure else escape(view.status)
+        _tell(ui.statusLabel, _failure(view) if view.failure else escape(view.status))
         images = (
             (_("Planning scan:"), view.prior_text),
             (_("Series:"), view.series_text),
             (_("Ground truth:"), view.truth_text),
-            ("", view.about_series),
+            *(("", line) for line in view.about_series.splitlines()),
         )
-        ui.inputsLabel.text = _paragraphs(images)
-        ui.inputsLabel.visible = bool(ui.inputsLabel.text)
+        _tell(ui.inputsLabel, _paragraphs(images))
         marked = [("\N{CROSS MARK}", text) for text in view.problems]
-        ui.problemsLabel.text = _paragraphs([*marked, *(("\N{WARNING SIGN}", text) for text in view.warnings)])
-        ui.problemsLabel.visible = bool(ui.problemsLabel.text)
+        _tell(ui.problemsLabel, _paragraphs([*marked, *(("\N{WARNING SIGN}", text) for text in view.warnings)]))
         for place, budget in enumerate(Budget):
             if ui.budgetComboBox.itemText(place) != view.budget_texts[budget.value]:
                 ui.budgetComboBox.setItemText(place, view.budget_texts[budget.value])
-        ui.superResolveLabel.text = view.super_resolve_text
-        ui.superResolveLabel.visible = bool(view.super_resolve_text)
-        ui.noticeLabel.text = view.notice
-        ui.noticeLabel.visible = bool(view.notice)
+        _tell(ui.superResolveLabel, view.super_resolve_text)
+        _tell(ui.noticeLabel, view.notice)
 
     def _allow(self, name: str, control: Control) -> None:
         widget = getattr(self._ui, name)
         widget.enabled = control.enabled
         widget.toolTip = control.reason or self._tooltips[name]
+
+
+def _tell(label: Any, text: str) -> None:
+    """Show a text of several lines whole, or nothing: Qt's layouts give a wrapped text in a section too little room."""
+    label.text = text
+    label.visible = bool(text)
+    label.minimumHeight = label.heightForWidth(label.width) if label.visible else 0  # of its own width, once it has one
 
 
 def _why_none(view: View) -> str:

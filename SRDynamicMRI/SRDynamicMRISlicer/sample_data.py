@@ -20,7 +20,6 @@ from SRDynamicMRILib.volume import Series, Volume
 
 from .scene_import import load_sequence
 from .scene_volumes import add_volume
-from .translation import _
 
 CATEGORY = "SRDynamicMRI"
 
@@ -32,7 +31,7 @@ class Sample:
     Parameters
     ----------
     name
-        Its key in Sample Data, and name of its node.
+        What Sample Data shows, and name of its node.
     file
         As the command ``phantom`` calls it.
     dynamic
@@ -43,14 +42,9 @@ class Sample:
     file: str
     dynamic: bool
 
-    @property
-    def title(self) -> str:
-        """What is shown under its picture."""
-        return _("Phantom, breathing") if self.dynamic else _("Phantom, planning scan")
 
-
-STATIC = Sample("SRDynamicMRIPlanningScan", "static.nii.gz", False)
-DYNAMIC = Sample("SRDynamicMRIBreathing", "dynamic.nii.gz", True)
+STATIC = Sample("Phantom planning scan", "static.nii.gz", False)
+DYNAMIC = Sample("Phantom breathing", "dynamic.nii.gz", True)
 SAMPLES = (STATIC, DYNAMIC)
 
 
