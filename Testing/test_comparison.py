@@ -436,8 +436,8 @@ def test_legend_and_notice_are_drawn_by_slicers_own_managers(app: Slicer) -> Non
     notice = Notice(window.renderer)
     with_notice = window.pixels()
     changed = (with_notice != with_legend).any(axis=2)
-    assert changed[-40:].sum() > 200
-    assert not changed[:-40].any()
+    assert changed[-50:].sum() > 200
+    assert not changed[:-50].any()
     notice.remove()
     assert np.array_equal(window.pixels(), with_legend)
     legend.SetVisibility(False)
@@ -463,11 +463,11 @@ def test_the_whole_comparison_is_drawn(drawn: dict[View, np.ndarray]) -> None:
     amber = {view: (np.abs(pixels - [255, 194, 10]).max(axis=2) < 40).sum() for view, pixels in views.items()}
     assert amber[View.RESULT] > 50, "the notice"
     assert amber[View.LOW] == amber[View.TRUTH] == 0
-    grey = {view: np.ptp(views[view][:-40], axis=2).max() for view in (View.LOW, View.RESULT, View.TRUTH)}
+    grey = {view: np.ptp(views[view][:-50], axis=2).max() for view in (View.LOW, View.RESULT, View.TRUTH)}
     assert set(grey.values()) == {0}
-    edges = {view: np.abs(np.diff(views[view][:-40, :, 0], axis=1)).mean() for view in grey}
+    edges = {view: np.abs(np.diff(views[view][:-50, :, 0], axis=1)).mean() for view in grey}
     assert edges[View.TRUTH] > 1.2 * edges[View.LOW]
-    bright = {view: (views[view][:-40, :, 0] > 60).mean() for view in grey}
+    bright = {view: (views[view][:-50, :, 0] > 60).mean() for view in grey}
     assert bright[View.LOW] == pytest.approx(bright[View.TRUTH], rel=0.15), "the same place at the same scale"
     viridis = np.array(matplotlib.colormaps["viridis"].colors) * 255
     pixels = views[View.SSIM].reshape(-1, 3)

@@ -154,6 +154,7 @@ class ModuleSession(VTKObservationMixin):
         """Show the choices that have been loaded, and follow them again."""
         if self._parameters is not None and self._held:
             self._held = False
+            self._parameters.parameterNode.Modified()  # values are cached: None for nodes that came after the choices
             self._gui_tag = self._parameters.connectGui(self._ui)
             self.addObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
             self._on_parameters()
