@@ -408,6 +408,24 @@ def test_the_whole_comparison_and_the_way_back(app: Slicer) -> None:
     assert shown[View.TRUTH].GetDisplayNode().GetWindowLevelMax() == 9
 
 
+def test_views_that_get_their_size_later_show_all_of_the_image(app: Slicer) -> None:
+    """In a window, Qt gives the views of a layout their size when it comes to drawing them."""
+    comparison = Comparison(app.layouts.GetLayoutNode())
+    shown = {View.LOW: app.volume(constant(5)), View.RESULT: app.volume(constant(6))}
+    comparison.show(shown, Layout.TWO)
+    views = [SliceView(app, view.value, (400, 80)) for view in shown]
+    comparison.fit()
+    for view in views:
+        width, height = view.node.GetFieldOfView()[:2]
+        assert width / 400 == pytest.approx(height / 80)
+        assert height >= FLAT.shape[1] * FLAT.spacing[1] * (1 - 1e-6)
+        assert (view.pixels()[..., 0] > 0).any(axis=1).sum() >= 78
+    comparison.close()
+    views[0].node.SetFieldOfView(7, 7, 1)
+    comparison.fit()
+    assert views[0].node.GetFieldOfView()[0] == 7, "what is closed is left alone"
+
+
 def test_a_result_that_has_not_come_yet_is_an_empty_view(app: Slicer) -> None:
     comparison = Comparison(app.layouts.GetLayoutNode())
     low = app.volume(constant(5))
@@ -436,8 +454,8 @@ def test_legend_and_notice_are_drawn_by_slicers_own_managers(app: Slicer) -> Non
     notice = Notice(window.renderer)
     with_notice = window.pixels()
     changed = (with_notice != with_legend).any(axis=2)
-    assert changed[-50:].sum() > 200
-    assert not changed[:-50].any()
+    assert changed[-72:].sum() > 200
+    assert not changed[:-72].any()
     notice.remove()
     assert np.array_equal(window.pixels(), with_legend)
     legend.SetVisibility(False)
@@ -463,11 +481,11 @@ def test_the_whole_comparison_is_drawn(drawn: dict[View, np.ndarray]) -> None:
     amber = {view: (np.abs(pixels - [255, 194, 10]).max(axis=2) < 40).sum() for view, pixels in views.items()}
     assert amber[View.RESULT] > 50, "the notice"
     assert amber[View.LOW] == amber[View.TRUTH] == 0
-    grey = {view: np.ptp(views[view][:-50], axis=2).max() for view in (View.LOW, View.RESULT, View.TRUTH)}
+    grey = {view: np.ptp(views[view][:-72], axis=2).max() for view in (View.LOW, View.RESULT, View.TRUTH)}
     assert set(grey.values()) == {0}
-    edges = {view: np.abs(np.diff(views[view][:-50, :, 0], axis=1)).mean() for view in grey}
+    edges = {view: np.abs(np.diff(views[view][:-72, :, 0], axis=1)).mean() for view in grey}
     assert edges[View.TRUTH] > 1.2 * edges[View.LOW]
-    bright = {view: (views[view][:-50, :, 0] > 60).mean() for view in grey}
+    bright = {view: (views[view][:-72, :, 0] > 60).mean() for view in grey}
     assert bright[View.LOW] == pytest.approx(bright[View.TRUTH], rel=0.15), "the same place at the same scale"
     viridis = np.array(matplotlib.colormaps["viridis"].colors) * 255
     pixels = views[View.SSIM].reshape(-1, 3)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import slicer
 from scenes import Slicer, oblique, random_series, random_volume, rigid
-from SRDynamicMRISlicer import scene_import
 from SRDynamicMRISlicer.scene_browsers import (
     add_browser,
     browse_together,
@@ -497,16 +496,6 @@ def test_a_dropped_result_leaves_no_observer(app: Slicer) -> None:
     del result
     gc.collect()
     assert gone() is None
-
-
-def test_the_module_names_no_gui() -> None:
-    folder = Path(scene_import.__file__).parent
-    for file in sorted(folder.glob("scene_*.py")) + sorted(folder.glob("comparison*.py")):
-        text = file.read_text(encoding="utf-8")
-        assert "import qt" not in text
-        assert "import ctk" not in text
-        assert "slicer.app" not in text
-        assert "slicer.mrmlScene" not in text
 
 
 def test_an_input_without_a_browser_gets_one(app: Slicer) -> None:

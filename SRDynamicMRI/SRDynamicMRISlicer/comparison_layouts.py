@@ -74,7 +74,7 @@ def slice_views(layout: Layout) -> tuple[View, ...]:
 def description(layout: Layout) -> str:
     """Slicer's XML of a layout."""
     rows = "".join(
-        f'<item><layout type="horizontal">{"".join(_item(view) for view in row)}</layout></item>'
+        f'<item splitSize="500"><layout type="horizontal">{"".join(_item(view) for view in row)}</layout></item>'
         for row in ROWS[layout]
     )
     return f'<layout type="vertical" split="true">{rows}</layout>'

@@ -8,8 +8,8 @@ from .translation import _
 
 _SIZE = 14
 _MARGIN = 8
-_ABOVE = 30
-"""Pixels from the lower edge: Slicer writes the name of the image below."""
+_ABOVE = 52
+"""Pixels from the lower edge: Slicer writes the names of up to three images below."""
 
 _COLOUR = (1.0, 0.76, 0.04)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 from pathlib import Path
 
+import ctk
 import qt
 import slicer
 
@@ -60,9 +60,9 @@ def export_picture(path: Path) -> None:
     manager = slicer.app.layoutManager()
     if manager is None or slicer.util.mainWindow() is None:
         raise InputError(_("There is no window with views to save a picture of."))
-    # Slicer's own way of taking all views at once; loaded when used, as it is a module that can be switched off.
-    importlib.import_module("ScreenCapture").ScreenCaptureLogic().captureImageFromView(None, str(path))
-    if not path.exists():
+    slicer.app.processEvents()  # the dialog that asked for the name lies above the views until then
+    picture = ctk.ctkWidgetsUtils.grabWidget(manager.viewport())
+    if not picture.save(str(path), "PNG"):
         raise InputError(_("{path} cannot be written; choose another place.").format(path=path))
 
 

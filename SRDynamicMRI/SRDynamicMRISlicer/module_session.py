@@ -97,6 +97,8 @@ class ModuleSession(VTKObservationMixin):
         )
         self.addObserver(scene, scene.NodeRemovedEvent, self._on_node_removed)
         ui.tunedModelSelector.addAttribute("vtkMRMLTextNode", ATTRIBUTE)
+        for line in slicer.util.findChildren(ui.baseModelPathLineEdit, className="QLineEdit"):
+            line.placeholderText = _("The one that comes with the extension")
         self._connect()
         self._panel.show(self.presenter.view)
 
