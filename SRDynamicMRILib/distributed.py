@@ -6,6 +6,7 @@ Without ``torchrun`` there is one process, and everything here does nothing.
 from __future__ import annotations
 
 import datetime
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -108,7 +109,10 @@ def process_group() -> Iterator[None]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield
+        wait()  # none leaves while another still needs it
     finally:
+        # DistributedDataParallel is part of a cycle: left to the interpreter's end, its threads can abort the process.
+        gc.collect()
         dist.destroy_process_group()
 
 
