@@ -29,10 +29,6 @@ BAD_INPUT = 2
 FAULT = 1
 
 _TRACEBACK = "SRDYNAMICMRI_TRACEBACK"
-_THREADS_SLEEP = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""What PyTorch's threads do while they wait for one another. Spinning, the default, is hardly faster on an idle
-computer and several times slower where other programs, Slicer among them, need a core too."""
-
 _NO_MEMORY = "There is not enough memory; close other programs or use a smaller volume."
 _PROGRESS: dict[str, Callable[[], Progress]] = {"bar": BarProgress, "json": JsonProgress, "none": Progress}
 
@@ -178,8 +174,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     parsed = build_parser().parse_args(arguments)
     progress = _PROGRESS[parsed.progress]()
-    for name, value in _THREADS_SLEEP.items():
-        os.environ.setdefault(name, value)
+    # PyTorch's threads sleep while they wait for one another. Spinning, the default, is hardly faster on an idle
+    # computer and several times slower where other programs, Slicer among them, need a core too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     before = _on_termination(_cancel)
     try:
         # Imported here so that --help and wrong arguments answer at once, without loading PyTorch.

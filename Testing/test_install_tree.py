@@ -14,14 +14,14 @@ SLICER = Path(__file__).resolve().parent / "cmake"
 """Stands in for a built Slicer; see SlicerConfig.cmake there."""
 
 SCRIPTED_MODULES = Path("lib", "Slicer-5.13", "qt-scripted-modules")
-CMAKE = Path(sys.executable).with_name("cmake")
 MODEL_FOLDER = Path("SRDynamicMRILib", "Resources", "Models")
 
 
-def cmake(*arguments: object) -> str:
-    """What CMake prints; it has to succeed."""
-    program = CMAKE if CMAKE.exists() else "cmake"
-    done = subprocess.run([program, *map(str, arguments)], check=False, capture_output=True, text=True, timeout=300)
+def cmake(*arguments: object, program: str = "cmake") -> str:
+    """What a program of CMake prints; it has to succeed."""
+    own = Path(sys.executable).with_name(program)
+    command = [own if own.exists() else program, *map(str, arguments)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -80,18 +80,13 @@ def test_the_installed_library_finds_its_weights(installed: Path) -> None:
 
 def test_slicers_tests_are_the_modules(installed: Path) -> None:
     build = installed.parents[len(SCRIPTED_MODULES.parts)] / "build"
-    done = subprocess.run(
-        [CMAKE.with_name("ctest") if CMAKE.exists() else "ctest", "--show-only", "--test-dir", str(build)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    listed = cmake("--show-only", "--test-dir", build, program="ctest")
     for name in (
         "py_SRDynamicMRI",
         "py_nomainwindow_SRDynamicMRI",
         "py_nomainwindow_qSlicerSRDynamicMRIModuleGenericTest",
     ):
-        assert f": {name}\n" in done.stdout
+        assert f": {name}\n" in listed
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,8 @@ _STEPS_IN_MEMORY = 4.0
 
 def duration(seconds: float) -> str:
     """A time in words, as exact as an estimate is."""
-    if seconds < 10:
-        return _("10 s")
     if seconds < 60:
-        return _("{seconds} s").format(seconds=5 * math.ceil(seconds / 5))
+        return _("{seconds} s").format(seconds=max(10, 5 * math.ceil(seconds / 5)))
     minutes = round(seconds / 60)
     if minutes < 60:
         return _("{minutes} min").format(minutes=minutes)

@@ -65,8 +65,7 @@ class ModuleSession(VTKObservationMixin):
         super().__init__()
         self._ui, self._scene, self._requirements = ui, scene, requirements
         self._parameters: Any = None
-        self._gui_tag: int | None = None
-        self._held = True
+        self._gui_tag: int | None = None  # None while the choices are left alone
         self._facts = SceneFacts()
         self._opens = self._looks = False
         self._timer = QtTimer()
@@ -147,15 +146,14 @@ class ModuleSession(VTKObservationMixin):
 
     def hold(self) -> None:
         """Leave the choices alone: a scene is being loaded, and selectors would drop nodes that are yet to come."""
-        if self._parameters is not None and not self._held:
-            self._held = True
+        if self._parameters is not None and self._gui_tag is not None:
             self._parameters.disconnectGui(self._gui_tag)
+            self._gui_tag = None
             self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
 
     def go_on(self) -> None:
         """Show the choices that have been loaded, and follow them again."""
-        if self._parameters is not None and self._held:
-            self._held = False
+        if self._parameters is not None and self._gui_tag is None:
             self._parameters.parameterNode.Modified()  # values are cached: None for nodes that came after the choices
             self._gui_tag = self._parameters.connectGui(self._ui)
             self.addObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
@@ -318,7 +316,7 @@ class ModuleSession(VTKObservationMixin):
 
     def _on_parameters(self, _caller: object = None, _event: object = None) -> None:
         p = self._parameters
-        if p is None or self._held:
+        if p is None or self._gui_tag is None:
             return
         if self._ui.baseModelPathLineEdit.currentPath != p.baseModel:
             self._ui.baseModelPathLineEdit.currentPath = p.baseModel
@@ -345,7 +343,7 @@ class ModuleSession(VTKObservationMixin):
         """Nothing is chosen where a node has gone: MRML drops its references to it without telling."""
         self._looks = False
         p = self._parameters
-        if p is not None and not self._held:
+        if p is not None and self._gui_tag is not None:
             for name in p.allParameters:
                 node = getattr(p, name)
                 if isinstance(node, slicer.vtkMRMLNode) and node.GetScene() is None:
