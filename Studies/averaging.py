@@ -17,11 +17,9 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from contrast_mismatch import FRAMES
-from real_scans import data_folder
+from real_scans import FRAMES, time_point
 
 from SRDynamicMRILib.checkpoints import Model, load_model
-from SRDynamicMRILib.files import read_series
 from SRDynamicMRILib.interpolation import zero_filled
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.metrics import compare
@@ -70,8 +68,8 @@ def main() -> None:
     arguments = parser.parse_args()
     model = load_model(base_model(arguments.fraction))
     whole = Inference(memory=1 << 40)
-    for scan, frame in FRAMES.items():
-        truth = read_series(data_folder() / "bench" / scan / "dynamic.nii.gz")[frame]
+    for scan in FRAMES:
+        truth = time_point(scan)
         acquired = downsample(truth, arguments.fraction)
         reference = compare(zero_filled(acquired.data, truth.shape[1:]), truth.data)[0]
         for name, operations in AVERAGES.items():

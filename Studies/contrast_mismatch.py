@@ -19,10 +19,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from real_scans import data_folder
+from real_scans import FRAMES, data_folder, time_point
 
 from SRDynamicMRILib.checkpoints import Model, load_model
-from SRDynamicMRILib.files import read_series, read_volume
+from SRDynamicMRILib.files import read_volume
 from SRDynamicMRILib.interpolation import zero_filled
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.metrics import compare
@@ -32,7 +32,6 @@ from SRDynamicMRILib.training.fine_tuning import AdaptedPrior, Budget, adapt_pri
 from SRDynamicMRILib.volume import Volume
 
 FRACTION = 0.0625
-FRAMES = {"heart": 8, "pelvis": 0}
 
 
 def _by_curve(knots: list[float], values: list[float]) -> Callable[[Volume], Volume]:
@@ -56,7 +55,7 @@ CONTRASTS: dict[str, Callable[[Volume], Volume]] = {
 def study(data: Path, scan: str, steps: int) -> list[dict[str, object]]:
     """SSIM and PSNR of zero-filling, of the base model, and of fine-tuning on every contrast, matched and not."""
     base = load_model(base_model(FRACTION))
-    truth = read_series(data / "bench" / scan / "dynamic.nii.gz")[FRAMES[scan]]
+    truth = time_point(scan)
     prior = read_volume(data / "bench" / scan / "static.nii.gz")
     acquired = downsample(truth, FRACTION)
     found: list[dict[str, object]] = []

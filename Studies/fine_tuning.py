@@ -16,11 +16,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from contrast_mismatch import FRACTION, FRAMES
-from real_scans import data_folder
+from contrast_mismatch import FRACTION
+from real_scans import FRAMES, data_folder, time_point
 
 from SRDynamicMRILib.checkpoints import load_model
-from SRDynamicMRILib.files import read_series, read_volume
+from SRDynamicMRILib.files import read_volume
 from SRDynamicMRILib.interpolation import zero_filled
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.metrics import compare
@@ -40,9 +40,8 @@ def main() -> None:
     parser.add_argument("--scan", choices=tuple(FRAMES), default="heart")
     parser.add_argument("--runs", nargs="+", default=RUNS, metavar="STEPS@RATE")
     arguments = parser.parse_args()
-    folder = data_folder() / "bench" / arguments.scan
-    truth = read_series(folder / "dynamic.nii.gz")[FRAMES[arguments.scan]]
-    prior = read_volume(folder / "static.nii.gz")
+    truth = time_point(arguments.scan)
+    prior = read_volume(data_folder() / "bench" / arguments.scan / "static.nii.gz")
     acquired = downsample(truth, FRACTION)
     base = load_model(base_model(FRACTION))
     reference = compare(zero_filled(acquired.data, truth.shape[1:]), truth.data)[0]

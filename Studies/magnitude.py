@@ -15,11 +15,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from contrast_mismatch import FRAMES
-from real_scans import data_folder
+from real_scans import FRAMES, time_point
 
 from SRDynamicMRILib.checkpoints import load_model
-from SRDynamicMRILib.files import read_series
 from SRDynamicMRILib.interpolation import zero_filled
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.metrics import compare
@@ -33,8 +31,8 @@ def main() -> None:
     parser.add_argument("--fraction", type=float, default=0.0625)
     arguments = parser.parse_args()
     model = load_model(base_model(arguments.fraction))
-    for scan, frame in FRAMES.items():
-        truth = read_series(data_folder() / "bench" / scan / "dynamic.nii.gz")[frame]
+    for scan in FRAMES:
+        truth = time_point(scan)
         kept = downsample(truth, arguments.fraction)
         for name, acquired in {"sign kept": kept, "magnitude": kept.with_data(np.abs(kept.data))}.items():
             images = {
