@@ -29,6 +29,7 @@ from .errors import InputError
 from .evaluation import CSV_HEADER, Evaluation, csv_rows, evaluate, write_json, write_table
 from .files import file_name, read_series, read_volume, write_volume
 from .image_files import written_whole
+from .inference import Inference
 from .interpolation import interpolate
 from .kspace import downsample, low_resolution_grid
 from .metrics import Metrics
@@ -36,7 +37,7 @@ from .perceptual_loss import loss_named, perceptual_identity
 from .progress import Progress
 from .provenance import environment
 from .recipes import DEFAULT, PAPER
-from .super_resolution import Inference, super_resolve
+from .super_resolution import super_resolve
 from .table3 import (
     FINE_TUNED,
     INTERPOLATIONS,

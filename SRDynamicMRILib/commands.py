@@ -24,6 +24,7 @@ from .errors import InputError
 from .evaluation import METRIC_NAMES, Evaluation, align, evaluate, write_csv, write_json
 from .files import check_output, file_name, read_series, read_volume, write_series, write_volume
 from .image_files import check_folder
+from .inference import Inference
 from .interpolation import high_resolution_grid, interpolate
 from .kspace import check_fraction, downsample, low_resolution_size
 from .phantom import abdomen
@@ -32,7 +33,7 @@ from .provenance import NOTICE, description, environment, recorded_matrix
 from .recipes import DEFAULT, PAPER, RECIPES, recipe_named
 from .series_super_resolution import FrameFolder, super_resolve_series
 from .shipped import FRACTION_TOLERANCE, PERCEPTUAL_NETWORK, base_model, shipped_file
-from .super_resolution import Inference, target_grid
+from .super_resolution import target_grid
 from .times import frame_numbers, frame_slice, sidecar_of
 from .training.fine_tuning import adapt_prior, budget_named, fine_tune, kept_by_fraction, kept_size, match_prior
 from .training.main_training import MainTraining, train

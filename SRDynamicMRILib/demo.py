@@ -12,6 +12,7 @@ import torch
 from .checkpoints import load_model, save_model
 from .evaluation import evaluate, write_csv
 from .files import read_series, write_series, write_volume
+from .inference import Inference
 from .interpolation import interpolate
 from .kspace import downsample
 from .phantom import abdomen
@@ -19,7 +20,6 @@ from .progress import Progress
 from .provenance import NOTICE, description, environment
 from .series_super_resolution import FrameFolder, super_resolve_series
 from .shipped import base_model
-from .super_resolution import Inference
 from .table3 import FINE_TUNED, INTERPOLATIONS, MAIN, ZERO_FILLED
 from .training.fine_tuning import BUDGETS, fine_tune, kept_size
 from .volume import Geometry, Series, Shape

@@ -16,8 +16,9 @@ from .checkpoints import Model
 from .distributed import is_first, share, wait
 from .errors import InputError
 from .files import read_volume, write_volume
+from .inference import Inference
 from .progress import Progress
-from .super_resolution import Inference, super_resolve
+from .super_resolution import super_resolve
 from .volume import Geometry, Series
 
 _MANIFEST = "job.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,15 @@ from conftest import Recorder, same_weights
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from SRDynamicMRILib.checkpoints import Model, ModelInfo, load_model, save_model, save_tensors, weights_sha256
+from SRDynamicMRILib.checkpoints import (
+    Model,
+    ModelInfo,
+    load_model,
+    new_network,
+    save_model,
+    save_tensors,
+    weights_sha256,
+)
 from SRDynamicMRILib.devices import fastest_precision
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.interpolation import INPUTS, upsample
@@ -24,6 +33,7 @@ from SRDynamicMRILib.networks.vessel_unet import VesselEncoder
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.recipes import DEFAULT, FRACTIONS, PRECISIONS, Precision
+from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training import fine_tuning
 from SRDynamicMRILib.training.augmentation import augment
 from SRDynamicMRILib.training.datasets import PairStream, some_slices
@@ -37,7 +47,17 @@ from SRDynamicMRILib.training.fine_tuning import (
     match_prior,
 )
 from SRDynamicMRILib.training.optimisation import Schedule, TrainingRecord, Validation, optimise
-from SRDynamicMRILib.training.pairs import Pair, as_tensors, batch_at, fit_to_patch, make_pair, random_patch
+from SRDynamicMRILib.training.pairs import (
+    Pair,
+    as_tensors,
+    batch_at,
+    detailed_patch,
+    fit_to_patch,
+    make_pair,
+    make_sub_pixel_pair,
+    pair_maker,
+    random_patch,
+)
 from SRDynamicMRILib.volume import Geometry, Volume
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -161,13 +181,72 @@ def test_random_patch_comes_from_everywhere_and_is_mirrored_along_every_axis_but
     assert corners == {56 * z + 8 * y + x for z in range(2) for y in range(2) for x in range(3)}
 
 
+def test_detailed_patch_is_where_the_input_lacks_most() -> None:
+    target = np.zeros((6, 40, 40), dtype=np.float32)
+    target[:, 24:, 24:] = 1
+    pair = Pair(np.zeros_like(target), target)
+
+    def share(draw: Callable[..., Pair]) -> float:
+        return float(np.mean([draw(pair, (4, 8, 8), np.random.default_rng(n)).target.max() for n in range(100)]))
+
+    assert share(random_patch) < 0.5 < share(detailed_patch)
+    flat = Pair(target, target)
+    assert detailed_patch(flat, (4, 8, 8), np.random.default_rng(0)).target.shape == (4, 8, 8)
+
+
+# What a network that ends in sub-pixels is fed with, and what it has to add
+
+SUB_PIXEL = replace(INFO, architecture="SubPixelNetwork", interpolation="zero_filled", factor=2)
+
+
+def test_sub_pixel_pair_and_zero_filling_make_up_the_target() -> None:
+    pair = make_sub_pixel_pair(PRIOR.data, KEPT, 2, "percentile")
+    acquired = crop_kspace(PRIOR.data, KEPT)
+    scale = np.percentile(acquired, 99.9)
+    assert pair.factor == 2
+    np.testing.assert_allclose(pair.input * scale, acquired, rtol=1e-5, atol=1e-3)
+    whole = upsample(acquired, PRIOR.shape[1:], "zero_filled") + pair.target * scale
+    np.testing.assert_allclose(whole, PRIOR.data, atol=1e-2)
+
+
+def test_patches_of_sub_pixel_pairs_keep_both_together() -> None:
+    voxels = np.arange(6 * 9 * 8, dtype=np.float32).reshape(6, 9, 8)
+    pair = Pair(voxels, voxels.repeat(2, axis=1).repeat(2, axis=2))
+    slices = set()
+    for seed in range(20):
+        patch = random_patch(pair, (4, 5, 5), np.random.default_rng(seed))
+        assert patch.target.shape == (4, 10, 10)
+        assert np.array_equal(patch.target[:, ::2, ::2], patch.input)
+        assert np.diff(patch.input, axis=2).min() == 1  # sub-pixels would lie on the wrong side of a mirrored voxel
+        slices.add(float(patch.input[1, 0, 0] - patch.input[0, 0, 0]))
+    assert slices == {-72.0, 72.0}
+    grown = fit_to_patch(pair, (8, 12, 8))
+    assert (grown.input.shape, grown.target.shape) == ((8, 12, 8), (8, 24, 16))
+    assert np.array_equal(grown.target[:, ::2, ::2], grown.input)
+
+
+def test_fine_tuning_a_sub_pixel_network_makes_it_better_on_its_prior() -> None:
+    torch.manual_seed(0)
+    start = Model(new_network(SUB_PIXEL).eval(), SUB_PIXEL)
+    tuned = fine_tune(PRIOR, start, KEPT, Budget("test", 40), seed=3)
+
+    def error(model: Model) -> float:
+        result = super_resolve(downsample(PRIOR, 0.25), model, PRIOR.geometry)
+        return float(np.abs(result.data - PRIOR.data).mean())
+
+    assert tuned.info.factor == 2
+    assert error(tuned) < error(start)
+    with pytest.raises(InputError, match="choose another budget"):
+        fine_tune(PRIOR, start, KEPT, budget_named("paper"))
+
+
 def test_stream_gives_the_same_pair_for_the_same_number() -> None:
     def source(rng: np.random.Generator) -> np.ndarray:
         return rng.random((4, 24, 28), dtype=np.float32)
 
     def stream(seed: int) -> PairStream:
         sources = [(source, 1.0), (lambda rng: 5 + source(rng), 2.0)]
-        return PairStream(sources, FRACTIONS, "trilinear", "maximum", seed)
+        return PairStream(sources, FRACTIONS, pair_maker(INFO), seed)
 
     first, again = stream(3), stream(3)
     for number in (0, 7, 2):

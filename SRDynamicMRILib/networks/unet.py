@@ -82,6 +82,10 @@ class UNet3D(nn.Module):
         (5,418,177 parameters).
     """
 
+    halo, grid_step, factor = HALO, GRID_STEP, 1
+    maps_at_once = 8
+    """Full-size sets of feature maps that are alive at a time at its widest place, found by measurement."""
+
     def __init__(self, features: int = 64) -> None:
         super().__init__()
         widths = [features * 2**level for level in range(LEVELS)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import hashlib
 import math
@@ -22,11 +23,11 @@ from ..kspace import low_resolution_size
 from ..patches import patch_positions
 from ..perceptual_loss import loss_named, perceptual_identity
 from ..progress import Progress
-from ..recipes import DEFAULT, PAPER, Precision, Recipe
+from ..recipes import DEFAULT, FAST, PAPER, Precision, Recipe
 from ..volume import Geometry, Volume, shape_of
 from .needles import with_needles
 from .optimisation import Batches, Schedule, optimise
-from .pairs import as_tensors, batch_at, fit_to_patch, make_pair, random_patch
+from .pairs import as_tensors, batch_at, detailed_patch, fit_to_patch, pair_maker
 
 
 @dataclass(frozen=True)
@@ -231,8 +232,7 @@ def fine_tune(
     progress = progress or Progress()
     precision = precision or default_precision(budget, device)
     recipe, schedule, batches = _plan(prior, base, kept, budget, seed)
-    network = type(base.network)(base.info.features)
-    network.load_state_dict(base.network.state_dict())
+    network = copy.deepcopy(base.network)
     share = kept[0] * kept[1] / (prior.shape[1] * prior.shape[2])
     progress.stage("Fine-tuning")
     record = optimise(
@@ -241,6 +241,7 @@ def fine_tune(
         loss_named(recipe.loss, device, perceptual_network),
         schedule,
         residual=base.info.residual,
+        adds_input=base.info.residual and base.info.factor == 1,
         device=device,
         progress=progress,
         state_file=state_file,
@@ -280,19 +281,22 @@ def _plan(
     prior: Volume, base: Model, kept: tuple[int, int], budget: Budget, seed: int
 ) -> tuple[Recipe, Schedule, Batches]:
     """Recipe, length and batches of a fine-tuning."""
-    pair = make_pair(prior.data, kept, base.info.interpolation, base.info.normalisation)
+    make = pair_maker(base.info)
+    pair = make(prior.data, kept)
     if budget.steps is not None:
-        recipe = DEFAULT
+        recipe = DEFAULT if base.info.factor == 1 else FAST
         image = with_needles(prior.data, prior.geometry.spacing, np.random.default_rng([seed, 5]))
-        with_some = make_pair(image, kept, base.info.interpolation, base.info.normalisation)
+        with_some = make(image, kept)
         without, with_some = (fit_to_patch(one, recipe.patch) for one in (pair, with_some))
 
         def random(step: int) -> tuple[Tensor, Tensor]:
             rng = np.random.default_rng([seed, 4, step])
             chosen = [with_some if rng.random() < NEEDLES else without for _ in range(recipe.batch)]
-            return as_tensors([random_patch(one, recipe.patch, rng) for one in chosen])
+            return as_tensors([detailed_patch(one, recipe.patch, rng) for one in chosen])
 
         return recipe, Schedule(budget.steps, recipe.fine_tuning_learning_rate), random
+    if base.info.factor > 1:
+        raise InputError("The paper's budget is for its own network; choose another budget for a fast model.")
     recipe = PAPER
     pairs = [fit_to_patch(pair, recipe.patch)]
     stride = recipe.fine_tuning_stride or recipe.patch

@@ -127,6 +127,7 @@ def optimise(
     schedule: Schedule,
     *,
     residual: bool,
+    adds_input: bool | None = None,
     device: torch.device,
     progress: Progress,
     state_file: Path | None = None,
@@ -152,7 +153,10 @@ def optimise(
     schedule
         How long and how fast.
     residual
-        Whether the output is added to the input.
+        Whether the network gives a residual.
+    adds_input
+        Whether the loss is of the residual added to the input, rather than of the residual itself; if not given, of
+        every residual.
     device
         Where to compute.
     progress
@@ -177,6 +181,7 @@ def optimise(
     InputError
         If the state to resume belongs to another training, or the loss stops being finite.
     """
+    adds_input = residual if adds_input is None else adds_input
     network.to(device=device, memory_format=torch.channels_last_3d).train()  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(_parameter_groups(network, residual))
     identity = {**(identity or {}), "steps": str(schedule.steps)}
@@ -209,7 +214,7 @@ def optimise(
             before = [buffer.clone() for buffer in network.buffers()]
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16" and _is_thick(inputs)):
                 output = function(inputs)
-            value = loss(output + inputs if residual else output, targets)
+            value = loss(output + inputs if adds_input else output, targets)
             value.backward()  # type: ignore[no-untyped-call]
             norm = nn.utils.clip_grad_norm_(network.parameters(), _MAXIMUM_GRADIENT_NORM)
             mean = (mean_over_ranks(value.detach()) if distributed else value.detach()).item()

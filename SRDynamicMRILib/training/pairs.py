@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..interpolation import upsample
-from ..kspace import crop_kspace
+from ..checkpoints import ModelInfo
+from ..interpolation import upsample, zero_filled
+from ..kspace import crop_kspace, to_sub_pixels
 from ..normalisation import intensity_scale
-from ..patches import Position, extract, pad_to
+from ..patches import Position, extract
 from ..volume import FloatArray, Shape
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What the network gets and what it should give, normalised, both ``(D, H, W)``."""
+    """What the network gets and what it should give, normalised.
+
+    Parameters
+    ----------
+    input
+        Image ``(D, H, W)``.
+    target
+        Image of the same shape; of a network that ends in sub-pixels what zero-filling lacks, ``(D, n * H, n * W)``.
+    """
 
     input: FloatArray
     target: FloatArray
+
+    @property
+    def factor(self) -> int:
+        """Voxels of the target per voxel of the input, along rows and along columns."""
+        return self.target.shape[1] // self.input.shape[1]
+
+    @property
+    def lack(self) -> float:
+        """Sum over voxels of what the network has to add, regardless of sign."""
+        return float(np.abs(self.target - self.input if self.factor == 1 else self.target).sum())
+
+
+PairMaker = Callable[[FloatArray, tuple[int, int]], Pair]
+"""Makes a pair of a high-resolution image and the rows and columns of its k-space to keep."""
+
+CANDIDATES = 4
+"""Patches that `detailed_patch` chooses among."""
 
 
 def make_pair(target: FloatArray, kept: tuple[int, int], interpolation: str, normalisation: str) -> Pair:
@@ -47,9 +73,49 @@ def make_pair(target: FloatArray, kept: tuple[int, int], interpolation: str, nor
     return Pair(interpolated / scale, target / scale)
 
 
+def make_sub_pixel_pair(target: FloatArray, kept: tuple[int, int], factor: int, normalisation: str) -> Pair:
+    """Degrade a high-resolution image, for a network that gets the low-resolution image and gives sub-pixels.
+
+    Parameters
+    ----------
+    target
+        High-resolution image ``(D, H, W)``.
+    kept
+        Rows and columns of k-space that are kept.
+    factor
+        See `networks.sub_pixel.SubPixelNetwork`.
+    normalisation
+        As the model wants it; see `recipes.Recipe`.
+
+    Returns
+    -------
+        Pair of the acquired image ``(D, h, w)`` and what zero-filling it lacks, ``(D, factor * h, factor * w)``.
+    """
+    acquired = crop_kspace(target, kept)
+    missing = target - zero_filled(acquired, (target.shape[1], target.shape[2]))
+    scale = np.float32(intensity_scale(acquired, normalisation))
+    return Pair(acquired / scale, to_sub_pixels(missing, kept, factor) / scale)
+
+
+def pair_maker(info: ModelInfo) -> PairMaker:
+    """Return what makes pairs for a model."""
+    if info.factor > 1:
+        return lambda target, kept: make_sub_pixel_pair(target, kept, info.factor, info.normalisation)
+    return lambda target, kept: make_pair(target, kept, info.interpolation, info.normalisation)
+
+
 def fit_to_patch(pair: Pair, patch: Shape) -> Pair:
-    """Grow a pair so that a patch fits, repeating the outermost voxels."""
-    return Pair(pad_to(pair.input, patch)[0], pad_to(pair.target, patch)[0])
+    """Grow a pair so that a patch of its input fits, repeating the outermost voxels."""
+    missing = [max(0, wanted - size) for wanted, size in zip(patch, pair.input.shape, strict=True)]
+    if not any(missing):
+        return pair
+
+    def grown(image: FloatArray, factor: int) -> FloatArray:
+        scales = (1, factor, factor)
+        widths = [(s * (m // 2), s * (m - m // 2)) for m, s in zip(missing, scales, strict=True)]
+        return np.pad(image, widths, mode="edge")
+
+    return Pair(grown(pair.input, 1), grown(pair.target, pair.factor))
 
 
 def batch_at(pairs: list[Pair], places: list[tuple[int, Position]], patch: Shape) -> tuple[Tensor, Tensor]:
@@ -81,11 +147,27 @@ def random_patch(pair: Pair, patch: Shape, rng: np.random.Generator) -> Pair:
     rng
         Source of chance.
     """
-    room = [size - length for size, length in zip(pair.target.shape, patch, strict=True)]
+    room = [size - length for size, length in zip(pair.input.shape, patch, strict=True)]
     z, y, x = (int(rng.integers(r + 1)) for r in room)
     axes = tuple(axis for axis in range(3) if rng.random() < 0.5)
-    inputs, targets = (extract(image, (z, y, x), patch) for image in (pair.input, pair.target))
+    if pair.factor > 1:  # sub-pixels lie on one side of their voxel, so only slices can be mirrored
+        axes = tuple(axis for axis in axes if axis == 0)
+    n = pair.factor
+    inputs = extract(pair.input, (z, y, x), patch)
+    targets = extract(pair.target, (z, n * y, n * x), (patch[0], n * patch[1], n * patch[2]))
     return Pair(np.flip(inputs, axes), np.flip(targets, axes))
+
+
+def detailed_patch(pair: Pair, patch: Shape, rng: np.random.Generator) -> Pair:
+    """Of some random patches the one whose input lacks most: the background of a scan has little to teach.
+
+    Parameters
+    ----------
+    pair, patch, rng
+        As for `random_patch`.
+    """
+    some = [random_patch(pair, patch, rng) for _ in range(CANDIDATES)]
+    return max(some, key=lambda one: one.lack)
 
 
 def as_tensors(patches: Sequence[Pair]) -> tuple[Tensor, Tensor]:
