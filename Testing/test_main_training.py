@@ -656,7 +656,9 @@ def test_new_weights_are_the_seeds_and_begin_near_the_interpolated_image(
     ids=str,
 )
 def test_model_that_does_not_fit_the_recipe_is_refused(undisturbed: Run, scans: Path, other: dict[str, object]) -> None:
-    with pytest.raises(InputError, match=r"^The model to begin with is a UNet3D of 2 features .*; choose the recipe") as caught:
+    with pytest.raises(
+        InputError, match=r"^The model to begin with is a UNet3D of 2 features .*; choose the recipe"
+    ) as caught:
         train(task_on(scans), replace(TINY, **other), CPU, start=undisturbed.model)
     assert "\n" not in str(caught.value)
 

@@ -806,7 +806,7 @@ def test_paper_budget_is_one_epoch_over_all_patches(
 
     def spy(trained: UNet3D, batches: object, loss: object, schedule: Schedule, **_: object) -> TrainingRecord:
         seen.update(batches=batches, schedule=schedule)
-        return TrainingRecord()
+        return TrainingRecord(steps=schedule.steps)
 
     monkeypatch.setattr(fine_tuning, "optimise", spy)
     image = np.random.default_rng(0).random(shape)

@@ -40,14 +40,14 @@ class Pair:
     @property
     def lack(self) -> float:
         """Sum over voxels of what the network has to add, regardless of sign."""
-        return float(np.abs(self.target - self.input if self.factor == 1 else self.target).sum())
+        return float(np.nansum(np.abs(self.target - self.input if self.factor == 1 else self.target)))
 
 
 PairMaker = Callable[[FloatArray, tuple[int, int]], Pair]
 """Makes a pair of a high-resolution image and the rows and columns of its k-space to keep."""
 
 CANDIDATES = 4
-"""Patches that `detailed_patch` chooses among."""
+"""Places that `detailed_position` chooses among."""
 
 
 def make_pair(target: FloatArray, kept: tuple[int, int], interpolation: str, normalisation: str) -> Pair:
@@ -130,44 +130,59 @@ def batch_at(pairs: list[Pair], places: list[tuple[int, Position]], patch: Shape
     patch
         Voxels of a patch.
     """
-    return as_tensors(
-        [Pair(extract(pairs[n].input, where, patch), extract(pairs[n].target, where, patch)) for n, where in places]
-    )
+    return as_tensors([patch_at(pairs[n], where, patch) for n, where in places])
+
+
+def place_in_target(position: Position, patch: Shape, factor: int) -> tuple[slice, slice, slice]:
+    """Where the target of a patch of the input lies, if each voxel of the input is `factor` x `factor` of its own."""
+    scales = (1, factor, factor)
+    z, y, x = (slice(n * at, n * (at + size)) for at, size, n in zip(position, patch, scales, strict=True))
+    return z, y, x
+
+
+def patch_at(pair: Pair, position: Position, patch: Shape) -> Pair:
+    """Views of the patch of a pair's input at a position, and of what lies there in its target."""
+    return Pair(extract(pair.input, position, patch), pair.target[place_in_target(position, patch, pair.factor)])
+
+
+def random_position(pair: Pair, patch: Shape, rng: np.random.Generator) -> Position:
+    """First voxel of a patch of a pair's input, from anywhere."""
+    z, y, x = (int(rng.integers(size - n + 1)) for size, n in zip(pair.input.shape, patch, strict=True))
+    return z, y, x
+
+
+def detailed_position(pair: Pair, patch: Shape, rng: np.random.Generator) -> Position:
+    """Of some random positions the one where the input lacks most: the background of a scan has little to teach."""
+    some = [random_position(pair, patch, rng) for _ in range(CANDIDATES)]
+    return max(some, key=lambda position: patch_at(pair, position, patch).lack)
+
+
+def mirrored(pair: Pair, rng: np.random.Generator) -> Pair:
+    """A patch mirrored at random along every axis that its target allows."""
+    axes = tuple(axis for axis in range(3) if rng.random() < 0.5)
+    if pair.factor > 1:  # sub-pixels lie on one side of their voxel, so only slices can be mirrored
+        axes = tuple(axis for axis in axes if axis == 0)
+    return Pair(np.flip(pair.input, axes), np.flip(pair.target, axes))
 
 
 def random_patch(pair: Pair, patch: Shape, rng: np.random.Generator) -> Pair:
-    """A patch of a pair from a random place, mirrored at random along every axis.
+    """A patch of a pair from a random place, mirrored at random.
 
     Parameters
     ----------
     pair
-        At least as large as a patch.
+        Its input is at least as large as a patch.
     patch
-        Voxels of the patch.
+        Voxels of the patch of the input.
     rng
         Source of chance.
     """
-    room = [size - length for size, length in zip(pair.input.shape, patch, strict=True)]
-    z, y, x = (int(rng.integers(r + 1)) for r in room)
-    axes = tuple(axis for axis in range(3) if rng.random() < 0.5)
-    if pair.factor > 1:  # sub-pixels lie on one side of their voxel, so only slices can be mirrored
-        axes = tuple(axis for axis in axes if axis == 0)
-    n = pair.factor
-    inputs = extract(pair.input, (z, y, x), patch)
-    targets = extract(pair.target, (z, n * y, n * x), (patch[0], n * patch[1], n * patch[2]))
-    return Pair(np.flip(inputs, axes), np.flip(targets, axes))
+    return mirrored(patch_at(pair, random_position(pair, patch, rng), patch), rng)
 
 
 def detailed_patch(pair: Pair, patch: Shape, rng: np.random.Generator) -> Pair:
-    """Of some random patches the one whose input lacks most: the background of a scan has little to teach.
-
-    Parameters
-    ----------
-    pair, patch, rng
-        As for `random_patch`.
-    """
-    some = [random_patch(pair, patch, rng) for _ in range(CANDIDATES)]
-    return max(some, key=lambda one: one.lack)
+    """As `random_patch`, but where the input lacks much; see `detailed_position`."""
+    return mirrored(patch_at(pair, detailed_position(pair, patch, rng), patch), rng)
 
 
 def as_tensors(patches: Sequence[Pair]) -> tuple[Tensor, Tensor]:
