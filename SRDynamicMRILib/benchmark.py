@@ -84,8 +84,10 @@ class Benchmark:
         The patients.
     bases
         The model after main training for every share of in-plane k-space that the dynamic series are downsampled to.
+    starts
+        The model that fine-tuning begins with, for each of these shares.
     budget
-        How long the base model is fine-tuned on each planning scan, for each fraction.
+        How long it is fine-tuned on each planning scan.
     frames
         Time points of every series; what is beyond its end does not count.
     seed
@@ -102,6 +104,7 @@ class Benchmark:
 
     subjects: Sequence[Subject]
     bases: Mapping[float, Model]
+    starts: Mapping[float, Model]
     budget: Budget
     frames: slice
     seed: int
@@ -267,7 +270,8 @@ def _plan(benchmark: Benchmark, progress: Progress) -> Plan:
     loss_named(loss, torch.device("cpu"), benchmark.perceptual_network)  # a missing network is found before the work
     settings = {
         "version": __version__,
-        "models": {f"{fraction:g}": base.sha256 for fraction, base in benchmark.bases.items()},
+        "models": _hashes(benchmark.bases),
+        "starts": _hashes(benchmark.starts),
         "budget": benchmark.budget.name,
         "steps": benchmark.budget.steps,
         "perceptual network": perceptual_identity(loss, benchmark.perceptual_network),
@@ -283,6 +287,10 @@ def _plan(benchmark: Benchmark, progress: Progress) -> Plan:
             subjects[subject.name] = _time_points(subject, benchmark, progress)
         progress.step(done, len(benchmark.subjects))
     return Plan(settings, list(benchmark.fractions), subjects)
+
+
+def _hashes(models: Mapping[float, Model]) -> dict[str, str]:
+    return {f"{fraction:g}": model.sha256 for fraction, model in models.items()}
 
 
 def _time_points(subject: Subject, benchmark: Benchmark, progress: Progress) -> TimePoints:
@@ -325,7 +333,7 @@ def _fine_tune(
     scans: tuple[Volume, Series],
     progress: Progress,
 ) -> None:
-    """Fine-tune the base model on a planning scan for one fraction; the model appears in the folder."""
+    """Fine-tune a model on a planning scan for one fraction; the model appears in the folder."""
     static, dynamic = scans
     low_resolution = downsample(dynamic[0], fraction)
     prior = adapt_prior(static, low_resolution, progress)
@@ -334,7 +342,7 @@ def _fine_tune(
     started = time.perf_counter()
     tuned = fine_tune(
         prior.volume,
-        benchmark.bases[fraction],
+        benchmark.starts[fraction],
         kept_size(prior.volume.geometry, low_resolution.geometry),
         benchmark.budget,
         seed=benchmark.seed,
@@ -463,7 +471,8 @@ def _facts(
             for name, points in plan.subjects.items()
         },
         "models": {
-            "main training": {f"{fraction:g}": base.sha256 for fraction, base in benchmark.bases.items()},
+            "main training": _hashes(benchmark.bases),
+            "start of fine-tuning": _hashes(benchmark.starts),
             "fine-tuned": by_pair(lambda s, f: file_sha256(folder.model(s, f))),
         },
         "seconds": {

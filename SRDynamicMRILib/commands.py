@@ -24,15 +24,15 @@ from .errors import InputError
 from .evaluation import METRIC_NAMES, Evaluation, align, evaluate, write_csv, write_json
 from .files import check_output, file_name, read_series, read_volume, write_series, write_volume
 from .image_files import check_folder
-from .inference import Inference
+from .inference import SHIFTS, Inference
 from .interpolation import high_resolution_grid, interpolate
 from .kspace import check_fraction, downsample, low_resolution_size
 from .phantom import abdomen
 from .progress import JsonProgress, Progress
 from .provenance import NOTICE, description, environment, recorded_matrix
-from .recipes import DEFAULT, PAPER, RECIPES, recipe_named
+from .recipes import DEFAULT, PAPER, RECIPES, Precision, recipe_named
 from .series_super_resolution import FrameFolder, super_resolve_series
-from .shipped import FRACTION_TOLERANCE, PERCEPTUAL_NETWORK, base_model, shipped_file
+from .shipped import FRACTION_TOLERANCE, PERCEPTUAL_NETWORK, base_model, fast_model, shipped_file, start_model
 from .super_resolution import target_grid
 from .times import frame_numbers, frame_slice, sidecar_of
 from .training.fine_tuning import adapt_prior, budget_named, fine_tune, kept_by_fraction, kept_size, match_prior
@@ -184,8 +184,12 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         kept = kept_size(prior.geometry, low_resolution.geometry)
     else:
         kept = kept_by_fraction(prior.geometry, arguments.fraction)
-    base = load_model(arguments.model or base_model(_share(kept, prior.geometry)))
-    _warn_of_fraction(base, kept, prior.geometry, progress)
+    share = _share(kept, prior.geometry)
+    if arguments.model is not None:
+        base = load_model(arguments.model)
+        _warn_of_fraction(base, kept, prior.geometry, progress)
+    else:
+        base = load_model(base_model(share) if budget.steps is None else start_model(share))
     model = fine_tune(
         prior,
         base,
@@ -214,10 +218,10 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     grid = _result_grid(arguments, series, model, progress)
     acquired = (series.geometry.shape[1], series.geometry.shape[2])
     if arguments.model is None:  # the grid tells the fraction, and that the model
-        model = load_model(base_model(_share(acquired, grid)))
+        model = load_model(_shipped_model(_share(acquired, grid), arguments.fast))
     _warn_of_fraction(model, acquired, grid, progress)
     device = device_named(arguments.device)
-    inference = _inference(model, arguments.stride)
+    inference = _inference(model, arguments.stride, arguments.precision, arguments.shifts)
     frames = FrameFolder.beside(arguments.output)
     result = super_resolve_series(
         series,
@@ -241,6 +245,23 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
         return {"output": arguments.output, "frames": frames.path}
     frames.remove()
     return {"output": arguments.output}
+
+
+def _shipped_model(fraction: float, fast: bool) -> Path:
+    """The model that comes with this software for a fraction of k-space.
+
+    Raises
+    ------
+    InputError
+        If the fast one is wanted and there is none near that fraction.
+    """
+    if not fast:
+        return base_model(fraction)
+    path = fast_model(fraction)
+    if path is None:
+        message = f"There is no fast model for {100 * fraction:.3g}% of k-space; leave out --fast."
+        raise InputError(message)
+    return path
 
 
 def evaluate_command(arguments: Namespace, progress: Progress) -> Outputs:
@@ -307,10 +328,15 @@ def benchmark_command(arguments: Namespace, progress: Progress) -> Outputs:
     for fraction in fractions:
         check_fraction(fraction)
     bases = {fraction: load_model(arguments.model or base_model(fraction)) for fraction in fractions}
+    budget = budget_named(arguments.budget)
+    starts = bases
+    if arguments.model is None and budget.steps is not None:
+        starts = {fraction: load_model(start_model(fraction)) for fraction in fractions}
     benchmark = Benchmark(
         subjects=find_subjects(arguments.data, arguments.output, progress),
         bases=bases,
-        budget=budget_named(arguments.budget),
+        starts=starts,
+        budget=budget,
         frames=frame_slice(arguments.frames),
         seed=arguments.seed,
         device=device_named(arguments.device),
@@ -416,15 +442,21 @@ def _warn_of_share(model: Model, share: float, progress: Progress) -> None:
         progress.log(f"Warning: the model was trained for {names} of k-space, but this is {100 * share:.4g}%.")
 
 
-def _inference(model: Model, stride: Sequence[int] | None) -> Inference:
+def _inference(
+    model: Model, stride: Sequence[int] | None, precision: Precision | None = None, shifts: int = 1
+) -> Inference:
     """How to apply a model: as its recipe does, or by patches with a stride."""
     recipe = RECIPES.get(model.info.recipe, DEFAULT)
+    if not 1 <= shifts <= len(SHIFTS):
+        raise InputError(f"The number of shifts must be from 1 to {len(SHIFTS)}; give another one.")
     if stride is None and recipe.whole_volume:
-        return Inference()
+        return Inference(precision=precision, shifts=shifts)
+    if model.info.factor > 1:
+        raise InputError("The fast network takes whole volumes only; leave out --stride.")
     step = stride or PAPER_STRIDE
     if min(step) < 1:
         raise InputError("The stride between patches must be at least 1 on every axis; give larger numbers.")
-    return Inference(patch=PAPER.patch, stride=(step[0], step[1], step[2]))
+    return Inference(patch=PAPER.patch, stride=(step[0], step[1], step[2]), precision=precision, shifts=shifts)
 
 
 def _same_frames(series: Series, total: int, numbers: Sequence[int]) -> Series:

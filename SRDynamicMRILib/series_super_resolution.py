@@ -98,6 +98,8 @@ def job_description(series: Series, model: Model, grid: Geometry, inference: Inf
         "grid": [grid.shape, grid.spacing, grid.origin, grid.direction],
         "patch": inference.patch,
         "stride": inference.stride if inference.patch else None,
+        "precision": inference.precision_on(device),
+        "shifts": inference.shifts,
         "device": device.type,
     }
     return json.dumps(facts, sort_keys=True)

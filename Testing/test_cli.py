@@ -28,6 +28,7 @@ from SRDynamicMRILib.kspace import crop_kspace, downsample, low_resolution_size
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import JsonProgress
 from SRDynamicMRILib.provenance import NOTICE
+from SRDynamicMRILib.shipped import fast_model
 from SRDynamicMRILib.times import frame_numbers
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
@@ -336,6 +337,31 @@ def test_the_shipped_model_is_the_default(
     arguments = (patient.low_volume, tmp_path / "sr.nii.gz", "--fraction", FRACTION)
     assert command("superresolve", *arguments, *QUIET).code == 0
     assert strict_json(tmp_path / "sr.json")["SRDynamicMRI"]["model"] == load_model(patient.model).sha256
+
+
+def test_the_fast_network_on_request(command: Command, patient: Patient, tmp_path: Path) -> None:
+    out = tmp_path / "fast.nii.gz"
+    arguments = (patient.low_volume, out, "--fast", *QUIET)
+    assert command("superresolve", *arguments, "--like", patient.static).code == 0
+    path = fast_model(FRACTION)
+    assert path is not None
+    assert strict_json(tmp_path / "fast.json")["SRDynamicMRI"]["model"] == load_model(path).sha256
+    outcome = command("superresolve", *arguments, "--fraction", 0.9)
+    assert (outcome.code, outcome.err) == (2, "There is no fast model for 88.9% of k-space; leave out --fast.\n")
+    outcome = command("superresolve", *arguments, "--like", patient.static, "--stride", 3, 3, 3)
+    assert (outcome.code, outcome.err) == (2, "The fast network takes whole volumes only; leave out --stride.\n")
+
+
+def test_shifts_are_averaged(command: Command, patient: Patient, tmp_path: Path) -> None:
+    common = ("superresolve", patient.low_volume, "--model", patient.model, "--like", patient.static, *QUIET)
+    images = {}
+    for shifts in (1, 2, 16):
+        assert command(*common, tmp_path / f"{shifts}.nii.gz", "--shifts", shifts).code == 0
+        images[shifts] = voxels(tmp_path / f"{shifts}.nii.gz")
+    assert not np.array_equal(images[1], images[2])
+    assert np.abs(images[16] - images[1]).mean() < 0.05 * images[1].mean()
+    outcome = command(*common, tmp_path / "none.nii.gz", "--shifts", 17)
+    assert (outcome.code, outcome.err) == (2, "The number of shifts must be from 1 to 16; give another one.\n")
 
 
 def test_an_earlier_output_is_replaced(command: Command, patient: Patient, tmp_path: Path) -> None:

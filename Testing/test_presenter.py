@@ -917,13 +917,13 @@ def test_voxels_of_a_result() -> None:
 def test_estimates_are_cautious_and_learn() -> None:
     store: dict[str, object] = {}
     estimates = Estimates(store)
-    assert estimates.fine_tuning("standard", "cpu", PRIOR) == pytest.approx(START + 600)
-    assert estimates.fine_tuning("standard", "cuda:0", PRIOR) == pytest.approx(START + 60)
+    assert estimates.fine_tuning("standard", "cpu", PRIOR) == pytest.approx(START + 300)
+    assert estimates.fine_tuning("standard", "cuda:0", PRIOR) == pytest.approx(START + 30)
     assert estimates.fine_tuning("paper", "cpu", PRIOR) > 10_000
     for _ in range(10):
         estimates.learn_step("quick", "cpu", 0.2)
         estimates.learn_time_point("cpu", 1000, 3.0)
-    assert estimates.fine_tuning("standard", "cpu", PRIOR) == pytest.approx(START + 120)
+    assert estimates.fine_tuning("standard", "cpu", PRIOR) == pytest.approx(START + 60)
     assert estimates.super_resolution("cpu", 2000, 5) == pytest.approx(START + 30)
     assert Estimates(store).fine_tuning("quick", "cpu", PRIOR) == pytest.approx(START + 20)
     assert estimates.fine_tuning("quick", "cuda:0", PRIOR) == pytest.approx(START + 10), "each device for itself"
@@ -950,7 +950,7 @@ def test_what_is_no_speed_is_not_learned(value: float) -> None:
 
 def test_the_panel_tells_and_learns_how_long_it_takes(panel: Panel) -> None:
     panel.presenter.set_choices(Choices(device="cpu"))
-    assert panel.view.budget_texts["standard"] == "Standard (about 10 min on this computer)"
+    assert panel.view.budget_texts["standard"] == "Standard (about 5 min on this computer)"
     assert panel.view.super_resolve_text == "10 time points, about 3 min on this computer"
     process = panel.begin(Kind.FINE_TUNE)
     process.say("stage", name="Fine-tuning")
@@ -958,7 +958,7 @@ def test_the_panel_tells_and_learns_how_long_it_takes(panel: Panel) -> None:
         panel.timer.advance(0.1)
         process.say("progress", done=step, total=300)
     process.complete()
-    assert panel.view.budget_texts["standard"] == "Standard (about 1 min on this computer)"
+    assert panel.view.budget_texts["standard"] == "Standard (about 40 s on this computer)"
     process = panel.begin(Kind.SUPER_RESOLVE)
     process.say("stage", name="Super-resolving")
     for step in range(1, 11):

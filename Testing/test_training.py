@@ -46,6 +46,7 @@ from SRDynamicMRILib.training.fine_tuning import (
     kept_size,
     match_prior,
 )
+from SRDynamicMRILib.training.held_back import HeldBack, hold_back, of_what_is_known, with_gaps
 from SRDynamicMRILib.training.optimisation import Schedule, TrainingRecord, Validation, optimise
 from SRDynamicMRILib.training.pairs import (
     Pair,
@@ -238,6 +239,84 @@ def test_fine_tuning_a_sub_pixel_network_makes_it_better_on_its_prior() -> None:
     assert error(tuned) < error(start)
     with pytest.raises(InputError, match="choose another budget"):
         fine_tune(PRIOR, start, KEPT, budget_named("paper"))
+
+
+# Places where nothing is learnt
+
+
+def test_held_back_voxels_are_few_where_detail_is_and_do_not_reach_the_loss() -> None:
+    pair = make_pair(PRIOR.data, KEPT, "zero_filled", "percentile")
+    _, held = hold_back(pair, (8, 24, 24), np.random.default_rng(0))
+    assert held.shape == pair.target.shape
+    assert 0.02 < held.mean() < 0.5
+    gaps = with_gaps(pair, held)
+    assert np.array_equal(np.isnan(gaps.target), held)
+    assert gaps.lack < pair.lack
+    output = torch.from_numpy(pair.input).requires_grad_()
+    of_what_is_known(F.l1_loss)(output, torch.from_numpy(gaps.target)).backward()
+    assert output.grad is not None
+    assert not output.grad[torch.from_numpy(held)].any()
+    assert output.grad[torch.from_numpy(~held)].any()
+
+
+@pytest.mark.parametrize(("residual", "expected"), [(True, 0.5), (False, 0.5)])
+def test_score_is_the_share_of_what_lacks_that_comes_back(residual: bool, expected: float) -> None:
+    class Half(nn.Module):
+        """Gives half of what lacks, which is 2 everywhere."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.ones_like(x)
+
+    inputs = np.zeros((8, 24, 24), dtype=np.float32)
+    judge, _ = hold_back(Pair(inputs, inputs + 2), (8, 24, 24), np.random.default_rng(0))
+    (score,) = judge.score(Half(), residual, "float32").values()
+    assert score == pytest.approx(expected)
+
+
+def test_fine_tuning_ends_when_it_gets_no_better_where_nothing_is_learnt(
+    base: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fine_tuning, "SHORTEST_ROUND", 1)
+    scores = iter([0.1, 0.3, *[0.2] * 50])
+    monkeypatch.setattr(HeldBack, "score", lambda *_, **__: {"recovered": next(scores)})
+    progress = Recorder()
+    tuned = fine_tune(PRIOR, base, KEPT, Budget("test", 40), seed=3, progress=progress)
+    assert tuned.info.steps == 2 * (2 + fine_tuning.PATIENCE)
+    assert tuned.info.metrics["recovered"] == 0.3
+    assert "Validation has not improved since step 4, so training ends." in progress.messages
+
+
+def test_papers_budget_tells_how_long_it_takes(vessel_file: Path, base: Model) -> None:
+    progress = Recorder()
+    image = np.random.default_rng(0).random((24, 25, 24))
+    fine_tune(Volume(image), base, (12, 12), budget_named("paper"), perceptual_network=vessel_file, progress=progress)
+    assert any("1 steps of 2 patches will take about 0.0 hours on cpu" in message for message in progress.messages)
+
+
+def test_short_memory_is_enough_to_train_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    class ShortOfMemory(UNet3D):
+        def forward(self, x: Tensor) -> Tensor:
+            if not self.checkpointing:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return super().forward(x)
+
+    torch.manual_seed(0)
+    short, enough, progress = ShortOfMemory(2), network(2), Recorder()
+    run(short, progress)
+    run(enough)
+    assert progress.messages == ["Not enough memory on cpu: feature maps are computed twice rather than kept."]
+    assert same_weights(short, enough)
+
+    class NeverEnough(UNet3D):
+        def forward(self, x: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        run(NeverEnough(2))
 
 
 def test_stream_gives_the_same_pair_for_the_same_number() -> None:
