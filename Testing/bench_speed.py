@@ -2,23 +2,25 @@
 
 A synthetic abdomen of the paper's matrix, 256x192x40, is super-resolved at each fraction of k-space by the U-Net and by
 the fast network. Every time is also told as a ratio to the plain way (float32, overlapping patches of 24^3 with stride
-3, the reference implementation's default) and as a share of what the largest rate of a bfloat16 convolution here would
-allow. The table goes to ``build/bench.json`` and ``build/bench.md``.
+3, the reference implementation's default), and the network's share as a part of what the largest rate of a bfloat16
+convolution here would allow. The tables go to ``build/bench.json`` and ``build/bench.md``.
 
-Patches are many, so stride 6 and 3 are timed by some hundred patches and their SSIM is that of the middle of the volume.
+Patches are many, so their SSIM is that of the middle of the volume alone, and their time that of its patches times how
+many more the whole volume has.
 """
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 import os
 import platform
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -27,7 +29,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from SRDynamicMRILib.checkpoints import Model, load_model
-from SRDynamicMRILib.devices import fastest_precision
 from SRDynamicMRILib.files import write_volume
 from SRDynamicMRILib.inference import Inference
 from SRDynamicMRILib.interpolation import zero_filled
@@ -47,7 +48,9 @@ LOWEST = min(FRACTIONS)
 MIDDLE = (slice(8, 32), slice(72, 120), slice(104, 152))
 """Part of the volume ``(24, 48, 48)`` that patches of small strides are tried on."""
 
+PATCHES = "patches, stride "
 STEPS = (25, 100, 300)
+PRECISE = Inference(precision="float32")
 FOLDER = Path("build")
 CPU = torch.device("cpu")
 
@@ -68,8 +71,8 @@ class Row:
         Largest memory of that command in GiB.
     ssim
         Of the result.
-    floating_point_operations
-        Of the network.
+    operations
+        Floating-point operations of the network.
     """
 
     case: str
@@ -79,7 +82,7 @@ class Row:
     file_to_file: float | None = None
     peak: float | None = None
     ssim: float | None = None
-    floating_point_operations: float | None = None
+    operations: float | None = None
 
 
 def median_time(action: Callable[[], object], repeats: int = REPEATS) -> float:
@@ -116,15 +119,10 @@ def convolution_rate(device: torch.device) -> float:
 def operations_of(model: Model, low: Volume, truth: Volume) -> float:
     """Floating-point operations of the network for one time point."""
     given = low.shape if model.info.factor > 1 else truth.shape
-    network = model.network.to(CPU)
-    with FlopCounterMode(display=False) as counter, torch.device("meta"):
-        type(network)(**_size(model)).eval()(torch.empty(1, 1, *given))
+    network = copy.deepcopy(model.network).to("meta")
+    with FlopCounterMode(display=False) as counter:
+        network(torch.empty(1, 1, *given, device="meta"))
     return float(counter.get_total_flops())
-
-
-def _size(model: Model) -> dict[str, int]:
-    more = {"factor": model.info.factor} if model.info.factor > 1 else {}
-    return {"features": model.info.features, **more}
 
 
 def command(arguments: list[str]) -> tuple[float, float]:
@@ -138,64 +136,57 @@ def command(arguments: list[str]) -> tuple[float, float]:
     return time.perf_counter() - started, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
 
 
+def timed(low: Volume, truth: Volume, model: Model, device: torch.device, inference: Inference) -> tuple[float, Volume]:
+    """Median seconds of super-resolving a volume, and the result; the first time does not count."""
+    result = super_resolve(low, model, truth.geometry, device=device, inference=inference)
+    return median_time(lambda: super_resolve(low, model, truth.geometry, device=device, inference=inference)), result
+
+
 def whole_volumes(truth: Volume, device: torch.device, folder: Path) -> Iterator[Row]:
-    """Both networks at every fraction, and the U-Net in float32."""
+    """Both networks at every fraction, and other ways to use the U-Net at the lowest."""
     write_volume(truth, folder / "prior.nii.gz")
     for fraction in FRACTIONS:
         low = downsample(truth, fraction)
         write_volume(low, folder / "low.nii.gz")
-        cases = {"U-Net": (base_model(fraction), None, []), "fast network": (fast_model(fraction), None, ["--fast"])}
+        cases = [("fast network", fast_model(fraction), Inference(), ["--fast"])]
+        cases += [("U-Net", base_model(fraction), Inference(), [])]
         if fraction == LOWEST:
-            cases["U-Net, float32"] = (base_model(fraction), "float32", ["--precision", "float32"])
-            cases["U-Net, 4 shifts"] = (base_model(fraction), None, ["--shifts", "4"])
-        for case, (path, precision, more) in cases.items():
+            cases += [("U-Net, 4 shifts", base_model(fraction), Inference(shifts=4), ["--shifts", "4"])]
+            cases += [("U-Net, float32", base_model(fraction), PRECISE, ["--precision", "float32"])]
+        for case, path, inference, more in cases:
             assert path is not None
             model = load_model(path)
-            inference = Inference(precision=precision, shifts=4 if "shifts" in case else 1)
-            results: list[Volume] = []
-
-            def run(
-                low: Volume = low, model: Model = model, inference: Inference = inference, to: list[Volume] = results
-            ) -> None:
-                to[:] = [super_resolve(low, model, truth.geometry, device=device, inference=inference)]
-
-            run()
-            seconds = median_time(run)
+            seconds, result = timed(low, truth, model, device, inference)
             files = [str(folder / name) for name in ("low.nii.gz", "out.nii")]
             like = ["--like", str(folder / "prior.nii.gz"), "--device", str(device)]
             whole, peak = command(["superresolve", *files, *like, *more])
-            quality = ssim(results[0].data, truth.data)
-            yield Row(case, fraction, str(device), seconds, whole, peak, quality, operations_of(model, low, truth))
+            operations = inference.shifts * operations_of(model, low, truth)
+            yield Row(case, fraction, str(device), seconds, whole, peak, ssim(result.data, truth.data), operations)
 
 
 def by_patches(truth: Volume, device: torch.device) -> Iterator[Row]:
-    """The U-Net by overlapping patches, in float32."""
+    """The U-Net by overlapping patches of the volume's middle, in float32; times are scaled to the whole volume."""
     part = Volume(truth.data[MIDDLE], replace(truth.geometry, shape=shape_of(truth.data[MIDDLE])))
     low, model = downsample(part, LOWEST), load_model(base_model(LOWEST))
+    result = super_resolve(low, model, part.geometry, device=device, inference=PRECISE)
+    yield Row("middle alone, whole", LOWEST, str(device), math.nan, ssim=ssim(result.data, part.data))
     for stride in (12, 6, 3):
         inference = Inference(patch=PAPER.patch, stride=(stride, stride, stride))
-        results: list[Volume] = []
-        seconds = median_time(
-            lambda inference=inference, to=results: to.append(  # type: ignore[misc]
-                super_resolve(low, model, part.geometry, device=device, inference=inference)
-            ),
-            1,
-        )
+        started = time.perf_counter()
+        result = super_resolve(low, model, part.geometry, device=device, inference=inference)
+        seconds = time.perf_counter() - started
         done, wanted = (len(patch_positions(shape, PAPER.patch, inference.stride)) for shape in (part.shape, SHAPE))
-        quality = ssim(results[0].data, part.data)
-        yield Row(f"U-Net, patches, stride {stride} *", LOWEST, str(device), seconds * wanted / done, ssim=quality)
-    whole = ssim(super_resolve(low, model, part.geometry, device=device).data, part.data)
-    yield Row("U-Net, whole volume *", LOWEST, str(device), median_time(lambda: None), ssim=whole)
+        quality = ssim(result.data, part.data)
+        yield Row(f"middle alone, {PATCHES}{stride}", LOWEST, str(device), seconds * wanted / done, ssim=quality)
 
 
-def fine_tuning(device: torch.device) -> list[dict[str, object]]:
+def fine_tuning(device: torch.device) -> Iterator[dict[str, object]]:
     """Time and gain of fine-tuning against steps, by both networks, on an abdomen that breathes."""
     phantom = abdomen(1, (12, 192, 256), time_points=2)
     prior, truth = phantom.static, phantom.dynamic[1]
     low, kept = downsample(truth, LOWEST), kept_by_fraction(prior.geometry, LOWEST)
     reference = compare(zero_filled(low.data, truth.shape[1:]), truth.data)[0]
-    found: list[dict[str, object]] = []
-    for name, path in (("U-Net", base_model(LOWEST)), ("fast network", start_model(LOWEST))):
+    for name, path in (("fast network", start_model(LOWEST)), ("U-Net", base_model(LOWEST))):
         start = load_model(path)
         for steps in (0, *STEPS):
             started = time.perf_counter()
@@ -204,59 +195,85 @@ def fine_tuning(device: torch.device) -> list[dict[str, object]]:
             metrics = compare(super_resolve(low, model, truth.geometry, device=device).data, truth.data)[0]
             gap = (metrics.ssim - reference.ssim) / (1 - reference.ssim)
             gain = metrics.psnr - reference.psnr
-            found.append({"network": name, "steps": steps, "seconds": seconds, "gap closed": gap, "dB": gain})
-    return found
+            yield {"network": name, "device": str(device), "steps": steps, "seconds": seconds, "gap": gap, "dB": gain}
 
 
-def scaling(truth: Volume) -> list[dict[str, object]]:
-    """Time of the fast network and the U-Net on the CPU against voxels and threads."""
-    found: list[dict[str, object]] = []
+def scaling(truth: Volume) -> Iterator[dict[str, object]]:
+    """Time of both networks on the CPU against voxels and threads."""
     threads = torch.get_num_threads()
-    for name, path in (("U-Net", base_model(LOWEST)), ("fast network", fast_model(LOWEST))):
+    for name, path in (("fast network", fast_model(LOWEST)), ("U-Net", base_model(LOWEST))):
         assert path is not None
         model = load_model(path)
-        for times in (1, 2, 4, 8):
+        cases = [(times, threads) for times in (1, 2, 4, 8)]
+        cases += [(8, number) for number in sorted({1, threads}) if number != threads]
+        for times, number in cases:
             part = Volume(truth.data[: 5 * times], replace(truth.geometry, shape=(5 * times, *SHAPE[1:])))
-            seconds = _seconds(model, part)
-            found.append({"network": name, "voxels": part.data.size, "threads": threads, "seconds": seconds})
-        for number in sorted({1, threads}):
-            with _threads(number):
-                seconds = _seconds(model, truth)
-            found.append({"network": name, "voxels": truth.data.size, "threads": number, "seconds": seconds})
+            torch.set_num_threads(number)
+            seconds, _ = timed(downsample(part, LOWEST), part, model, CPU, Inference())
+            yield {"network": name, "voxels": part.data.size, "threads": number, "seconds": seconds}
+        torch.set_num_threads(threads)
+
+
+def markdown(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows of equal keys as a table."""
+
+    def text(value: object) -> str:
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return ""
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    lines = ["| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
+    lines += ["| " + " | ".join(text(value) for value in row.values()) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def with_ratios(rows: Sequence[Row], rates: Mapping[str, float]) -> list[dict[str, object]]:
+    """The rows, each with how many times faster it is than the plain way and its share of the ceiling."""
+    plain = {row.device: row.seconds for row in rows if row.case.endswith(f"{PATCHES}3")}
+    found = []
+    for row in rows:
+        facts = asdict(row)
+        operations = facts.pop("operations")
+        facts["times faster than the plain way"] = plain["cpu"] / row.seconds
+        facts["share of the ceiling"] = operations and operations / row.seconds / rates[row.device]
+        found.append(facts)
     return found
 
 
-def _seconds(model: Model, truth: Volume) -> float:
-    low = downsample(truth, LOWEST)
-    return median_time(lambda: super_resolve(low, model, truth.geometry))
+def main() -> None:
+    """Measure, print the tables and save them."""
+    devices = [CPU, *([torch.device("cuda")] if torch.cuda.is_available() else [])]
+    truth = abdomen(0, SHAPE, time_points=1).static
+    rates = {str(device): convolution_rate(device) for device in devices}
+    with tempfile.TemporaryDirectory() as name:
+        rows = [
+            row for device in devices for row in (*whole_volumes(truth, device, Path(name)), *by_patches(truth, device))
+        ]
+    results = {
+        "machine": f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        "ceiling (GFLOP/s)": {device: rate / 1e9 for device, rate in rates.items()},
+        "super-resolution": with_ratios(rows, rates),
+        "fine-tuning": [row for device in devices for row in fine_tuning(device)],
+        "scaling": list(scaling(truth)),
+    }
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / "bench.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    parts = [f"Machine: {results['machine']}", f"Ceiling: {results['ceiling (GFLOP/s)']} GFLOP/s"]
+    for title in ("super-resolution", "fine-tuning", "scaling"):
+        parts += [f"## {title}", markdown(results[title])]  # type: ignore[arg-type]
+    text = "\n\n".join(parts) + "\n"
+    (FOLDER / "bench.md").write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
 
 
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    yield
-    torch.set_num_threads(before)
+def processor() -> str:
+    """Name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
-def table(rows: list[Row], rates: dict[str, float]) -> list[str]:
-    """The rows as Markdown, with ratios."""
-    reference = next(
-        row.seconds for row in rows if row.case.startswith("U-Net, patches, stride 3") and row.device == "cpu"
-    )
-    lines = [
-        "| case | k-space | device | compute (s) | file to file (s) | peak (GiB) | SSIM | faster than the plain way | share of the ceiling |"
-    ]
-    lines.append("|---|---|---|---|---|---|---|---|---|")
-
-    def number(value: float | None, digits: int) -> str:
-        return "" if value is None else f"{value:.{digits}f}"
-
-    for row in rows:
-        share = ""
-        if row.floating_point_operations is not None:
-            share = f"{100 * row.floating_point_operations / row.seconds / rates[row.device]:.0f}%"
-        cells = [row.case, f"{100 * row.fraction:g}%", row.device, number(row.seconds, 2), number(row.file_to_file, 1)]
-        cells += [number(row.peak, 2), number(row.ssim, 4), f"{reference / row.seconds:.1f}", share]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+if __name__ == "__main__":
+    main()
