@@ -22,11 +22,14 @@ from .devices import device_named
 from .distributed import is_first
 from .errors import InputError
 from .evaluation import METRIC_NAMES, Evaluation, align, evaluate, write_csv, write_json
-from .files import check_output, file_name, read_series, read_volume, write_series, write_volume
+from .fidelity import fidelity_maps, in_words
+from .files import beside, check_output, file_name, read_series, read_volume, write_series, write_volume
 from .image_files import check_folder
+from .intensities import unusual
 from .interpolation import high_resolution_grid, interpolate
 from .kspace import check_fraction, downsample, low_resolution_size
 from .phantom import abdomen
+from .prior_fit import LIKENESS, likeness, misfit
 from .progress import JsonProgress, Progress
 from .provenance import NOTICE, description, environment, recorded_matrix
 from .recipes import DEFAULT, PAPER, RECIPES, recipe_named
@@ -38,7 +41,7 @@ from .training.fine_tuning import adapt_prior, budget_named, fine_tune, kept_by_
 from .training.main_training import MainTraining, train
 from .training.tensorboard import TensorBoardProgress
 from .training.vessel_training import VesselTraining, save_encoder, train_vessel_network, unseen_dice
-from .volume import FloatArray, Geometry, Series
+from .volume import FloatArray, Geometry, Series, Volume
 
 Outputs = dict[str, Path]
 
@@ -172,19 +175,23 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     if arguments.fraction is not None:
         check_fraction(arguments.fraction)
     prior = read_volume(arguments.prior)
-    strength = 1.0
+    warnings = unusual([prior], "the planning scan")
+    strength, alike = 1.0, None
     if arguments.like is not None:
         low_resolution = read_series(arguments.like)[0]
-        if arguments.keep_contrast:
-            prior = match_prior(prior, low_resolution.geometry, progress)
-        else:
+        prior = match_prior(prior, low_resolution.geometry, progress)
+        alike = likeness(prior, low_resolution)
+        warnings += misfit(alike)
+        if not (arguments.keep_contrast or misfit(alike)):
             adapted = adapt_prior(prior, low_resolution, progress)
             prior, strength = adapted.volume, adapted.strength
         kept = kept_size(prior.geometry, low_resolution.geometry)
     else:
         kept = kept_by_fraction(prior.geometry, arguments.fraction)
     base = load_model(arguments.model or base_model(_share(kept, prior.geometry)))
-    _warn_of_fraction(base, kept, prior.geometry, progress)
+    warnings += other_fraction(base, _share(kept, prior.geometry))
+    for sentence in warnings:
+        progress.warn(sentence)
     model = fine_tune(
         prior,
         base,
@@ -199,6 +206,8 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         strength=strength,
         precision=arguments.precision,
     )
+    if alike is not None:
+        model = model.with_info(metrics={**model.info.metrics, LIKENESS: alike})
     save_model(model, arguments.output)
     _state_file(arguments.output).unlink(missing_ok=True)
     return {"model": arguments.output}
@@ -207,6 +216,8 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
 def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Super-resolve a volume or series."""
     _check_output(arguments.input, arguments.output)
+    if arguments.fidelity_map is not None:
+        _check_output(arguments.input, arguments.fidelity_map)
     series = read_series(arguments.input)
     model = load_model(arguments.model or base_model())
     numbers = frame_numbers(arguments.frames, len(series))
@@ -214,11 +225,15 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     acquired = (series.geometry.shape[1], series.geometry.shape[2])
     if arguments.model is None:  # the grid tells the fraction, and that the model
         model = load_model(base_model(_share(acquired, grid)))
-    _warn_of_fraction(model, acquired, grid, progress)
+    chosen = series.select(numbers)
+    warnings = other_fraction(model, _share(acquired, grid)) + unusual(chosen, "the series")
+    warnings += misfit(_likeness_of_prior(model, chosen[0], arguments.like))
+    for sentence in warnings:
+        progress.warn(sentence)
     device = device_named(arguments.device)
     inference = _inference(model, arguments.stride)
     frames = FrameFolder.beside(arguments.output)
-    result = super_resolve_series(
+    result, figures = super_resolve_series(
         series,
         numbers,
         model,
@@ -232,14 +247,22 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     if not is_first():  # all have made the time points, one writes what they add up to
         return {}
     progress.stage("Writing")
-    facts = description(
-        notice=NOTICE, model=model.sha256, parent=model.info.parent, frames=numbers, seed=arguments.seed
-    )
-    _write(result, arguments.output, facts)
+    true = [figures[number] for number in numbers]
+    facts = {"model": model.sha256, "parent": model.info.parent, "frames": numbers, "seed": arguments.seed}
+    facts |= {"fidelity": [asdict(each) for each in true], "warnings": warnings}
+    _write(result, arguments.output, description(notice=NOTICE, **facts))
+    progress.log(in_words(true))
+    outputs = {"output": arguments.output}
+    path = arguments.fidelity_map
+    if path is None and not model.info.data_consistency:
+        path = beside(arguments.output, "fidelity")
+    if path is not None:
+        _write(fidelity_maps(result, chosen), path, description(image="fidelity map", model=model.sha256))
+        outputs["fidelity map"] = path
     if progress.watched:  # whoever watches may still be reading the frames: they are theirs now
-        return {"output": arguments.output, "frames": frames.path}
+        return {**outputs, "frames": frames.path}
     frames.remove()
-    return {"output": arguments.output}
+    return outputs
 
 
 def evaluate_command(arguments: Namespace, progress: Progress) -> Outputs:
@@ -318,7 +341,8 @@ def benchmark_command(arguments: Namespace, progress: Progress) -> Outputs:
         figures=arguments.figures,
     )
     for fraction, base in bases.items():
-        _warn_of_share(base, fraction, progress)
+        for sentence in other_fraction(base, fraction):
+            progress.warn(sentence)
     return run_benchmark(benchmark, BenchmarkFolder(arguments.output), progress=progress, resume=arguments.resume)
 
 
@@ -397,9 +421,13 @@ def _result_grid(arguments: Namespace, series: Series, model: Model, progress: P
     return target_grid(series.geometry, like, model, arguments.fraction)
 
 
-def _warn_of_fraction(model: Model, kept: tuple[int, int], full: Geometry, progress: Progress) -> None:
-    """Say so if a model was trained for another fraction than it is used for."""
-    _warn_of_share(model, _share(kept, full), progress)
+def _likeness_of_prior(model: Model, acquired: Volume, like: Path | None) -> float | None:
+    """How like the series the planning scan of a fine-tuned model is: the one at hand, else as fine-tuning found it."""
+    if not model.info.parent:
+        return None
+    if like is not None:
+        return likeness(read_series(like)[0], acquired)
+    return model.info.metrics.get(LIKENESS)
 
 
 def _share(kept: tuple[int, int], full: Geometry) -> float:
@@ -407,12 +435,13 @@ def _share(kept: tuple[int, int], full: Geometry) -> float:
     return kept[0] * kept[1] / (full.shape[1] * full.shape[2])
 
 
-def _warn_of_share(model: Model, share: float, progress: Progress) -> None:
-    """Say so if a model was trained for another share of k-space."""
+def other_fraction(model: Model, share: float) -> list[str]:
+    """Return what to say if a model was trained for other shares of k-space than this."""
     known = model.info.fractions
-    if known and min(abs(math.log(share / fraction)) for fraction in known) > FRACTION_TOLERANCE:
-        names = ", ".join(f"{100 * fraction:.4g}%" for fraction in known)
-        progress.log(f"Warning: the model was trained for {names} of k-space, but this is {100 * share:.4g}%.")
+    if not known or min(abs(math.log(share / fraction)) for fraction in known) <= FRACTION_TOLERANCE:
+        return []
+    names = ", ".join(f"{100 * fraction:.4g}%" for fraction in known)
+    return [f"The model was trained for {names} of k-space, but this is {100 * share:.4g}%."]
 
 
 def _inference(model: Model, stride: Sequence[int] | None) -> Inference:

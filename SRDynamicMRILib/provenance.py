@@ -31,10 +31,15 @@ def environment() -> dict[str, str]:
     return found
 
 
+def recorded(path: Path) -> dict[str, Any]:
+    """Facts that this software has written beside an image; empty if there are none. They may be anybody's by now."""
+    known = read_sidecar(path / "series.json" if path.is_dir() else sidecar_of(path)).get(_KEY)
+    return known if isinstance(known, dict) else {}
+
+
 def recorded_matrix(path: Path) -> tuple[int, int] | None:
     """Rows and columns that an image had before it was downsampled, if a sidecar says so."""
-    known = read_sidecar(path / "series.json" if path.is_dir() else sidecar_of(path)).get(_KEY)
-    matrix = known.get("full_matrix") if isinstance(known, dict) else None
+    matrix = recorded(path).get("full_matrix")
     if isinstance(matrix, list) and len(matrix) == 2 and all(type(n) is int and n > 0 for n in matrix):
         return matrix[0], matrix[1]
     return None
