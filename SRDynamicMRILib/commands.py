@@ -31,7 +31,7 @@ from .kspace import check_fraction, downsample, low_resolution_size
 from .phantom import abdomen
 from .prior_fit import LIKENESS, likeness, misfit
 from .progress import JsonProgress, Progress
-from .provenance import NOTICE, description, environment, recorded_matrix
+from .provenance import NOTICE, description, environment, recorded_fidelity, recorded_matrix, recorded_warnings
 from .recipes import DEFAULT, PAPER, RECIPES, recipe_named
 from .series_super_resolution import FrameFolder, super_resolve_series
 from .shipped import FRACTION_TOLERANCE, PERCEPTUAL_NETWORK, base_model, shipped_file
@@ -278,15 +278,15 @@ def evaluate_command(arguments: Namespace, progress: Progress) -> Outputs:
     chosen = align(chosen, truth, progress)
     _make_folder(arguments.output.parent)
     with tempfile.TemporaryDirectory(dir=arguments.output.parent, prefix=".evaluating-") as name:
-        made = _evaluation_files(chosen, truth, Path(name), progress, arguments.figures)
+        made = _evaluation_files(chosen, truth, Path(name), progress, arguments.result if arguments.figures else None)
         _make_folder(arguments.output)
         return {name: path.replace(arguments.output / path.name) for name, path in made.items()}
 
 
 def _evaluation_files(
-    methods: dict[str, Series], truth: Series, folder: Path, progress: Progress, figures: bool
+    methods: dict[str, Series], truth: Series, folder: Path, progress: Progress, reported: Path | None
 ) -> Outputs:
-    """Evaluate and write everything into a folder."""
+    """Evaluate and write everything into a folder, with figures and a report if `reported`, the result, is given."""
     evaluation = evaluate(
         methods, truth, progress, lambda name, number, values: np.save(_map_file(folder, name, number), values)
     )
@@ -298,8 +298,8 @@ def _evaluation_files(
         outputs[f"description of the ssim map of {name}"] = sidecar_of(path)
     write_csv(evaluation, outputs["metrics"])
     write_json(summary(evaluation, RESULT), outputs["summary"])
-    if figures:
-        outputs |= _figures(evaluation, methods, truth, folder, progress)
+    if reported is not None:
+        outputs |= _figures(evaluation, methods, truth, folder, progress, reported)
     progress.log(table(evaluation, RESULT))
     return outputs
 
@@ -478,11 +478,12 @@ def _require_matplotlib() -> None:
 
 
 def _figures(
-    evaluation: Evaluation, series: dict[str, Series], truth: Series, folder: Path, progress: Progress
+    evaluation: Evaluation, series: dict[str, Series], truth: Series, folder: Path, progress: Progress, reported: Path
 ) -> Outputs:
     from .report import Panel, ReportContent, write_figures, write_report
 
     progress.stage("Drawing figures")
+    true = recorded_fidelity(reported)
     given = next((name for name in series if name != RESULT), RESULT)
     panel = Panel(label="Series", evaluation=evaluation, series=series, truth=truth)
     outputs = write_figures(panel, given, RESULT, folder)
@@ -494,8 +495,8 @@ def _figures(
             result=RESULT,
             input=given,
             timings={},
-            details=environment(),
-            notes=(),
+            details={**environment(), **({"Fidelity": in_words(true)} if true else {})},
+            notes=recorded_warnings(reported),
         )
         outputs["report"] = folder / "report.html"
         write_report(content, outputs["report"])

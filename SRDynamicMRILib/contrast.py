@@ -31,7 +31,7 @@ phantoms); with intensities changed as another sequence might, 0.41 to 0.91.
 _EXPLAINED = 0.9
 """Share of the variance that a curve has to explain to be worth following."""
 
-_REGION = (3, 7, 7)
+REGION = (3, 7, 7)
 """Low-resolution voxels ``(D, H, W)`` over which a line is fitted: larger than motion, smaller than an organ."""
 
 LEAST_VARIANCE = 1e-3
@@ -232,7 +232,7 @@ def local_moments(own: FloatArray, other: FloatArray, covered: NDArray[np.bool_]
 
 
 def _mean(image: FloatArray) -> FloatArray:
-    result: FloatArray = ndimage.uniform_filter(image, _REGION)
+    result: FloatArray = ndimage.uniform_filter(image, REGION)
     return result
 
 

@@ -1,10 +1,10 @@
 """How true a result is to what was acquired, and how much of it was not acquired at all.
 
 With D of `kspace` (keep the centre of k-space), x a result and y the acquired image, both figures are ratios of root
-mean squares, which by Parseval's theorem are the same in k-space: ``|D x - y| / |y|`` says how far the result's centre of
-k-space is from the acquired one, and ``|x - D+ D x| / |x|``, with D+ the pseudoinverse of D, how much of the result lies
-beyond it. The root mean square is chosen over a percentile as the scale because the second figure then has the same
-unit, and because it does not depend on how bright the brightest vessel is.
+mean squares, which by Parseval's theorem are the same in k-space: ``|D x - y| / |y|`` says how far the result's centre
+of k-space is from the acquired one, and ``|x - D+ D x| / |x|``, with D+ the pseudoinverse of D, how much of the result
+lies beyond it. The scale is the root mean square and no percentile, so that both figures have one unit and the
+brightest vessel does not count.
 
 Neither needs the truth, and neither says how near the result is to it: hard data consistency makes the first zero
 whatever the network has added, and the second is the size of what was added, right or wrong.
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 from .kspace import crop_kspace, pad_kspace
-from .volume import Series, Volume
+from .volume import FloatArray, Series, Volume
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,11 @@ def fidelity_map(result: Volume, acquired: Volume) -> Volume:
 
 def fidelity_maps(results: Series, acquired: Series) -> Series:
     """The `fidelity_map` of every time point, each made when asked for."""
-    return Series(
-        lambda number: fidelity_map(results[number], acquired[number]).data, acquired.times, acquired.geometry
-    )
+
+    def load(number: int) -> FloatArray:
+        return fidelity_map(results[number], acquired[number]).data
+
+    return Series(load, acquired.times, acquired.geometry)
 
 
 def in_words(figures: Sequence[Fidelity]) -> str:

@@ -1,8 +1,8 @@
 """Whether the intensities of a volume are of the kind that models have been trained on.
 
-Models see a volume divided by its 99.9th percentile. What the scans and synthetic abdomens of the main training, at 25 to
-6.25% of k-space, look like in that scale is known; a volume far from it is still computed, but nobody has measured how
-well. The limits lie between what was seen there and on `bench` and what the same scans show once they are spoilt
+Models see a volume divided by its 99.9th percentile. What the scans and synthetic abdomens of the main training look
+like in that scale, at 100 to 6.25% of k-space, is known; a volume far from it is computed too, but nobody has measured
+how well. The limits lie between what those and other scans show and what the same scans show once they are spoilt
 (docs/honest_images.md has both).
 """
 
@@ -61,9 +61,7 @@ def noise(image: FloatArray) -> float:
 
 _LIMITS = (
     _Limit(_negative, 0.1, "{share:.0%} of the voxels are clearly negative, which a magnitude image never is"),
-    _Limit(
-        _floor, 0.05, "even the darkest 1% reach {share:.0%} of the bright ones: an offset, or dark and bright swapped"
-    ),
+    _Limit(_floor, 0.05, "even the darkest 1% reach {share:.0%} of the bright ones (an offset, or an inverted scale)"),
     _Limit(_peak, 4.0, "some voxels are {share:.1f} times as bright as the 99.9th percentile"),
     _Limit(_saturated, 0.002, "{share:.1%} of the voxels share the highest value, so they are cut off there"),
     _Limit(noise, 0.06, "noise is {share:.0%} of the bright intensities"),

@@ -530,7 +530,7 @@ def test_a_model_for_other_fractions_is_used_with_a_warning(
     more = ("--fractions", 0.6, "--frames", "1", "--no-figures", *JSON)
     outcome = command(*arguments(data / "two", patient, tmp_path / "o", *more))
     assert outcome.code == 0
-    assert "Warning: the model was trained for 25%, 10%, 6.25% of k-space, but this is 60%." in outcome.messages()
+    assert "Warning: The model was trained for 25%, 10%, 6.25% of k-space, but this is 60%." in outcome.messages()
 
 
 def test_without_matplotlib_the_work_is_not_begun(

@@ -22,6 +22,7 @@ from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.cli import build_parser
 from SRDynamicMRILib.commands import COMMANDS, SHARED
 from SRDynamicMRILib.evaluation import METRIC_NAMES
+from SRDynamicMRILib.fidelity import Fidelity
 from SRDynamicMRILib.files import is_series, read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.interpolation import METHODS
 from SRDynamicMRILib.kspace import crop_kspace, downsample, low_resolution_size
@@ -409,9 +410,9 @@ def test_json_progress(
     seen_at_once = []
 
     class Watcher(JsonProgress):
-        def frame(self, number: int, path: Path) -> None:
+        def frame(self, number: int, path: Path, fidelity: Fidelity) -> None:
             seen_at_once.append(read_volume(path).shape)
-            super().frame(number, path)
+            super().frame(number, path, fidelity)
 
     monkeypatch.setitem(sys.modules["SRDynamicMRILib.cli"]._PROGRESS, "json", Watcher)
     torch.save(tiny_network().state_dict(), tmp_path / "published.pth")
@@ -532,11 +533,11 @@ def test_a_model_for_another_fraction_is_used_with_a_warning(
     arguments = (patient.low, tmp_path / "sr.nii.gz", "--model", model, "--like", patient.static)
     outcome = command("superresolve", *arguments, *JSON)
     assert outcome.code == 0
-    assert "Warning: the model was trained for 6.25% of k-space, but this is 25%." in outcome.messages()
+    assert "Warning: The model was trained for 6.25% of k-space, but this is 25%." in outcome.messages()
     arguments = (patient.static, "--fraction", FRACTION, "--output", tmp_path / "tuned.safetensors", "--model", model)
     outcome = command("finetune", *arguments, "--budget", "quick", *JSON)
     assert outcome.code == 0
-    assert "Warning: the model was trained for 6.25%" in outcome.messages()
+    assert "Warning: The model was trained for 6.25%" in outcome.messages()
     arguments = (patient.low, tmp_path / "t.nii.gz", "--model", patient.model, "--like", patient.static)
     outcome = command("superresolve", *arguments, *JSON)
     assert outcome.code == 0
