@@ -17,7 +17,7 @@ from .contrast import LEAST_VARIANCE, REGION, Pair, at_one_resolution, in_plane_
 from .metrics import body_mask
 from .volume import FloatArray, Volume
 
-FITS = 0.18
+FITS = 0.17
 """Likeness from which on a planning scan is taken to show what the series shows.
 
 RIGHTWRONG

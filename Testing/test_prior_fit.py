@@ -85,7 +85,7 @@ def test_the_sentence_says_what_was_found_and_what_to_do() -> None:
     assert misfit(FITS) == []
     (sentence,) = misfit(0.07)
     assert "likeness 0.07" in sentence
-    assert "at least 0.2" in sentence
+    assert "at least 0.17" in sentence
     assert "Check that it is the right one" in sentence
 
 
