@@ -22,12 +22,27 @@ _FROM_MEDIAN = 0.6745
 
 
 @dataclass(frozen=True)
-class _Limit:
-    """A figure of a normalised volume, the most that is usual, and what to say of more."""
+class Limit:
+    """A figure of a volume, the most that is usual, and what to say of more.
+
+    Parameters
+    ----------
+    measure
+        Gives the figure of a `normalised` image ``(D, H, W)``.
+    most
+        The most that needs no warning.
+    words
+        With ``{share}`` for the figure.
+    """
 
     measure: Callable[[FloatArray], float]
     most: float
     words: str
+
+
+def normalised(volume: Volume) -> FloatArray:
+    """The image ``(D, H, W)`` as models see it, relative to its 99.9th percentile."""
+    return volume.data / np.float32(intensity_scale(volume.data, "percentile"))
 
 
 def _negative(image: FloatArray) -> float:
@@ -59,12 +74,12 @@ def noise(image: FloatArray) -> float:
     return float(np.median(np.abs(detail)) / (6 * _FROM_MEDIAN))
 
 
-_LIMITS = (
-    _Limit(_negative, 0.1, "{share:.0%} of the voxels are clearly negative, which a magnitude image never is"),
-    _Limit(_floor, 0.05, "even the darkest 1% reach {share:.0%} of the bright ones (an offset, or an inverted scale)"),
-    _Limit(_peak, 4.0, "some voxels are {share:.1f} times as bright as the 99.9th percentile"),
-    _Limit(_saturated, 0.002, "{share:.1%} of the voxels share the highest value, so they are cut off there"),
-    _Limit(noise, 0.06, "noise is {share:.0%} of the bright intensities"),
+LIMITS = (
+    Limit(_negative, 0.1, "{share:.0%} of the voxels are clearly negative, which a magnitude image never is"),
+    Limit(_floor, 0.05, "even the darkest 1% reach {share:.0%} of the bright ones (an offset, or an inverted scale)"),
+    Limit(_peak, 4.0, "some voxels are {share:.1f} times as bright as the 99.9th percentile"),
+    Limit(_saturated, 0.002, "{share:.1%} of the voxels share the highest value, so they are cut off there"),
+    Limit(noise, 0.06, "noise is {share:.0%} of the bright intensities"),
 )
 
 
@@ -80,16 +95,16 @@ def unusual(volumes: Iterable[Volume], name: str) -> list[str]:
     """
     found: list[list[float]] = []
     for volume in volumes:
-        image = volume.data / np.float32(intensity_scale(volume.data, "percentile"))
-        found.append([limit.measure(image) for limit in _LIMITS])
+        image = normalised(volume)
+        found.append([limit.measure(image) for limit in LIMITS])
     return [
         sentence
-        for limit, values in zip(_LIMITS, zip(*found, strict=True), strict=True)
+        for limit, values in zip(LIMITS, zip(*found, strict=True), strict=True)
         for sentence in _sentences(limit, values, name)
     ]
 
 
-def _sentences(limit: _Limit, values: Sequence[float], name: str) -> list[str]:
+def _sentences(limit: Limit, values: Sequence[float], name: str) -> list[str]:
     beyond = sum(value > limit.most for value in values)
     if not beyond:
         return []

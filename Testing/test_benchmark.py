@@ -18,6 +18,7 @@ import pytest
 import torch
 from conftest import FRACTION, SHAPE, SPACING, Command, Outcome, Patient
 from scipy import stats
+from test_report import from_outside
 
 from SRDynamicMRILib import cli
 from SRDynamicMRILib.benchmark import find_subjects
@@ -214,6 +215,7 @@ def test_figures_and_report(done: Path) -> None:
     assert all(p.read_bytes().startswith(b"\x89PNG") for p in (done / "figures").iterdir())
     report = (done / "report.html").read_text(encoding="utf-8")
     assert report.count("<img ") == len(expected)
+    assert from_outside(report) == []
     for words in ("all subjects, 6.25% of k-space", "two, 25% of k-space", "low resolution", "one: Whole volume"):
         assert words in report
 

@@ -16,6 +16,7 @@ import SimpleITK as sitk
 import torch
 from conftest import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, TINY, Command, Patient, tiny_network
 from scipy.spatial.transform import Rotation
+from test_report import from_outside
 
 from SRDynamicMRILib import __version__, commands, demo
 from SRDynamicMRILib.checkpoints import Model, load_model, save_model
@@ -651,6 +652,7 @@ def test_evaluate(command: Command, patient: Patient, tmp_path: Path) -> None:
     assert all(figure.read_bytes().startswith(b"\x89PNG") for figure in figures)
     report = (folder / "report.html").read_text(encoding="utf-8")
     assert "trilinear" in report
+    assert from_outside(report) == []
     listed = {Path(path) for path in outcome.events[-1]["outputs"].values()}
     assert set(folder.iterdir()) == listed
 
@@ -737,6 +739,9 @@ def test_demo(
     assert (outcome.code, outcome.err) == (0, "")
     outputs = [Path(path) for path in outcome.events[-1]["outputs"].values()]
     assert folder / "report.html" in outputs
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert from_outside(report) == []
+    assert "Fidelity, fine-tuned" in report
     assert all(path.exists() for path in outputs)
     assert load_model(folder / "fine_tuned.safetensors").info.steps == few_steps
     for name in ("main", "fine_tuned"):

@@ -13,6 +13,7 @@ from conftest import FRACTION, SHAPE, SPACING, TIME_POINTS, Command, Patient
 from SRDynamicMRILib.files import read_series
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.times import sidecar_of
 from SRDynamicMRILib.volume import Series
 
 IDENTIFIERS = {
@@ -116,6 +117,6 @@ def test_they_are_in_nothing_that_comes_out(
         assert not [mark for mark in MARKS if mark in said], said
     files = [path for path in out.rglob("*") if path.is_file()]
     names = {path.name for path in files}
-    assert {"m.safetensors", f"sr{ending}", "sr.json", "report.html", "metrics.csv", "summary.json"} <= names
+    assert {"m.safetensors", f"sr{ending}", sidecar_of(result).name, "report.html", "metrics.csv", "summary.json"} <= names
     for path in files:
         assert not [mark for mark in MARKS if mark in content(path)], path.name
