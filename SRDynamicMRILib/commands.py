@@ -37,7 +37,15 @@ from .series_super_resolution import FrameFolder, super_resolve_series
 from .shipped import FRACTION_TOLERANCE, PERCEPTUAL_NETWORK, base_model, shipped_file
 from .super_resolution import Inference, target_grid
 from .times import frame_numbers, frame_slice, sidecar_of
-from .training.fine_tuning import adapt_prior, budget_named, fine_tune, kept_by_fraction, kept_size, match_prior
+from .training.fine_tuning import (
+    LITTLE_OF_THE_WAY,
+    adapt_prior,
+    budget_named,
+    fine_tune,
+    kept_by_fraction,
+    kept_size,
+    match_prior,
+)
 from .training.main_training import MainTraining, train
 from .training.tensorboard import TensorBoardProgress
 from .training.vessel_training import VesselTraining, save_encoder, train_vessel_network, unseen_dice
@@ -181,8 +189,10 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         low_resolution = read_series(arguments.like)[0]
         prior = match_prior(prior, low_resolution.geometry, progress)
         alike = likeness(prior, low_resolution)
-        warnings += misfit(alike)
-        if not (arguments.keep_contrast or misfit(alike)):
+        if misfit(alike):
+            warnings += misfit(alike)
+            strength = LITTLE_OF_THE_WAY
+        elif not arguments.keep_contrast:
             adapted = adapt_prior(prior, low_resolution, progress)
             prior, strength = adapted.volume, adapted.strength
         kept = kept_size(prior.geometry, low_resolution.geometry)

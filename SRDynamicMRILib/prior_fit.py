@@ -20,7 +20,9 @@ from .volume import FloatArray, Volume
 FITS = 0.17
 """Likeness from which on a planning scan is taken to show what the series shows.
 
-RIGHTWRONG
+Scans of the same anatomy had 0.20 to 0.78: hearts, a pelvis of two acquisitions and breathing phantoms, also with other
+contrasts, shifted by up to 40 mm, and with noise of 20% of the bright intensities. Scans of another body region, of
+another patient's heart, upside down, and voxels in random order had 0.00 to 0.15 (Studies/checks.py).
 """
 
 _ENOUGH = 0.003
@@ -70,7 +72,7 @@ def misfit(value: float | None) -> list[str]:
     return [
         f"The planning scan does not seem to show what the series shows (likeness {value:.2f}; scans of the same "
         f"patient and body region have at least {FITS:g}). Check that it is the right one: fine-tuning on a wrong scan "
-        "gives a worse result than the base model."
+        "makes results worse, so it stays close to the base model."
     ]
 
 

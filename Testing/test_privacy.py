@@ -117,6 +117,6 @@ def test_they_are_in_nothing_that_comes_out(
         assert not [mark for mark in MARKS if mark in said], said
     files = [path for path in out.rglob("*") if path.is_file()]
     names = {path.name for path in files}
-    assert {"m.safetensors", f"sr{ending}", sidecar_of(result).name, "report.html", "metrics.csv", "summary.json"} <= names
+    assert {"m.safetensors", result.name, sidecar_of(result).name, "report.html", "metrics.csv"} <= names
     for path in files:
         assert not [mark for mark in MARKS if mark in content(path)], path.name

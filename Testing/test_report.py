@@ -19,6 +19,7 @@ from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation import Evaluation, evaluate
 from SRDynamicMRILib.kspace import downsample, low_resolution_grid
 from SRDynamicMRILib.metrics import Metrics, body_mask
+from SRDynamicMRILib.provenance import NOTICE
 from SRDynamicMRILib.report import (
     Comparison,
     Illustration,
@@ -363,6 +364,21 @@ def test_qualitative_figure_shows_all_in_one_window(panels: list[Panel]) -> None
         np.testing.assert_array_equal(line[-1].images[0].get_array(), panel.truth[1].data[shown])
     assert titles(grid[0])[0].startswith("trilinear")
     assert titles(grid[0])[-1].startswith("ground truth")
+
+
+def test_every_picture_of_images_says_what_it_shows(panels: list[Panel]) -> None:
+    figures = (
+        qualitative_figure(panels, 1),
+        ssim_map_figure(panels[0], ("zero-filled", "fine-tuned"), (0, 2)),
+        detail_figure(panels[0], METHODS, 1),
+    )
+    for figure in figures:
+        png(figure)  # places are known once it is drawn
+        (notice,) = [text for text in figure.texts if text.get_text() == NOTICE]
+        box = notice.get_window_extent(dpi=figure.dpi)
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert not [ax for ax in figure.axes if ax.get_window_extent().overlaps(box)]
 
 
 def test_qualitative_figure_shows_the_slice_asked_for(panels: list[Panel]) -> None:
