@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from .checkpoints import load_model, save_model
 from .evaluation import evaluate, write_csv
+from .fidelity import Fidelity, in_words
 from .files import read_series, write_series, write_volume
 from .inference import Inference
 from .interpolation import interpolate
@@ -82,13 +84,16 @@ def run_demo(folder: Path, *, seed: int, device: torch.device, progress: Progres
 
     methods = {name: _interpolated(low, truth.geometry, method) for name, method in INTERPOLATIONS.items()}
     numbers = range(len(low))
+    true: dict[str, list[Fidelity]] = {}
     for label, model, name in ((MAIN, base, "main"), (FINE_TUNED, tuned, "fine_tuned")):
         frames = FrameFolder.beside(files[name])
         with _timed(f"super-resolving, {label}, per time point", timings, len(low)):
-            result = super_resolve_series(
+            result, figures = super_resolve_series(
                 low, numbers, model, truth.geometry, frames, device=device, inference=Inference(), progress=progress
             )
-        write_series(result, files[name], description(notice=NOTICE, model=model.sha256))
+        true[label] = list(figures.values())
+        facts = description(notice=NOTICE, model=model.sha256, fidelity=[asdict(each) for each in true[label]])
+        write_series(result, files[name], facts)
         if progress.watched:
             files[f"{name}_frames"] = frames.path
         else:
@@ -112,6 +117,7 @@ def run_demo(folder: Path, *, seed: int, device: torch.device, progress: Progres
             "CPU threads": str(torch.get_num_threads()),
             "Seed": str(seed),
             "Fine-tuning": f"{BUDGET.steps} steps",
+            **{f"Fidelity, {label}": in_words(figures) for label, figures in true.items()},
             "Base model (SHA-256)": base.sha256,
             "Start of fine-tuning (SHA-256)": start.sha256,
             "Fine-tuned model (SHA-256)": tuned.sha256,

@@ -16,12 +16,14 @@ import SimpleITK as sitk
 import torch
 from conftest import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, TINY, Command, Patient, tiny_network
 from scipy.spatial.transform import Rotation
+from test_report import from_outside
 
 from SRDynamicMRILib import __version__, commands, demo
 from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.cli import build_parser
 from SRDynamicMRILib.commands import COMMANDS, SHARED
 from SRDynamicMRILib.evaluation import METRIC_NAMES
+from SRDynamicMRILib.fidelity import Fidelity
 from SRDynamicMRILib.files import is_series, read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.interpolation import METHODS
 from SRDynamicMRILib.kspace import crop_kspace, downsample, low_resolution_size
@@ -435,9 +437,9 @@ def test_json_progress(
     seen_at_once = []
 
     class Watcher(JsonProgress):
-        def frame(self, number: int, path: Path) -> None:
+        def frame(self, number: int, path: Path, fidelity: Fidelity) -> None:
             seen_at_once.append(read_volume(path).shape)
-            super().frame(number, path)
+            super().frame(number, path, fidelity)
 
     monkeypatch.setitem(sys.modules["SRDynamicMRILib.cli"]._PROGRESS, "json", Watcher)
     torch.save(tiny_network().state_dict(), tmp_path / "published.pth")
@@ -558,11 +560,11 @@ def test_a_model_for_another_fraction_is_used_with_a_warning(
     arguments = (patient.low, tmp_path / "sr.nii.gz", "--model", model, "--like", patient.static)
     outcome = command("superresolve", *arguments, *JSON)
     assert outcome.code == 0
-    assert "Warning: the model was trained for 6.25% of k-space, but this is 25%." in outcome.messages()
+    assert "Warning: The model was trained for 6.25% of k-space, but this is 25%." in outcome.messages()
     arguments = (patient.static, "--fraction", FRACTION, "--output", tmp_path / "tuned.safetensors", "--model", model)
     outcome = command("finetune", *arguments, "--budget", "quick", *JSON)
     assert outcome.code == 0
-    assert "Warning: the model was trained for 6.25%" in outcome.messages()
+    assert "Warning: The model was trained for 6.25%" in outcome.messages()
     arguments = (patient.low, tmp_path / "t.nii.gz", "--model", patient.model, "--like", patient.static)
     outcome = command("superresolve", *arguments, *JSON)
     assert outcome.code == 0
@@ -676,6 +678,7 @@ def test_evaluate(command: Command, patient: Patient, tmp_path: Path) -> None:
     assert all(figure.read_bytes().startswith(b"\x89PNG") for figure in figures)
     report = (folder / "report.html").read_text(encoding="utf-8")
     assert "trilinear" in report
+    assert from_outside(report) == []
     listed = {Path(path) for path in outcome.events[-1]["outputs"].values()}
     assert set(folder.iterdir()) == listed
 
@@ -762,6 +765,9 @@ def test_demo(
     assert (outcome.code, outcome.err) == (0, "")
     outputs = [Path(path) for path in outcome.events[-1]["outputs"].values()]
     assert folder / "report.html" in outputs
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert from_outside(report) == []
+    assert "Fidelity, fine-tuned" in report
     assert all(path.exists() for path in outputs)
     assert load_model(folder / "fine_tuned.safetensors").info.steps == few_steps
     for name in ("main", "fine_tuned"):

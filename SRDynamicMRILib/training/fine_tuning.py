@@ -64,6 +64,9 @@ PATIENCE = 5
 MOST_OF_THE_WAY = 0.75
 """Strength of fine-tuning on a prior that can be made like the series region by region only."""
 
+LITTLE_OF_THE_WAY = 0.25
+"""Strength of fine-tuning on a prior that does not show what the series shows, as far as can be told."""
+
 BUDGETS = {b.name: b for b in (Budget("quick", 100), Budget("standard", 300), Budget("paper", None))}
 
 
