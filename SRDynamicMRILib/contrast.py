@@ -29,7 +29,10 @@ phantoms); with intensities changed as another sequence might, 0.41 to 0.91.
 """
 
 _EXPLAINED = 0.9
-"""Share of the variance that a curve has to explain to be worth following."""
+"""Share of the variance that a curve has to explain to be worth following, whatever else would."""
+
+_WORTH = 0.02
+"""Share more that lines for regions have to explain to be worth it: they blur detail, which a curve does not."""
 
 REGION = (3, 7, 7)
 """Low-resolution voxels ``(D, H, W)`` over which a line is fitted: larger than motion, smaller than an organ."""
@@ -140,11 +143,11 @@ def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | Non
         return ContrastMatch(prior, "same", by_line, by_line)
     knots, values = _curve(x, y)
     by_curve = _explained(y, np.interp(x, knots, values))
-    if by_curve >= _EXPLAINED:
-        changed = np.interp(prior.data / pair.prior_scale, knots, values)
-        return ContrastMatch(_scaled(prior, changed, pair.series_scale), "curve", by_line, by_curve)
     slope, offset = _lines(own, other, covered)
     by_regions = _explained(y, (slope * own + offset)[compared])
+    if by_curve >= min(_EXPLAINED, by_regions - _WORTH):
+        changed = np.interp(prior.data / pair.prior_scale, knots, values)
+        return ContrastMatch(_scaled(prior, changed, pair.series_scale), "curve", by_line, by_curve)
     slope, offset = (trilinear(each, (prior.shape[1], prior.shape[2])) for each in (slope, offset))
     changed = slope * (prior.data / pair.prior_scale) + offset
     return ContrastMatch(_scaled(prior, changed, pair.series_scale), "regions", by_line, by_regions)

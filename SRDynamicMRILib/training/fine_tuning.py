@@ -61,7 +61,7 @@ SHORTEST_ROUND = 25
 PATIENCE = 5
 """Judgements without a better one after which fine-tuning ends; the weights that were best are kept."""
 
-MOST_OF_THE_WAY = 0.75
+MOST_OF_THE_WAY = 0.5
 """Strength of fine-tuning on a prior that can be made like the series region by region only."""
 
 LITTLE_OF_THE_WAY = 0.25
