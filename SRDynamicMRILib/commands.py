@@ -8,8 +8,9 @@ import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
+from functools import wraps
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from .files import check_output, file_name, read_series, read_volume, write_seri
 from .image_files import check_folder
 from .interpolation import high_resolution_grid, interpolate
 from .kspace import check_fraction, downsample, low_resolution_size
+from .output_lock import alone
 from .phantom import abdomen
 from .progress import JsonProgress, Progress
 from .provenance import NOTICE, description, environment, recorded_matrix
@@ -41,12 +43,36 @@ from .training.vessel_training import VesselTraining, save_encoder, train_vessel
 from .volume import FloatArray, Geometry, Series
 
 Outputs = dict[str, Path]
+Command = Callable[[Namespace, Progress], Outputs]
 
 PAPER_STRIDE = (3, 3, 3)
 """Step between patches where the recipe wants patches and none is given: the paper's 1 takes 27 times as long."""
 
 RESULT = "result"
 """What `evaluate` calls the series it is about."""
+
+
+def _alone_at_output(beside: Callable[[Path], Path]) -> Callable[[Command], Command]:
+    """Let a command hold its output, beside which it keeps what is unfinished, so that no second run writes there."""
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def held(arguments: Namespace, progress: Progress) -> Outputs:
+            output = arguments.output
+            with alone(output, beside(output)) if is_first() else nullcontext():
+                return command(arguments, progress)
+
+        return held
+
+    return decorate
+
+
+def _state_file(output: Path) -> Path:
+    return output.with_name(output.stem + ".state.safetensors")
+
+
+def _frames_folder(output: Path) -> Path:
+    return FrameFolder.beside(output).path
 
 
 def demo(arguments: Namespace, progress: Progress) -> Outputs:
@@ -103,6 +129,7 @@ def interpolate_command(arguments: Namespace, progress: Progress) -> Outputs:
     return {"output": arguments.output}
 
 
+@_alone_at_output(_state_file)
 def train_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Train a base model, or one for each fraction."""
     for fraction in arguments.fractions:
@@ -152,6 +179,7 @@ def train_command(arguments: Namespace, progress: Progress) -> Outputs:
     return {"model": arguments.output} if len(tasks) == 1 else {output.stem: output for output in tasks}
 
 
+@_alone_at_output(_state_file)
 def train_perceptual_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Train the perceptual network."""
     _check_model_name(arguments.output)
@@ -165,6 +193,7 @@ def train_perceptual_command(arguments: Namespace, progress: Progress) -> Output
     return {"model": arguments.output}
 
 
+@_alone_at_output(_state_file)
 def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Fine-tune a model on the planning scan."""
     _check_model_name(arguments.output)
@@ -204,6 +233,7 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     return {"model": arguments.output}
 
 
+@_alone_at_output(_frames_folder)
 def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Super-resolve a volume or series."""
     _check_output(arguments.input, arguments.output)
@@ -319,7 +349,10 @@ def benchmark_command(arguments: Namespace, progress: Progress) -> Outputs:
     )
     for fraction, base in bases.items():
         _warn_of_share(base, fraction, progress)
-    return run_benchmark(benchmark, BenchmarkFolder(arguments.output), progress=progress, resume=arguments.resume)
+    if is_first():
+        _make_folder(arguments.output.parent)
+    with alone(arguments.output) if is_first() else nullcontext():
+        return run_benchmark(benchmark, BenchmarkFolder(arguments.output), progress=progress, resume=arguments.resume)
 
 
 def info_command(arguments: Namespace, progress: Progress) -> Outputs:
@@ -514,11 +547,7 @@ def _curves(folder: Path | None, progress: Progress) -> Iterator[Progress]:
         yield listener
 
 
-def _state_file(output: Path) -> Path:
-    return output.with_name(output.stem + ".state.safetensors")
-
-
-COMMANDS: dict[str, Callable[[Namespace, Progress], Outputs]] = {
+COMMANDS: dict[str, Command] = {
     "demo": demo,
     "phantom": phantom,
     "downsample": downsample_command,

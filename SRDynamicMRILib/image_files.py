@@ -237,6 +237,11 @@ def check_folder(path: Path) -> None:
         raise InputError(message)
 
 
+def temporary_prefix(path: Path) -> str:
+    """How the name of the folder begins in which `written_whole` writes what is to become `path`."""
+    return f".writing-{path.name}-"
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a name to write to that turns into `path` when all is written, and into nothing on failure.
@@ -256,7 +261,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     """
     check_folder(path)
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=path.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=temporary_prefix(path), dir=path.parent))
     except OSError as error:
         message = f"The folder {path.parent} cannot be written to ({error.strerror}); choose another."
         raise InputError(message) from error

@@ -15,8 +15,9 @@ CONSTRAINTS = Path(__file__).resolve().parent.parent / "constraints.txt"
 
 HEAD = """# Licences of dependencies
 
-Made by `make licences` from what the packages of `constraints.txt` say of themselves. SRDynamicMRI itself is under the Apache
-License 2.0. In 3D Slicer only the first group is used, with vtk, which Slicer has, and matplotlib for reports.
+Made by `make licences` from what the packages of `constraints.txt` say of themselves. SRDynamicMRI itself is under the
+Apache License 2.0. In 3D Slicer only the first group is used, with what PyTorch needs, vtk, which Slicer has, and
+matplotlib for reports.
 """
 
 
