@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from .checkpoints import Model
 from .distributed import is_first, share, wait
 from .errors import InputError
 from .files import read_volume, write_volume
+from .image_files import temporary_prefix, written_whole
 from .progress import Progress
 from .super_resolution import Inference, super_resolve
 from .volume import Geometry, Series
@@ -60,20 +62,24 @@ class FrameFolder:
                 )
                 raise InputError(message)
             if resume:
-                if manifest.read_text(encoding="utf-8") != job:
+                if manifest.read_bytes() != job.encode():
                     message = (
                         f"The time points in {self.path} come from another input, model or setting, so they cannot be "
                         "resumed; run without --resume to start anew."
                     )
                     raise InputError(message)
                 return
-            shutil.rmtree(self.path)
+        # Never without its manifest, not even where the process is killed: it would be taken for someone else's.
+        with written_whole(self.path) as temporary:
+            temporary.mkdir()
+            (temporary / _MANIFEST).write_bytes(job.encode())
+
+    def has(self, number: int, grid: Geometry) -> bool:
+        """Whether a time point is finished; a file that lost power or a disk has damaged counts as none."""
         try:
-            self.path.mkdir(parents=True)
-            manifest.write_text(job, encoding="utf-8")
-        except OSError as error:
-            message = f"Cannot write to {self.path.parent}: {error.strerror}; choose another place for the output."
-            raise InputError(message) from error
+            return read_volume(self.file(number)).geometry.same_grid(grid)
+        except InputError:
+            return False
 
     def series(self, numbers: Sequence[int], times: Sequence[float], geometry: Geometry) -> Series:
         """Return the finished time points as a series, read one at a time."""
@@ -81,8 +87,11 @@ class FrameFolder:
         return Series(lambda i: read_volume(files[i]).data, times, geometry)
 
     def remove(self) -> None:
-        """Delete the folder."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Delete the folder, as a whole or not at all."""
+        with suppress(OSError), tempfile.TemporaryDirectory(
+            dir=self.path.parent, prefix=temporary_prefix(self.path), ignore_cleanup_errors=True
+        ) as temporary:
+            self.path.replace(Path(temporary) / self.path.name)
 
 
 def job_description(series: Series, model: Model, grid: Geometry, inference: Inference, device: torch.device) -> str:
@@ -146,7 +155,7 @@ def super_resolve_series(
     progress.stage("Super-resolving")
     mine = share(numbers)
     for done, number in enumerate(mine, start=1):
-        if not frames.file(number).exists():
+        if not frames.has(number, grid):
             result = super_resolve(series[number], model, grid, device=device, inference=inference, progress=progress)
             write_volume(result, frames.file(number))
         progress.frame(number, frames.file(number))

@@ -20,6 +20,7 @@ from .errors import InputError
 from .nifti import is_nifti
 
 _SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6, "usec": 1e-6, "min": 60.0}
+_ABOUT_TIME = re.compile(r"axis \d index values|NRRD_units\[(3|pixel)\]|MultiVolume\.\w+", re.ASCII)
 _KEY = "VolumeTiming"
 
 
@@ -48,7 +49,7 @@ def index_times(header: sitk.ImageFileReader, count: int) -> list[float]:
     count
         Number of time points.
     """
-    metadata = {key: header.GetMetaData(key) for key in header.GetMetaDataKeys()}
+    metadata = {key: header.GetMetaData(key) for key in header.GetMetaDataKeys() if _ABOUT_TIME.fullmatch(key)}
     values = next((v for k, v in metadata.items() if re.fullmatch(r"axis \d index values", k)), None)
     units = next((v for k, v in metadata.items() if re.fullmatch(r"NRRD_units\[(3|pixel)\]", k)), "")
     if values is None:

@@ -74,6 +74,24 @@ class Outcome:
 
 
 Command = Callable[..., Outcome]
+Show = Callable[[str], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="many more kills, damaged files and time points")
+
+
+@pytest.fixture(scope="session")
+def thorough(request: pytest.FixtureRequest) -> bool:
+    """Whether to try many more cases than the everyday tests do."""
+    return bool(request.config.getoption("--thorough"))
+
+
+@pytest.fixture
+def show(request: pytest.FixtureRequest, thorough: bool) -> Show:
+    """Show a figure that was measured; docs/reliability.md quotes those of a thorough run."""
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    return lambda text: terminal.write_line(f"\n{text}") if thorough and terminal else None
 
 
 def tiny_network(seed: int = 0) -> UNet3D:
