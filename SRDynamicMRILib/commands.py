@@ -48,6 +48,9 @@ Command = Callable[[Namespace, Progress], Outputs]
 PAPER_STRIDE = (3, 3, 3)
 """Step between patches where the recipe wants patches and none is given: the paper's 1 takes 27 times as long."""
 
+_FINEST = 100
+"""How many times more rows or columns than were acquired a sidecar can say there were; more is a damaged one."""
+
 RESULT = "result"
 """What `evaluate` calls the series it is about."""
 
@@ -425,7 +428,8 @@ def _result_grid(arguments: Namespace, series: Series, model: Model, progress: P
             progress.log("The prior has another orientation than the series: only its voxel size is taken over.")
     elif arguments.fraction is None and not model.info.prior_spacing:
         full = recorded_matrix(arguments.input)
-        if full is not None and full >= series.geometry.shape[1:]:
+        acquired = series.geometry.shape[1:]
+        if full is not None and all(a <= f <= _FINEST * a for f, a in zip(full, acquired, strict=True)):
             return series.geometry.with_matrix(full)
     return target_grid(series.geometry, like, model, arguments.fraction)
 

@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def read_sidecar(path: Path) -> dict[str, object]:
     """Content of a JSON sidecar; empty if there is none or it is something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # the latter from absurdly nested JSON
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -158,7 +159,9 @@ def sidecar_times(path: Path, count: int) -> list[float]:
     values = read_sidecar(path).get(_KEY)
     if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
         return []
-    return usable_times([float(value) for value in values], count)
+    with suppress(OverflowError):  # an integer beyond all floats
+        return usable_times([float(value) for value in values], count)
+    return []
 
 
 def write_sidecar(path: Path, facts: Mapping[str, object], times: Sequence[float] = ()) -> None:
