@@ -88,9 +88,12 @@ class FrameFolder:
 
     def remove(self) -> None:
         """Delete the folder, as a whole or not at all."""
-        with suppress(OSError), tempfile.TemporaryDirectory(
-            dir=self.path.parent, prefix=temporary_prefix(self.path), ignore_cleanup_errors=True
-        ) as temporary:
+        with (
+            suppress(OSError),
+            tempfile.TemporaryDirectory(
+                dir=self.path.parent, prefix=temporary_prefix(self.path), ignore_cleanup_errors=True
+            ) as temporary,
+        ):
             self.path.replace(Path(temporary) / self.path.name)
 
 

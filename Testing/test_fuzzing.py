@@ -12,7 +12,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +27,12 @@ from SRDynamicMRILib.benchmark_folder import BenchmarkFolder, Plan, TimePoints
 from SRDynamicMRILib.checkpoints import Model, import_checkpoint, load_model, save_model
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.files import read_series, write_series, write_volume
+from SRDynamicMRILib.networks.vessel_unet import VesselUNet
 from SRDynamicMRILib.perceptual_loss import load_encoder
 from SRDynamicMRILib.provenance import description, recorded_matrix
 from SRDynamicMRILib.series_super_resolution import FrameFolder
 from SRDynamicMRILib.training.optimisation import _State
 from SRDynamicMRILib.training.vessel_training import VesselTraining, save_encoder
-from SRDynamicMRILib.networks.vessel_unet import VesselUNet
 from SRDynamicMRILib.volume import Series, Volume
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
@@ -123,7 +123,9 @@ SUBJECTS = {
     "training state": Subject(save_state, "m.state.safetensors", load_state),
     "perceptual network": Subject(save_perceptual, "p.safetensors", lambda f: load_encoder(f / "p.safetensors")),
     "checkpoint": Subject(
-        lambda f: torch.save(tiny_network().state_dict(), f / "m.pth"), "m.pth", lambda f: import_checkpoint(f / "m.pth")
+        lambda f: torch.save(tiny_network().state_dict(), f / "m.pth"),
+        "m.pth",
+        lambda f: import_checkpoint(f / "m.pth"),
     ),
     "old checkpoint": Subject(
         lambda f: torch.save(tiny_network().state_dict(), f / "m.pth", _use_new_zipfile_serialization=False),

@@ -116,7 +116,9 @@ def test_the_payloads_do_harm_where_nothing_protects(tmp_path: Path, save: Calla
     assert len(list(tmp_path.glob("mark*"))) == len(PAYLOADS)
 
 
-def rewritten(source: Path, target: Path, change: Callable[[zipfile.ZipInfo, bytes], tuple[str, bytes]], kind: int) -> None:
+def rewritten(
+    source: Path, target: Path, change: Callable[[zipfile.ZipInfo, bytes], tuple[str, bytes]], kind: int
+) -> None:
     """A checkpoint's ZIP file with other entries."""
     with zipfile.ZipFile(source) as old_file, zipfile.ZipFile(target, "w", kind) as new_file:
         for entry in old_file.infolist():
@@ -156,7 +158,10 @@ def test_names_that_lead_elsewhere_are_only_names(command: Command, patient: Pat
     way_out = "../../../../mark"
     torch.save(tiny_network().state_dict(), inner / "sound.pth")
     rewritten(
-        inner / "sound.pth", inner / "m.pth", lambda e, content: (f"{way_out}/{e.filename}", content), zipfile.ZIP_STORED
+        inner / "sound.pth",
+        inner / "m.pth",
+        lambda e, content: (f"{way_out}/{e.filename}", content),
+        zipfile.ZIP_STORED,
     )
     info = replace(TINY, training_data=way_out, parent=way_out, loss=way_out, metrics={way_out: 1.0}, created="/etc/x")
     save_model(Model(tiny_network(), info), inner / "m.safetensors")

@@ -1,4 +1,4 @@
-"""Killed at any moment, again and again: what is finished is whole, and what is resumed equals what was never disturbed.
+"""Killed at any moment: what is finished is whole, and what is resumed equals what was never disturbed.
 
 8 kills; 50 with --thorough.
 """
