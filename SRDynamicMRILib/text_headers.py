@@ -1,8 +1,8 @@
 """Text headers (NRRD, MetaImage) that ITK must not see: its parsers crash on them instead of refusing them.
 
-Found with damaged files (Testing/test_fuzzing.py) in SimpleITK 2.5.7: an NRRD field that does not make sense and is longer
-than about 500 characters overruns the buffer of ITK's own error message, and so does MetaImage's number of dimensions
-where it is none; MetaImage takes memory for as many compressed bytes as the header says.
+Found with damaged files (Testing/test_fuzzing.py) in SimpleITK 2.5.7: it crashes where a senseless NRRD field
+is longer than 500 to 1000 characters, and where MetaImage's number of dimensions is none; and it takes memory for as
+many compressed bytes as a MetaImage header says.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Every kind of bad input, three ways: on the command line, from Python, and in the Slicer module.
 
-`TABLE` is the list. Most of its tests stand elsewhere, by subject; those of the module that need what the worker says are here.
+`TABLE` is the list. Most of its tests stand elsewhere, by subject; here are those of the module that need what the
+worker says.
 """
 
 from __future__ import annotations

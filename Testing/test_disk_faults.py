@@ -1,7 +1,7 @@
-"""The disk is full, cannot be written to, or its folder goes away: one sentence, what is finished is kept, nothing half-written.
+"""The disk is full, cannot be written to, or its folder goes away: one sentence, and what is finished is kept.
 
-The disks are real ones in memory, mounted in a mount namespace that ends with the command. Where a system does not allow
-that, test_cli_errors.py still limits the size of files.
+The disks are real ones in memory, mounted in a mount namespace that ends with the command. Where a system does not
+allow that, test_cli_errors.py still limits the size of files.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Damaged files of every kind end in a result or in one plain sentence, and take no more memory than a file of their size.
+"""Damaged files of every kind end in a result or in one plain sentence, and take no more memory than sound ones.
 
 The everyday run tries the same cases every time; with --thorough it tries new ones, for about ten minutes.
 """
@@ -9,6 +9,8 @@ import gzip
 import json
 import re
 import shutil
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import FRACTION, TINY, Show, tiny_network
+from conftest import FRACTION, TINY, Command, Patient, Show, tiny_network
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_dicom import trigger_times, write_dicom
@@ -26,14 +28,15 @@ from test_dicom import trigger_times, write_dicom
 from SRDynamicMRILib.benchmark_folder import BenchmarkFolder, Plan, TimePoints
 from SRDynamicMRILib.checkpoints import Model, import_checkpoint, load_model, save_model
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.files import read_series, write_series, write_volume
+from SRDynamicMRILib.evaluation import write_json
+from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.networks.vessel_unet import VesselUNet
 from SRDynamicMRILib.perceptual_loss import load_encoder
 from SRDynamicMRILib.provenance import description, recorded_matrix
 from SRDynamicMRILib.series_super_resolution import FrameFolder
 from SRDynamicMRILib.training.optimisation import _State
 from SRDynamicMRILib.training.vessel_training import VesselTraining, save_encoder
-from SRDynamicMRILib.volume import Series, Volume
+from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
@@ -247,3 +250,66 @@ def test_a_damaged_file_ends_in_a_result_or_a_sentence(name: str, tmp_path: Path
         f"{time.monotonic() - begun:.0f} s"
     )
     assert ends["refused"] or "sidecar" in name
+
+
+PEAK = """
+import resource, sys
+from SRDynamicMRILib.files import read_series
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
+for volume in read_series(sys.argv[1]):
+    pass
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd", ".mha", ".seq.nrrd"])
+@pytest.mark.parametrize("time_points", [1, 4])
+def test_a_sound_file_takes_less_than_four_times_its_voxels(tmp_path: Path, ending: str, time_points: int) -> None:
+    shape, path = (16 // time_points, 512, 1024), tmp_path / f"s{ending}"
+    voxels = np.broadcast_to(np.arange(shape[0], dtype=np.float32)[:, None, None], shape)
+    write_series(Series(lambda _: voxels, range(time_points), Geometry(shape)), path)
+    run = subprocess.run([sys.executable, "-c", PEAK, str(path)], check=True, capture_output=True, text=True)
+    assert 1024 * int(run.stdout) < 4 * 4 * time_points * voxels.size
+
+
+CRASHES_ITK = {
+    "NRRD": ("v.nrrd", b"sizes: 7 6 3", b"sizes: " + b"[" * 2000),
+    "NRRD field": ("v.nrrd", b"endian: little", b"e" * 2000),
+    "MetaImage": ("v.mha", b"NDims = 3", b"NDims = -1"),
+    "MetaImage of many dimensions": ("v.mha", b"NDims = 3", b"NDims = 100"),
+}
+
+
+@pytest.mark.parametrize("case", CRASHES_ITK)
+def test_headers_that_crash_itk_are_refused(tmp_path: Path, case: str) -> None:
+    name, before, after = CRASHES_ITK[case]
+    write_volume(noise(), tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    assert before in content
+    (tmp_path / name).write_bytes(content.replace(before, after))
+    with pytest.raises(InputError, match="is damaged or cut short"):
+        read_series(tmp_path / name)
+    code = f"import SimpleITK; SimpleITK.ReadImage({str(tmp_path / name)!r})"
+    crashed = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode
+    assert crashed < 0, "ITK refuses it by itself now: text_headers.py may go"
+
+
+def test_an_absurd_matrix_in_a_sidecar_is_passed_over(command: Command, patient: Patient, tmp_path: Path) -> None:
+    source = tmp_path / "low.nii.gz"
+    shutil.copy(patient.low_volume, source)
+    shapes = []
+    for matrix in ([10**6, 10**6], [48, 1], [-48, -64]):
+        write_json(description(full_matrix=matrix), tmp_path / "low.json")
+        out = tmp_path / "o.nii.gz"
+        assert command("superresolve", source, out, "--model", patient.model, "--progress", "none").code == 0
+        shapes.append(read_volume(out).shape)
+    assert shapes == [(8, 96, 128)] * 3, "that of the lowest fraction of the model"
+
+
+def test_long_keys_of_nrrd_are_sound(tmp_path: Path) -> None:
+    """The times of a long series take one long line."""
+    write_series(
+        Series(lambda n: noise(n).data, [n / 3 for n in range(2000)], Geometry(SHAPE)), tmp_path / "s.seq.nrrd"
+    )
+    assert len(read_series(tmp_path / "s.seq.nrrd")) == 2000

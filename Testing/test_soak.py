@@ -157,7 +157,7 @@ def test_the_scene_does_not_grow_with_what_a_worker_tells(tmp_path: Path, thorou
     assert presenter.state is State.SUPER_RESOLVING
     after = observers.counts()
     show(
-        f"{told} time points told in {time.monotonic() - begun:.0f} s: nodes, observers, references {before}, then {after}; "
+        f"{told} time points told in {time.monotonic() - begun:.0f} s: nodes, observers, references {before}, {after}; "
         f"{samples[0] / 2**20:.1f} MiB at first and {samples[-1] / 2**20:.1f} MiB at last, {growth(samples):.4f} times"
     )
     assert after == before
