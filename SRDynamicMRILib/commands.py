@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import tempfile
 from argparse import Namespace
@@ -529,7 +530,9 @@ def _make_folder(path: Path) -> None:
 def _check_output(source: Path, output: Path) -> None:
     """Raise `InputError` before the work if an output cannot be written or would replace what it is made of."""
     check_output(output)
-    if output.resolve() == source.resolve() or sidecar_of(output).resolve() == sidecar_of(source).resolve():
+    # Unlike Path.resolve, realpath does not fail on links that lead in a circle.
+    names = [(output, source), (sidecar_of(output), sidecar_of(source))]
+    if any(os.path.realpath(new) == os.path.realpath(old) for new, old in names):
         message = f"{output} would replace {source} or the description beside it; choose another name."
         raise InputError(message)
 

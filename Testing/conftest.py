@@ -90,8 +90,15 @@ def thorough(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 def show(request: pytest.FixtureRequest, thorough: bool) -> Show:
     """Show a figure that was measured; docs/reliability.md quotes those of a thorough run."""
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    return lambda text: terminal.write_line(f"\n{text}") if thorough and terminal else None
+    plugins = request.config.pluginmanager
+    terminal, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
+
+    def write(text: str) -> None:
+        if thorough:
+            with capture.global_and_fixture_disabled():
+                terminal.write_line(f"\n{text}")
+
+    return write
 
 
 def tiny_network(seed: int = 0) -> UNet3D:
