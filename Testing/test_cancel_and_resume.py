@@ -182,6 +182,19 @@ def test_without_resume_everything_is_done_anew(
     assert len(read_series(tmp_path / "sr.nii.gz")) == 3
 
 
+@pytest.mark.parametrize("damage", [b"", b"nonsense", None], ids=["empty", "foreign", "cut short"])
+def test_a_damaged_time_point_is_done_again(
+    command: Command, half: list[object], tmp_path: Path, damage: bytes | None
+) -> None:
+    """As after a power failure, which may leave a file without its content."""
+    frame = tmp_path / "sr.nii.gz.frames" / "frame_0001.nii.gz"
+    sound = frame.read_bytes()
+    frame.write_bytes(sound[: len(sound) // 2] if damage is None else damage)
+    outcome = command(*half, "--resume", *JSON)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert frame.read_bytes() == sound
+
+
 def test_resume_where_nothing_was_begun(command: Command, patient: Patient, tmp_path: Path) -> None:
     out = tmp_path / "sr.nii.gz"
     arguments = ("superresolve", patient.low_volume, out, "--model", patient.model, "--fraction", FRACTION)
