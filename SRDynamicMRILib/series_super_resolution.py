@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +18,13 @@ from . import __version__
 from .checkpoints import Model
 from .distributed import is_first, share, wait
 from .errors import InputError
+from .fidelity import Fidelity, fidelity
 from .files import read_volume, write_volume
 from .image_files import temporary_prefix, written_whole
+from .inference import Inference
 from .progress import Progress
-from .super_resolution import Inference, super_resolve
-from .volume import Geometry, Series
+from .super_resolution import super_resolve
+from .volume import Geometry, Series, Volume
 
 _MANIFEST = "job.json"
 
@@ -68,6 +72,8 @@ class FrameFolder:
                         "resumed; run without --resume to start anew."
                     )
                     raise InputError(message)
+                for cut_short in self.path.glob(".writing-*"):
+                    shutil.rmtree(cut_short, ignore_errors=True)
                 return
         # Never without its manifest, not even where the process is killed: it would be taken for someone else's.
         with written_whole(self.path) as temporary:
@@ -109,6 +115,8 @@ def job_description(series: Series, model: Model, grid: Geometry, inference: Inf
         "grid": [grid.shape, grid.spacing, grid.origin, grid.direction],
         "patch": inference.patch,
         "stride": inference.stride if inference.patch else None,
+        "precision": inference.precision_on(device),
+        "shifts": inference.shifts,
         "device": device.type,
     }
     return json.dumps(facts, sort_keys=True)
@@ -125,7 +133,7 @@ def super_resolve_series(
     inference: Inference,
     progress: Progress,
     resume: bool = False,
-) -> Series:
+) -> tuple[Series, dict[int, Fidelity]]:
     """Super-resolve some time points of a series into a folder of frames; processes of ``torchrun`` share them.
 
     Parameters
@@ -145,7 +153,8 @@ def super_resolve_series(
 
     Returns
     -------
-        The results, read from the folder when asked for.
+        The results, read from the folder when asked for, and how true each is to its acquired image, by time point; of
+        several processes, the first has all of these.
 
     Raises
     ------
@@ -157,13 +166,42 @@ def super_resolve_series(
     wait()
     progress.stage("Super-resolving")
     mine = share(numbers)
-    for done, number in enumerate(mine, start=1):
-        if not frames.has(number, grid):
-            result = super_resolve(series[number], model, grid, device=device, inference=inference, progress=progress)
+    figures: dict[int, Fidelity] = {}
+
+    def finish(number: int, acquired: Volume, result: Volume | None) -> Fidelity:
+        """Write a result, unless it is there already."""
+        if result is None:
+            result = _result_of(frames, number, grid)
+        else:
             write_volume(result, frames.file(number))
-        progress.frame(number, frames.file(number))
-        progress.step(done, len(mine))
+        return fidelity(result, acquired)
+
+    def tell(number: int, figure: Fidelity) -> None:
+        figures[number] = figure
+        progress.frame(number, frames.file(number), figure)
+
+    # While one time point is computed, the next is read and the one before is written.
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        coming = [reader.submit(series.__getitem__, number) for number in mine[:1]]
+        writing: list[tuple[int, Future[Fidelity]]] = []
+        for done, number in enumerate(mine, start=1):
+            acquired = coming.pop().result()
+            coming += [reader.submit(series.__getitem__, following) for following in mine[done : done + 1]]
+            result = None
+            if not frames.has(number, grid):
+                result = super_resolve(acquired, model, grid, device=device, inference=inference, progress=progress)
+            for earlier, future in writing:
+                tell(earlier, future.result())
+            writing = [(number, writer.submit(finish, number, acquired, result))]
+            progress.step(done, len(mine))
+        for earlier, future in writing:
+            tell(earlier, future.result())
     wait()
-    for number in sorted(set(numbers).difference(mine)):
-        progress.frame(number, frames.file(number))
-    return frames.series(numbers, [series.times[n] for n in numbers], grid)
+    if is_first():
+        for number in sorted(set(numbers).difference(mine)):  # other processes have made them
+            tell(number, fidelity(_result_of(frames, number, grid), series[number]))
+    return frames.series(numbers, [series.times[n] for n in numbers], grid), figures
+
+
+def _result_of(frames: FrameFolder, number: int, grid: Geometry) -> Volume:
+    return Volume(read_volume(frames.file(number)).data, grid)
