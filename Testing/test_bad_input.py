@@ -109,7 +109,10 @@ TABLE: dict[str, dict[str, list[str]]] = {
     },
     "volume smaller than a patch (is done)": {
         "command line": ["test_cli.py::test_a_volume_smaller_than_a_patch"],
-        "Python": [f"{HERE}::test_a_volume_much_smaller_than_a_patch", "test_training.py::test_pair_grows_to_the_patch"],
+        "Python": [
+            f"{HERE}::test_a_volume_much_smaller_than_a_patch",
+            "test_training.py::test_pair_grows_to_the_patch",
+        ],
         "module": [f"{HERE}::test_a_small_volume_in_the_module"],
     },
     "model for another fraction (warned of)": {
