@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -71,6 +72,8 @@ class FrameFolder:
                         "resumed; run without --resume to start anew."
                     )
                     raise InputError(message)
+                for cut_short in self.path.glob(".writing-*"):
+                    shutil.rmtree(cut_short, ignore_errors=True)
                 return
         # Never without its manifest, not even where the process is killed: it would be taken for someone else's.
         with written_whole(self.path) as temporary:

@@ -133,7 +133,7 @@ def test_killed_at_random_moments(
         cycles += 1
         folder = tmp_path / f"cycle{cycles}"
         while True:
-            run = start([*arguments(folder), "--resume"], moment.uniform(0.02, 0.9) * first.seconds)
+            run = start([*arguments(folder), "--resume"], moment.uniform(0.05, 1.1) * first.seconds)
             found = contents(folder)
             check(found, whole, run)
             if not run.killed:

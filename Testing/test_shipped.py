@@ -116,8 +116,7 @@ def test_model_of_the_nearest_fraction_is_taken_if_it_is_near(
 def test_fine_tuning_begins_with_the_fast_network_of_the_nearest_fraction(
     fraction: float, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for file in ("base", "fast_0.25", "fast_0.1", "fast_0.0625"):
-        (tmp_path / f"{file}.safetensors").touch()
+    add(tmp_path, *(f"{file}.safetensors" for file in ("base", "fast_0.25", "fast_0.1", "fast_0.0625")))
     monkeypatch.setattr(shipped, "_PLACES", (tmp_path,))
     assert shipped.start_model(fraction).stem == name
     (tmp_path / f"{name}.safetensors").unlink()
