@@ -265,8 +265,6 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
 def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Super-resolve a volume or series."""
     _check_output(arguments.input, arguments.output)
-    if arguments.fidelity_map is not None:
-        _check_output(arguments.input, arguments.fidelity_map)
     series = read_series(arguments.input)
     model = load_model(arguments.model or base_model())
     numbers = frame_numbers(arguments.frames, len(series))
@@ -274,6 +272,11 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     acquired = (series.geometry.shape[1], series.geometry.shape[2])
     if arguments.model is None:  # the grid tells the fraction, and that the model
         model = load_model(_shipped_model(_share(acquired, grid), arguments.fast))
+    map_file = arguments.fidelity_map
+    if map_file is None and not model.info.data_consistency:
+        map_file = beside(arguments.output, "fidelity")
+    for other in (arguments.input, arguments.output) if map_file is not None else ():
+        _check_output(other, map_file)
     chosen = series.select(numbers)
     warnings = other_fraction(model, _share(acquired, grid)) + unusual(chosen, "the series")
     warnings += misfit(_likeness_of_prior(model, chosen[0], arguments.like))
@@ -299,15 +302,12 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     true = [figures[number] for number in numbers]
     facts = {"model": model.sha256, "parent": model.info.parent, "frames": numbers, "seed": arguments.seed}
     facts |= {"fidelity": [asdict(each) for each in true], "warnings": warnings}
+    outputs = {"output": arguments.output}
+    if map_file is not None:
+        _write(fidelity_maps(result, chosen), map_file, description(image="fidelity map", model=model.sha256))
+        outputs["fidelity map"] = map_file
     _write(result, arguments.output, description(notice=NOTICE, **facts))
     progress.log(in_words(true))
-    outputs = {"output": arguments.output}
-    path = arguments.fidelity_map
-    if path is None and not model.info.data_consistency:
-        path = beside(arguments.output, "fidelity")
-    if path is not None:
-        _write(fidelity_maps(result, chosen), path, description(image="fidelity map", model=model.sha256))
-        outputs["fidelity map"] = path
     if progress.watched:  # whoever watches may still be reading the frames: they are theirs now
         return {**outputs, "frames": frames.path}
     frames.remove()
