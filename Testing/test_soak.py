@@ -61,7 +61,7 @@ class Sampling(JsonProgress):
         super().__init__()
         self.samples = samples
 
-    def frame(self, number: int, path: Path) -> None:
+    def frame(self, number: int, path: Path, *about: object) -> None:
         self.samples.append(resident())
 
 
