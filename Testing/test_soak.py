@@ -61,7 +61,7 @@ class Sampling(JsonProgress):
         super().__init__()
         self.samples = samples
 
-    def frame(self, number: int, path: Path) -> None:
+    def frame(self, number: int, path: Path, *about: object) -> None:
         self.samples.append(resident())
 
 
@@ -106,7 +106,7 @@ class Observers:
         gc.collect()
         found = list(self.nodes())
         observed = sum(bool(node.HasObserver("AnyEvent")) + bool(node.HasObserver("ModifiedEvent")) for node in found)
-        return len(found), observed, sum(isinstance(one, slicer.vtkMRMLNode) for one in gc.get_objects())
+        return len(found), observed, sum(issubclass(type(one), slicer.vtkMRMLNode) for one in gc.get_objects())
 
 
 def presenter_with(process: FakeProcess, timer: FakeTimer, folder: Path) -> Presenter:

@@ -20,7 +20,7 @@ from SRDynamicMRILib import commands  # noqa: F401 - loads everything
 from SRDynamicMRILib.cli import main
 from SRDynamicMRILib.training import fine_tuning, optimisation
 
-STEPS = 60
+STEPS = 24
 
 
 def run(arguments: list[str], said: str) -> None:
