@@ -314,7 +314,7 @@ def test_a_model_for_another_fraction_in_the_module(desk: Desk, tmp_path: Path) 
     desk.look()
     desk.run("super_resolve")
     assert desk.parameters.result.GetNumberOfDataNodes() == 3
-    assert any("Warning: the model was trained for 1% of k-space" in line for line in desk.presenter.view.log)
+    assert any("Warning: The model was trained for 1% of k-space" in line for line in desk.presenter.view.log)
 
 
 def test_a_small_volume_in_the_module(desk: Desk) -> None:
