@@ -70,7 +70,7 @@ QT_MODULES = (
 )
 """Parts that need the application with its windows; only a real Slicer can test them."""
 
-NOT_OURS = {"build", "dist", "demo", "__pycache__"}
+NOT_OURS = {"build", "dist", "demo", "site", "__pycache__"}
 BINARY = {".gz", ".nii", ".nrrd", ".safetensors", ".png", ".ico", ".pyc"}
 
 
