@@ -36,7 +36,7 @@ class Pose:
 
 
 def shade(image: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Image seen through a smooth coil sensitivity of mean 1, brighter towards one side and the surface."""
+    """Image ``(D, H, W)`` seen through a smooth coil sensitivity of mean 1, brighter to one side and the surface."""
     slope, curvature = np.clip(rng.normal(0, 0.12, 3), -0.22, 0.22), rng.uniform(0, 0.16, 3)
     sensitivity = np.ones((1, 1, 1), dtype=np.float32)
     for axis, size in enumerate(image.shape):
@@ -48,7 +48,7 @@ def shade(image: FloatArray, rng: np.random.Generator) -> FloatArray:
 
 
 def add_noise(image: FloatArray, rng: np.random.Generator, sigma: float) -> FloatArray:
-    """Magnitude of the image with complex Gaussian noise of SD `sigma` in either channel."""
+    """Magnitude of an image of any shape with complex Gaussian noise of SD `sigma` in either channel."""
     real, imaginary = (np.float32(sigma) * rng.standard_normal(image.shape, dtype=np.float32) for _ in range(2))
     return float32(np.hypot(image + real, imaginary))
 

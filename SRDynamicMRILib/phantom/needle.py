@@ -23,7 +23,7 @@ def needle_path(body: Body, pose: Pose, geometry: Geometry) -> tuple[Vector, Vec
 
 
 def insert_needle(image: FloatArray, geometry: Geometry, entry: Vector, tip: Vector) -> FloatArray:
-    """Image with the signal void of a needle in it, about 2 voxels wide, and its slightly bright rim."""
+    """Image ``(D, H, W)`` with the void of a needle from `entry` to `tip` (mm LPS), 2 voxels wide with a bright rim."""
     x, y, z = Pose(np.zeros(3)).body(geometry)
     outside = entry + (entry - tip) / np.linalg.norm(entry - tip) * 15  # the skin moves, the shaft is longer
     pixel = np.float32(max(geometry.spacing[:2]))

@@ -14,7 +14,7 @@ _EDGE_WIDTH = 1.2  # voxels over which a tissue gives way to the next
 
 
 def coverage(depth: FloatArray, finest: float) -> FloatArray:
-    """Share of each voxel within a solid: the depth measured in voxels along its own gradient."""
+    """Share of each voxel within a solid, from its depth in mm ``(d, h, w)``, measured in voxels along its gradient."""
     slope = np.sqrt(sum(np.square(g) for g in np.gradient(depth)))
     return float32(np.clip(0.5 + depth / (np.float32(_EDGE_WIDTH) * np.maximum(slope, np.float32(finest))), 0, 1))
 

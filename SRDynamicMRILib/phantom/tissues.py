@@ -47,7 +47,7 @@ SEPTA = {"fat": ("muscle", 0.55), "muscle": ("fat", 0.4), "pancreas": ("fat", 0.
 
 
 def intensities_of(contrast: Contrast, rng: np.random.Generator) -> FloatArray:
-    """Intensity of every tissue, in the order of `LABELS`."""
+    """Intensity of every tissue ``(tissues,)``, 0 to 1000, in the order of `LABELS`."""
     if contrast == "t1_flash":
         return _INTENSITIES[:, 0] * np.exp(rng.normal(0, 0.03, len(LABELS))).astype(np.float32)
     row = _INTENSITIES[:, rng.integers(_INTENSITIES.shape[1])] * np.exp(rng.normal(0, 0.2, len(LABELS)))
