@@ -49,7 +49,7 @@ def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> st
             repository = os.path.normpath(folder / target)
             if not (ROOT / repository).exists():
                 return match[0]  # strict mode reports it
-            return f"{match[1]}{config.repo_url}/blob/main/{repository}{match[3]}"
+            return f"{match[1]}{config.extra['repository']}/blob/main/{repository}{match[3]}"
         return f"{match[1]}{os.path.relpath(place, PurePosixPath(here).parent)}{match[3]}"
 
     return _LINK.sub(moved, markdown)
