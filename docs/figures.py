@@ -143,8 +143,8 @@ def draw_shift() -> Figure:
     images = {
         "A": ("a point, 48 x 48", point),
         "B": ("6.25%: 12 x 12", low),
-        "C": ("interpolated by corners", trilinear_index(low, (rows_, columns))),
-        "D": ("through physical positions", trilinear(low, (rows_, columns))),
+        "C": ("back by corners", trilinear_index(low, (rows_, columns))),
+        "D": ("back by positions", trilinear(low, (rows_, columns))),
     }
     for place, (title, image) in images.items():
         show(axes[place], image, title, white=float(image.max()))
@@ -156,7 +156,7 @@ def draw_shift() -> Figure:
         axes[place].axhline(24, color=BLUE, linewidth=0.7)
         axes[place].plot(x, y, "+", color=ORANGE, markersize=10, markeredgewidth=1.6)
         distance = float(np.hypot(x - 24, y - 24))
-        axes[place].set_xlabel(f"found {distance:.2f} voxels from its place", color=GREY)
+        axes[place].set_xlabel(f"{distance:.2f} voxels off", color=GREY)
     return drawing
 
 
