@@ -41,15 +41,15 @@ NOT_RUN = {
 ONLY_CALLED = {
     "pip": "installs; the environment that runs the tests was made so",
     "git": "changes the checkout that the tests run in",
-    "pre-commit": "needs an environment of its own; what its hooks run is what `make lint` runs",
+    "pre_commit": "changes the checkout, too; its hooks are what `make lint` runs",
 }
-"""Programs of which bash only sees that they are called."""
+"""Programs and modules of which bash only sees that they are called."""
 
 STAND_IN = """#!/bin/bash
 printf '%s\\x1f' "${0##*/}" "$@" >> "$RECORD"
 printf '\\x1e' >> "$RECORD"
 """
-PROGRAMS = ("sr-dynamic-mri", "python", "torchrun", "make", *ONLY_CALLED)
+PROGRAMS = ("sr-dynamic-mri", "python", "torchrun", "make", "pip", "git")
 STAND_INS = {"srun": '#!/bin/bash\n"$@"\n', "scontrol": "#!/bin/bash\necho here\n"}
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 
@@ -148,11 +148,12 @@ def check_call(call: list[str], command: Command) -> None:
         assert outcome.code == 0, f"{call}: {outcome.err}"
     elif call[0] == "make":
         subprocess.run(["make", "--dry-run", *call[1:]], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    elif call[0] == "python":
-        script = next(argument for argument in call[1:] if argument.endswith(".py"))
-        assert (ROOT / script).is_file(), call
+    elif scripts := [argument for argument in call if argument.endswith(".py")]:
+        assert call[0] == "python", call
+        assert all((ROOT / script).is_file() for script in scripts), call
     else:
-        assert call[0] in ONLY_CALLED, call
+        module = call[2] if call[:2] == ["python", "-m"] else call[0]
+        assert module in ONLY_CALLED, call
 
 
 @pytest.mark.slow
