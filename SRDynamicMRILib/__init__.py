@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from .errors import InputError
     from .evaluation import Evaluation, evaluate
     from .files import read_series, read_volume, write_series, write_volume
+    from .inference import Inference
     from .interpolation import interpolate
     from .kspace import data_consistency, downsample
     from .metrics import Metrics, compare, psnr, ssim, ssim_map
-    from .super_resolution import Inference, super_resolve, target_grid
+    from .super_resolution import super_resolve, target_grid
     from .training.fine_tuning import fine_tune
     from .volume import Geometry, Series, Volume
 
@@ -28,10 +29,11 @@ _MODULES = {
     "errors": ("InputError",),
     "evaluation": ("Evaluation", "evaluate"),
     "files": ("read_series", "read_volume", "write_series", "write_volume"),
+    "inference": ("Inference",),
     "interpolation": ("interpolate",),
     "kspace": ("data_consistency", "downsample"),
     "metrics": ("Metrics", "compare", "psnr", "ssim", "ssim_map"),
-    "super_resolution": ("Inference", "super_resolve", "target_grid"),
+    "super_resolution": ("super_resolve", "target_grid"),
     "training.fine_tuning": ("fine_tune",),
     "volume": ("Geometry", "Series", "Volume"),
 }

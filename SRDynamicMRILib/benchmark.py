@@ -29,6 +29,7 @@ from .errors import InputError
 from .evaluation import CSV_HEADER, Evaluation, csv_rows, evaluate, write_json, write_table
 from .files import file_name, read_series, read_volume, write_volume
 from .image_files import written_whole
+from .inference import Inference
 from .interpolation import interpolate
 from .kspace import downsample, low_resolution_grid
 from .metrics import Metrics
@@ -36,7 +37,7 @@ from .perceptual_loss import loss_named, perceptual_identity
 from .progress import Progress
 from .provenance import environment
 from .recipes import DEFAULT, PAPER
-from .super_resolution import Inference, super_resolve
+from .super_resolution import super_resolve
 from .table3 import (
     FINE_TUNED,
     INTERPOLATIONS,
@@ -83,8 +84,10 @@ class Benchmark:
         The patients.
     bases
         The model after main training for every share of in-plane k-space that the dynamic series are downsampled to.
+    starts
+        The model that fine-tuning begins with, for each of these shares.
     budget
-        How long the base model is fine-tuned on each planning scan, for each fraction.
+        How long it is fine-tuned on each planning scan.
     frames
         Time points of every series; what is beyond its end does not count.
     seed
@@ -101,6 +104,7 @@ class Benchmark:
 
     subjects: Sequence[Subject]
     bases: Mapping[float, Model]
+    starts: Mapping[float, Model]
     budget: Budget
     frames: slice
     seed: int
@@ -266,7 +270,8 @@ def _plan(benchmark: Benchmark, progress: Progress) -> Plan:
     loss_named(loss, torch.device("cpu"), benchmark.perceptual_network)  # a missing network is found before the work
     settings = {
         "version": __version__,
-        "models": {f"{fraction:g}": base.sha256 for fraction, base in benchmark.bases.items()},
+        "models": _hashes(benchmark.bases),
+        "starts": _hashes(benchmark.starts),
         "budget": benchmark.budget.name,
         "steps": benchmark.budget.steps,
         "perceptual network": perceptual_identity(loss, benchmark.perceptual_network),
@@ -282,6 +287,10 @@ def _plan(benchmark: Benchmark, progress: Progress) -> Plan:
             subjects[subject.name] = _time_points(subject, benchmark, progress)
         progress.step(done, len(benchmark.subjects))
     return Plan(settings, list(benchmark.fractions), subjects)
+
+
+def _hashes(models: Mapping[float, Model]) -> dict[str, str]:
+    return {f"{fraction:g}": model.sha256 for fraction, model in models.items()}
 
 
 def _time_points(subject: Subject, benchmark: Benchmark, progress: Progress) -> TimePoints:
@@ -324,7 +333,7 @@ def _fine_tune(
     scans: tuple[Volume, Series],
     progress: Progress,
 ) -> None:
-    """Fine-tune the base model on a planning scan for one fraction; the model appears in the folder."""
+    """Fine-tune a model on a planning scan for one fraction; the model appears in the folder."""
     static, dynamic = scans
     low_resolution = downsample(dynamic[0], fraction)
     prior = adapt_prior(static, low_resolution, progress)
@@ -333,7 +342,7 @@ def _fine_tune(
     started = time.perf_counter()
     tuned = fine_tune(
         prior.volume,
-        benchmark.bases[fraction],
+        benchmark.starts[fraction],
         kept_size(prior.volume.geometry, low_resolution.geometry),
         benchmark.budget,
         seed=benchmark.seed,
@@ -462,7 +471,8 @@ def _facts(
             for name, points in plan.subjects.items()
         },
         "models": {
-            "main training": {f"{fraction:g}": base.sha256 for fraction, base in benchmark.bases.items()},
+            "main training": _hashes(benchmark.bases),
+            "start of fine-tuning": _hashes(benchmark.starts),
             "fine-tuned": by_pair(lambda s, f: file_sha256(folder.model(s, f))),
         },
         "seconds": {

@@ -23,9 +23,11 @@ from .errors import InputError
 from .image_files import written_whole
 from .interpolation import INPUTS
 from .kspace import check_fraction
+from .networks.sub_pixel import SubPixelNetwork
 from .networks.unet import UNet3D
 
 _MAXIMUM_FEATURES = 512
+_MAXIMUM_FACTOR = 8
 _LARGEST_NUMBER = 1e15
 _METADATA_KEY = "SRDynamicMRI"
 _WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -38,13 +40,16 @@ class ModelInfo:
     Parameters
     ----------
     architecture
-        Only ``UNet3D`` so far.
+        ``UNet3D`` or ``SubPixelNetwork``.
     features
         Feature maps of its first level.
+    factor
+        Voxels it gives per voxel it is fed with, along rows and along columns; 1 of a ``UNet3D``.
     fractions
         Shares of k-space it was trained for.
     interpolation
-        What it is fed with: one of `interpolation.INPUTS`.
+        What a ``UNet3D`` is fed with and what the residual is added to: one of `interpolation.INPUTS`. A
+        ``SubPixelNetwork`` is fed with the acquired image.
     normalisation
         ``maximum`` or ``percentile``; see `recipes.Recipe`.
     residual
@@ -63,6 +68,7 @@ class ModelInfo:
 
     architecture: str = "UNet3D"
     features: int = 64
+    factor: int = 1
     fractions: tuple[float, ...] = ()
     interpolation: str = "trilinear_index"
     normalisation: str = "maximum"
@@ -104,10 +110,12 @@ class ModelInfo:
             value, default = values[item.name], getattr(defaults, item.name)
             known[item.name] = _checked(item.name, value, default)
         info = cls(**known)
-        if info.architecture != "UNet3D":
+        if info.architecture not in ARCHITECTURES:
             raise ValueError(f"its architecture {info.architecture[:40]!r} is not known")
         if not 1 <= info.features <= _MAXIMUM_FEATURES:
             raise ValueError(f"it claims {info.features} features")
+        if not (2 <= info.factor <= _MAXIMUM_FACTOR if info.architecture == "SubPixelNetwork" else info.factor == 1):
+            raise ValueError(f"it claims to make {info.factor} voxels of each")
         if info.interpolation not in INPUTS:
             raise ValueError(f"its interpolation {info.interpolation[:40]!r} is not known")
         if info.normalisation not in ("maximum", "percentile"):
@@ -136,6 +144,15 @@ def _checked(name: str, value: Any, default: Any) -> Any:
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < _LARGEST_NUMBER
+
+
+Network = UNet3D | SubPixelNetwork
+ARCHITECTURES = ("UNet3D", "SubPixelNetwork")
+
+
+def new_network(info: ModelInfo) -> Network:
+    """The network that a model's metadata describe, with new weights."""
+    return UNet3D(info.features) if info.factor == 1 else SubPixelNetwork(info.features, info.factor)
 
 
 @dataclass(frozen=True)
@@ -268,33 +285,34 @@ def load_model(path: str | Path) -> Model:
         raise InputError(message)
     try:
         info = ModelInfo.from_json(metadata[_METADATA_KEY])
-        network = _network_with(tensors, info.features)
+        network = _network_with(tensors, info)
     except (ValueError, RecursionError) as error:  # the latter from absurdly nested JSON
         message = f"{path} cannot be used as a model: {error}."
         raise InputError(message) from error
     return Model(network, info, file_sha256(path))
 
 
-def _shapes(features: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of the weights of a UNet3D, known before a network of a size that a file claims is made.
+def _shapes(info: ModelInfo) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights of a network, known before one of a size that a file claims is made.
 
     Every size is linear in the number of features, so two small networks tell those of all.
     """
-    two, three = (UNet3D(n).state_dict() for n in (2, 3))
+    two, three = (new_network(replace(info, features=n)).state_dict() for n in (2, 3))
+    more = info.features - 2
     return {
-        name: tuple(a + (features - 2) * (b - a) for a, b in zip(two[name].shape, three[name].shape, strict=True))
-        for name in two
+        name: tuple(a + more * (b - a) for a, b in zip(two[name].shape, three[name].shape, strict=True)) for name in two
     }
 
 
-def _network_with(tensors: Mapping[str, Tensor], features: int) -> UNet3D:
+def _network_with(tensors: Mapping[str, Tensor], info: ModelInfo) -> Network:
     """The network with these weights; ValueError if they do not fit."""
-    expected = _shapes(features)
+    expected = _shapes(info)
     found = {name: tuple(t.shape) for name, t in tensors.items()}
     if found != expected:
         odd = sorted(set(found.items()) ^ set(expected.items()))[0][0]
         raise ValueError(
-            f"its weights are not those of a UNet3D with {features} features (first difference: {odd[:60]!r})"
+            f"its weights are not those of a {info.architecture} with {info.features} features "
+            f"(first difference: {odd[:60]!r})"
         )
     if not all(
         t.dtype in _WEIGHT_TYPES and t.layout is torch.strided and t.device.type == "cpu" for t in tensors.values()
@@ -302,7 +320,7 @@ def _network_with(tensors: Mapping[str, Tensor], features: int) -> UNet3D:
         raise ValueError("some of its weights are not plain floating-point numbers")
     if not all(bool(torch.isfinite(t).all()) for t in tensors.values()):
         raise ValueError("some of its weights are not finite numbers")
-    network = UNet3D(features)
+    network = new_network(info)
     network.load_state_dict({name: t.float() for name, t in tensors.items()})
     return network.eval()
 
@@ -348,12 +366,12 @@ def import_checkpoint(source: Path, fractions: tuple[float, ...] = ()) -> Model:
     if first is None or first.ndim != 5 or not 1 <= first.shape[0] <= _MAXIMUM_FEATURES:
         message = f"{source} holds no weights of the paper's 3D U-Net (down_path.0.block.0.weight is missing or odd)."
         raise InputError(message)
+    info = ModelInfo(features=first.shape[0], fractions=fractions, loss="perceptual", recipe="paper")
     try:
-        network = _network_with(state, first.shape[0])
+        network = _network_with(state, info)
     except ValueError as error:
         message = f"{source} cannot be used: {error}."
         raise InputError(message) from error
-    info = ModelInfo(features=network.features, fractions=fractions, loss="perceptual", recipe="paper")
     return Model(network, replace(info, training_data=f"imported checkpoint {source.name}"))
 
 

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from . import __version__
 from .errors import InputError
 from .interpolation import METHODS
-from .progress import BarProgress, JsonProgress, Progress
+from .progress import BarProgress, JsonProgress, Progress, WarningsOnly
 from .recipes import FRACTIONS, PRECISIONS, RECIPES
 from .stop_with_stdin import stopped_with_stdin
 
@@ -30,7 +30,7 @@ FAULT = 1
 
 _TRACEBACK = "SRDYNAMICMRI_TRACEBACK"
 _NO_MEMORY = "There is not enough memory; close other programs or use a smaller volume."
-_PROGRESS: dict[str, Callable[[], Progress]] = {"bar": BarProgress, "json": JsonProgress, "none": Progress}
+_PROGRESS: dict[str, Callable[[], Progress]] = {"bar": BarProgress, "json": JsonProgress, "none": WarningsOnly}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -134,11 +134,16 @@ def build_parser() -> argparse.ArgumentParser:
     p = command("superresolve", "Super-resolve a volume or series.")
     p.add_argument("input", metavar="IN", type=Path, help="low-resolution volume or series")
     p.add_argument("output", metavar="OUT", type=Path)
-    p.add_argument("--model", metavar="M", type=Path, help="model to use (default: the shipped base model)")
+    model = p.add_mutually_exclusive_group()
+    model.add_argument("--model", metavar="M", type=Path, help="model to use (default: the shipped base model)")
+    model.add_argument("--fast", action="store_true", help="the shipped network for speed")
     p.add_argument("--like", metavar="PRIOR", type=Path, help="volume with the voxel size wanted")
     p.add_argument("--fraction", type=float, help="share of k-space that IN holds, where nothing else tells")
     p.add_argument("--frames", metavar="A:B", help="time points from A to before B, or one (default: all)")
     p.add_argument("--stride", type=int, nargs=3, metavar=("D", "H", "W"), help="by overlapping patches of 24^3")
+    p.add_argument("--precision", choices=PRECISIONS, help="of the convolutions (default: the fastest here)")
+    p.add_argument("--shifts", type=int, default=1, help="average over so many shifts of the image (default: 1)")
+    p.add_argument("--fidelity-map", metavar="FILE", type=Path, help="downsampled result minus IN, on the grid of IN")
     p.add_argument("--resume", action="store_true", help="keep the time points that an earlier run has finished")
 
     p = command("evaluate", "Compare a result and baselines with the ground truth.")

@@ -22,23 +22,35 @@ from .devices import device_named
 from .distributed import is_first
 from .errors import InputError
 from .evaluation import METRIC_NAMES, Evaluation, align, evaluate, write_csv, write_json
-from .files import check_output, file_name, read_series, read_volume, write_series, write_volume
+from .fidelity import fidelity_maps, in_words
+from .files import beside, check_output, file_name, read_series, read_volume, write_series, write_volume
 from .image_files import check_folder
+from .inference import SHIFTS, Inference
+from .intensities import unusual
 from .interpolation import high_resolution_grid, interpolate
 from .kspace import check_fraction, downsample, low_resolution_size
 from .phantom import abdomen
+from .prior_fit import LIKENESS, likeness, misfit
 from .progress import JsonProgress, Progress
-from .provenance import NOTICE, description, environment, recorded_matrix
-from .recipes import DEFAULT, PAPER, RECIPES, recipe_named
+from .provenance import NOTICE, description, environment, recorded_fidelity, recorded_matrix, recorded_warnings
+from .recipes import DEFAULT, PAPER, RECIPES, Precision, recipe_named
 from .series_super_resolution import FrameFolder, super_resolve_series
-from .shipped import FRACTION_TOLERANCE, PERCEPTUAL_NETWORK, base_model, shipped_file
-from .super_resolution import Inference, target_grid
+from .shipped import FRACTION_TOLERANCE, PERCEPTUAL_NETWORK, base_model, fast_model, shipped_file, start_model
+from .super_resolution import target_grid
 from .times import frame_numbers, frame_slice, sidecar_of
-from .training.fine_tuning import adapt_prior, budget_named, fine_tune, kept_by_fraction, kept_size, match_prior
+from .training.fine_tuning import (
+    LITTLE_OF_THE_WAY,
+    adapt_prior,
+    budget_named,
+    fine_tune,
+    kept_by_fraction,
+    kept_size,
+    match_prior,
+)
 from .training.main_training import MainTraining, train
 from .training.tensorboard import TensorBoardProgress
 from .training.vessel_training import VesselTraining, save_encoder, train_vessel_network, unseen_dice
-from .volume import FloatArray, Geometry, Series
+from .volume import FloatArray, Geometry, Series, Volume
 
 Outputs = dict[str, Path]
 
@@ -172,19 +184,29 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     if arguments.fraction is not None:
         check_fraction(arguments.fraction)
     prior = read_volume(arguments.prior)
-    strength = 1.0
+    warnings = unusual([prior], "the planning scan")
+    strength, alike = 1.0, None
     if arguments.like is not None:
         low_resolution = read_series(arguments.like)[0]
-        if arguments.keep_contrast:
-            prior = match_prior(prior, low_resolution.geometry, progress)
-        else:
+        prior = match_prior(prior, low_resolution.geometry, progress)
+        alike = likeness(prior, low_resolution)
+        if misfit(alike):
+            warnings += misfit(alike)
+            strength = LITTLE_OF_THE_WAY
+        elif not arguments.keep_contrast:
             adapted = adapt_prior(prior, low_resolution, progress)
             prior, strength = adapted.volume, adapted.strength
         kept = kept_size(prior.geometry, low_resolution.geometry)
     else:
         kept = kept_by_fraction(prior.geometry, arguments.fraction)
-    base = load_model(arguments.model or base_model(_share(kept, prior.geometry)))
-    _warn_of_fraction(base, kept, prior.geometry, progress)
+    share = _share(kept, prior.geometry)
+    if arguments.model is not None:
+        base = load_model(arguments.model)
+        warnings += other_fraction(base, share)
+    else:
+        base = load_model(base_model(share) if budget.steps is None else start_model(share))
+    for sentence in warnings:
+        progress.warn(sentence)
     model = fine_tune(
         prior,
         base,
@@ -199,6 +221,8 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         strength=strength,
         precision=arguments.precision,
     )
+    if alike is not None:
+        model = model.with_info(metrics={**model.info.metrics, LIKENESS: alike})
     save_model(model, arguments.output)
     _state_file(arguments.output).unlink(missing_ok=True)
     return {"model": arguments.output}
@@ -207,18 +231,24 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
 def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Super-resolve a volume or series."""
     _check_output(arguments.input, arguments.output)
+    if arguments.fidelity_map is not None:
+        _check_output(arguments.input, arguments.fidelity_map)
     series = read_series(arguments.input)
     model = load_model(arguments.model or base_model())
     numbers = frame_numbers(arguments.frames, len(series))
     grid = _result_grid(arguments, series, model, progress)
     acquired = (series.geometry.shape[1], series.geometry.shape[2])
     if arguments.model is None:  # the grid tells the fraction, and that the model
-        model = load_model(base_model(_share(acquired, grid)))
-    _warn_of_fraction(model, acquired, grid, progress)
+        model = load_model(_shipped_model(_share(acquired, grid), arguments.fast))
+    chosen = series.select(numbers)
+    warnings = other_fraction(model, _share(acquired, grid)) + unusual(chosen, "the series")
+    warnings += misfit(_likeness_of_prior(model, chosen[0], arguments.like))
+    for sentence in warnings:
+        progress.warn(sentence)
     device = device_named(arguments.device)
-    inference = _inference(model, arguments.stride)
+    inference = _inference(model, arguments.stride, arguments.precision, arguments.shifts)
     frames = FrameFolder.beside(arguments.output)
-    result = super_resolve_series(
+    result, figures = super_resolve_series(
         series,
         numbers,
         model,
@@ -232,14 +262,39 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     if not is_first():  # all have made the time points, one writes what they add up to
         return {}
     progress.stage("Writing")
-    facts = description(
-        notice=NOTICE, model=model.sha256, parent=model.info.parent, frames=numbers, seed=arguments.seed
-    )
-    _write(result, arguments.output, facts)
+    true = [figures[number] for number in numbers]
+    facts = {"model": model.sha256, "parent": model.info.parent, "frames": numbers, "seed": arguments.seed}
+    facts |= {"fidelity": [asdict(each) for each in true], "warnings": warnings}
+    _write(result, arguments.output, description(notice=NOTICE, **facts))
+    progress.log(in_words(true))
+    outputs = {"output": arguments.output}
+    path = arguments.fidelity_map
+    if path is None and not model.info.data_consistency:
+        path = beside(arguments.output, "fidelity")
+    if path is not None:
+        _write(fidelity_maps(result, chosen), path, description(image="fidelity map", model=model.sha256))
+        outputs["fidelity map"] = path
     if progress.watched:  # whoever watches may still be reading the frames: they are theirs now
-        return {"output": arguments.output, "frames": frames.path}
+        return {**outputs, "frames": frames.path}
     frames.remove()
-    return {"output": arguments.output}
+    return outputs
+
+
+def _shipped_model(fraction: float, fast: bool) -> Path:
+    """The model that comes with this software for a fraction of k-space.
+
+    Raises
+    ------
+    InputError
+        If the fast one is wanted and there is none near that fraction.
+    """
+    if not fast:
+        return base_model(fraction)
+    path = fast_model(fraction)
+    if path is None:
+        message = f"There is no fast model for {100 * fraction:.3g}% of k-space; leave out --fast."
+        raise InputError(message)
+    return path
 
 
 def evaluate_command(arguments: Namespace, progress: Progress) -> Outputs:
@@ -255,15 +310,15 @@ def evaluate_command(arguments: Namespace, progress: Progress) -> Outputs:
     chosen = align(chosen, truth, progress)
     _make_folder(arguments.output.parent)
     with tempfile.TemporaryDirectory(dir=arguments.output.parent, prefix=".evaluating-") as name:
-        made = _evaluation_files(chosen, truth, Path(name), progress, arguments.figures)
+        made = _evaluation_files(chosen, truth, Path(name), progress, arguments.result if arguments.figures else None)
         _make_folder(arguments.output)
         return {name: path.replace(arguments.output / path.name) for name, path in made.items()}
 
 
 def _evaluation_files(
-    methods: dict[str, Series], truth: Series, folder: Path, progress: Progress, figures: bool
+    methods: dict[str, Series], truth: Series, folder: Path, progress: Progress, reported: Path | None
 ) -> Outputs:
-    """Evaluate and write everything into a folder."""
+    """Evaluate and write everything into a folder, with figures and a report if `reported`, the result, is given."""
     evaluation = evaluate(
         methods, truth, progress, lambda name, number, values: np.save(_map_file(folder, name, number), values)
     )
@@ -275,8 +330,8 @@ def _evaluation_files(
         outputs[f"description of the ssim map of {name}"] = sidecar_of(path)
     write_csv(evaluation, outputs["metrics"])
     write_json(summary(evaluation, RESULT), outputs["summary"])
-    if figures:
-        outputs |= _figures(evaluation, methods, truth, folder, progress)
+    if reported is not None:
+        outputs |= _figures(evaluation, methods, truth, folder, progress, reported)
     progress.log(table(evaluation, RESULT))
     return outputs
 
@@ -306,10 +361,15 @@ def benchmark_command(arguments: Namespace, progress: Progress) -> Outputs:
     for fraction in fractions:
         check_fraction(fraction)
     bases = {fraction: load_model(arguments.model or base_model(fraction)) for fraction in fractions}
+    budget = budget_named(arguments.budget)
+    starts = bases
+    if arguments.model is None and budget.steps is not None:
+        starts = {fraction: load_model(start_model(fraction)) for fraction in fractions}
     benchmark = Benchmark(
         subjects=find_subjects(arguments.data, arguments.output, progress),
         bases=bases,
-        budget=budget_named(arguments.budget),
+        starts=starts,
+        budget=budget,
         frames=frame_slice(arguments.frames),
         seed=arguments.seed,
         device=device_named(arguments.device),
@@ -318,7 +378,8 @@ def benchmark_command(arguments: Namespace, progress: Progress) -> Outputs:
         figures=arguments.figures,
     )
     for fraction, base in bases.items():
-        _warn_of_share(base, fraction, progress)
+        for sentence in other_fraction(base, fraction):
+            progress.warn(sentence)
     return run_benchmark(benchmark, BenchmarkFolder(arguments.output), progress=progress, resume=arguments.resume)
 
 
@@ -397,9 +458,13 @@ def _result_grid(arguments: Namespace, series: Series, model: Model, progress: P
     return target_grid(series.geometry, like, model, arguments.fraction)
 
 
-def _warn_of_fraction(model: Model, kept: tuple[int, int], full: Geometry, progress: Progress) -> None:
-    """Say so if a model was trained for another fraction than it is used for."""
-    _warn_of_share(model, _share(kept, full), progress)
+def _likeness_of_prior(model: Model, acquired: Volume, like: Path | None) -> float | None:
+    """How like the series the planning scan of a fine-tuned model is: the one at hand, else as fine-tuning found it."""
+    if not model.info.parent:
+        return None
+    if like is not None:
+        return likeness(read_series(like)[0], acquired)
+    return model.info.metrics.get(LIKENESS)
 
 
 def _share(kept: tuple[int, int], full: Geometry) -> float:
@@ -407,23 +472,30 @@ def _share(kept: tuple[int, int], full: Geometry) -> float:
     return kept[0] * kept[1] / (full.shape[1] * full.shape[2])
 
 
-def _warn_of_share(model: Model, share: float, progress: Progress) -> None:
-    """Say so if a model was trained for another share of k-space."""
+def other_fraction(model: Model, share: float) -> list[str]:
+    """Return what to say if a model was trained for other shares of k-space than this."""
     known = model.info.fractions
-    if known and min(abs(math.log(share / fraction)) for fraction in known) > FRACTION_TOLERANCE:
-        names = ", ".join(f"{100 * fraction:.4g}%" for fraction in known)
-        progress.log(f"Warning: the model was trained for {names} of k-space, but this is {100 * share:.4g}%.")
+    if not known or min(abs(math.log(share / fraction)) for fraction in known) <= FRACTION_TOLERANCE:
+        return []
+    names = ", ".join(f"{100 * fraction:.4g}%" for fraction in known)
+    return [f"The model was trained for {names} of k-space, but this is {100 * share:.4g}%."]
 
 
-def _inference(model: Model, stride: Sequence[int] | None) -> Inference:
+def _inference(
+    model: Model, stride: Sequence[int] | None, precision: Precision | None = None, shifts: int = 1
+) -> Inference:
     """How to apply a model: as its recipe does, or by patches with a stride."""
     recipe = RECIPES.get(model.info.recipe, DEFAULT)
+    if not 1 <= shifts <= len(SHIFTS):
+        raise InputError(f"The number of shifts must be from 1 to {len(SHIFTS)}; give another one.")
     if stride is None and recipe.whole_volume:
-        return Inference()
+        return Inference(precision=precision, shifts=shifts)
+    if model.info.factor > 1:
+        raise InputError("The fast network takes whole volumes only; leave out --stride.")
     step = stride or PAPER_STRIDE
     if min(step) < 1:
         raise InputError("The stride between patches must be at least 1 on every axis; give larger numbers.")
-    return Inference(patch=PAPER.patch, stride=(step[0], step[1], step[2]))
+    return Inference(patch=PAPER.patch, stride=(step[0], step[1], step[2]), precision=precision, shifts=shifts)
 
 
 def _same_frames(series: Series, total: int, numbers: Sequence[int]) -> Series:
@@ -449,11 +521,12 @@ def _require_matplotlib() -> None:
 
 
 def _figures(
-    evaluation: Evaluation, series: dict[str, Series], truth: Series, folder: Path, progress: Progress
+    evaluation: Evaluation, series: dict[str, Series], truth: Series, folder: Path, progress: Progress, reported: Path
 ) -> Outputs:
     from .report import Panel, ReportContent, write_figures, write_report
 
     progress.stage("Drawing figures")
+    true = recorded_fidelity(reported)
     given = next((name for name in series if name != RESULT), RESULT)
     panel = Panel(label="Series", evaluation=evaluation, series=series, truth=truth)
     outputs = write_figures(panel, given, RESULT, folder)
@@ -465,8 +538,8 @@ def _figures(
             result=RESULT,
             input=given,
             timings={},
-            details=environment(),
-            notes=(),
+            details={**environment(), **({"Fidelity": in_words(true)} if true else {})},
+            notes=recorded_warnings(reported),
         )
         outputs["report"] = folder / "report.html"
         write_report(content, outputs["report"])

@@ -29,13 +29,58 @@ phantoms); with intensities changed as another sequence might, 0.41 to 0.91.
 """
 
 _EXPLAINED = 0.9
-"""Share of the variance that a curve has to explain to be worth following."""
+"""Share of the variance that a curve has to explain to be worth following, whatever else would."""
 
-_REGION = (3, 7, 7)
+_WORTH = 0.02
+"""Share more that lines for regions have to explain to be worth it: they blur detail, which a curve does not."""
+
+REGION = (3, 7, 7)
 """Low-resolution voxels ``(D, H, W)`` over which a line is fitted: larger than motion, smaller than an organ."""
 
-_LEAST_VARIANCE = 1e-3
+LEAST_VARIANCE = 1e-3
 """Added to the variance in a region, intensities relative to the 99.9th percentile: noise has no slope."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A planning scan and a time point, ``(D, h, w)`` at the resolution of the series, on one grid.
+
+    Parameters
+    ----------
+    prior, series
+        Intensities relative to the 99.9th percentile.
+    prior_scale, series_scale
+        Those percentiles.
+    covered
+        Which voxels lie in the field of view of both.
+    grid
+        Where they are.
+    """
+
+    prior: FloatArray
+    series: FloatArray
+    prior_scale: np.float32
+    series_scale: np.float32
+    covered: NDArray[np.bool_]
+    grid: Geometry
+
+
+def at_one_resolution(prior: Volume, low_resolution: Volume) -> Pair | None:
+    """Bring a planning scan and a time point to one grid; None if they share too few voxels to be compared.
+
+    Raises
+    ------
+    InputError
+        If the two do not overlap in space.
+    """
+    kept = _resolution_of(low_resolution.geometry, prior.geometry)
+    grid = prior.geometry.with_matrix(kept)
+    own, other = crop_kspace(prior.data, kept), resample(low_resolution, grid).data
+    own_scale, other_scale = (np.float32(intensity_scale(image, "percentile")) for image in (own, other))
+    covered = _covered(grid, low_resolution.geometry)
+    if np.count_nonzero(covered) < _FEWEST_VOXELS:
+        return None
+    return Pair(own / own_scale, other / other_scale, own_scale, other_scale, covered, grid)
 
 
 @dataclass(frozen=True)
@@ -84,15 +129,11 @@ def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | Non
     InputError
         If the two do not overlap in space.
     """
-    kept = _resolution_of(low_resolution.geometry, prior.geometry)
-    grid = prior.geometry.with_matrix(kept)
-    own, other = crop_kspace(prior.data, kept), resample(low_resolution, grid).data
-    own_scale, other_scale = (np.float32(intensity_scale(image, "percentile")) for image in (own, other))
-    own, other = own / own_scale, other / other_scale
-    covered = _covered(grid, low_resolution.geometry)
-    if np.count_nonzero(covered) < _FEWEST_VOXELS:
+    pair = at_one_resolution(prior, low_resolution)
+    if pair is None:
         return None
-    gradient = _gradient(own) + _gradient(other)
+    own, other, covered = pair.prior, pair.series, pair.covered
+    gradient = in_plane_gradient(own) + in_plane_gradient(other)
     compared = covered & (gradient <= np.quantile(gradient[covered], _FLATTEST))
     x, y = own[compared].astype(np.float64), other[compared].astype(np.float64)
     if min(np.ptp(x), np.ptp(y)) < _SMALLEST_RANGE:
@@ -102,14 +143,14 @@ def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | Non
         return ContrastMatch(prior, "same", by_line, by_line)
     knots, values = _curve(x, y)
     by_curve = _explained(y, np.interp(x, knots, values))
-    if by_curve >= _EXPLAINED:
-        changed = np.interp(prior.data / own_scale, knots, values)
-        return ContrastMatch(_scaled(prior, changed, other_scale), "curve", by_line, by_curve)
     slope, offset = _lines(own, other, covered)
     by_regions = _explained(y, (slope * own + offset)[compared])
+    if by_curve >= min(_EXPLAINED, by_regions - _WORTH):
+        changed = np.interp(prior.data / pair.prior_scale, knots, values)
+        return ContrastMatch(_scaled(prior, changed, pair.series_scale), "curve", by_line, by_curve)
     slope, offset = (trilinear(each, (prior.shape[1], prior.shape[2])) for each in (slope, offset))
-    changed = slope * (prior.data / own_scale) + offset
-    return ContrastMatch(_scaled(prior, changed, other_scale), "regions", by_line, by_regions)
+    changed = slope * (prior.data / pair.prior_scale) + offset
+    return ContrastMatch(_scaled(prior, changed, pair.series_scale), "regions", by_line, by_regions)
 
 
 def _scaled(prior: Volume, intensities: NDArray[np.floating], scale: np.float32) -> Volume:
@@ -140,7 +181,7 @@ def _covered(grid: Geometry, by: Geometry) -> NDArray[np.bool_]:
     return inside
 
 
-def _gradient(image: FloatArray) -> FloatArray:
+def in_plane_gradient(image: FloatArray) -> FloatArray:
     """Size of the in-plane gradient ``(D, H, W)``."""
     smooth = ndimage.gaussian_filter(image, (0, 0.7, 0.7))
     gradient: FloatArray = np.hypot(*np.gradient(smooth, axis=(1, 2)))
@@ -164,22 +205,45 @@ def _curve(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.f
     return np.bincount(bins, weights=x) / voxels, np.bincount(bins, weights=y) / voxels
 
 
-def _lines(own: FloatArray, other: FloatArray, covered: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
-    """Slope and offset ``(D, H, W)`` of the line that best takes one image to the other around each voxel."""
+@dataclass(frozen=True)
+class LocalMoments:
+    """Means, variances and covariance ``(D, H, W)`` of two images in the region around each voxel."""
 
-    def mean(image: FloatArray) -> FloatArray:
-        result: FloatArray = ndimage.uniform_filter(image, _REGION)
-        return result
+    mean: tuple[FloatArray, FloatArray]
+    variance: tuple[FloatArray, FloatArray]
+    """At least 0."""
+    covariance: FloatArray
+    reached: NDArray[np.bool_]
+    """Where there are enough covered voxels around; elsewhere the images do not overlap."""
 
-    weight = np.maximum(mean(covered.astype(np.float32)), np.float32(1e-6))
+
+def local_moments(own: FloatArray, other: FloatArray, covered: NDArray[np.bool_]) -> LocalMoments:
+    """Moments over the covered voxels of a region that is larger than motion and smaller than an organ."""
+    weight = np.maximum(_mean(covered.astype(np.float32)), np.float32(1e-6))
 
     def average(image: FloatArray) -> FloatArray:
-        return np.asarray(mean(np.where(covered, image, np.float32(0))) / weight, dtype=np.float32)
+        return np.asarray(_mean(np.where(covered, image, np.float32(0))) / weight, dtype=np.float32)
 
     own_mean, other_mean = average(own), average(other)
-    variance = average(own * own) - own_mean**2
-    slope = (average(own * other) - own_mean * other_mean) / (variance + np.float32(_LEAST_VARIANCE))
-    offset = other_mean - slope * own_mean
-    reached = weight > 0.05  # of the region; elsewhere the scans do not overlap
+    first, second = average(own * own) - own_mean**2, average(other * other) - other_mean**2
+    return LocalMoments(
+        mean=(own_mean, other_mean),
+        variance=(np.maximum(first, np.float32(0)), np.maximum(second, np.float32(0))),
+        covariance=average(own * other) - own_mean * other_mean,
+        reached=weight > 0.05,
+    )
+
+
+def _mean(image: FloatArray) -> FloatArray:
+    result: FloatArray = ndimage.uniform_filter(image, REGION)
+    return result
+
+
+def _lines(own: FloatArray, other: FloatArray, covered: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """Slope and offset ``(D, H, W)`` of the line that best takes one image to the other around each voxel."""
+    moments = local_moments(own, other, covered)
+    slope: FloatArray = moments.covariance / (moments.variance[0] + np.float32(LEAST_VARIANCE))
+    offset: FloatArray = moments.mean[1] - slope * moments.mean[0]
+    reached = moments.reached
     slope, offset = (np.where(reached, each, each[reached].mean()).astype(np.float32) for each in (slope, offset))
-    return mean(slope), mean(offset)
+    return _mean(slope), _mean(offset)

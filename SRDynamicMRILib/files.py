@@ -289,6 +289,13 @@ def check_output(path: Path | str) -> None:
     check_folder(path)
 
 
+def beside(path: Path, word: str) -> Path:
+    """Name of another output of the same type beside one: ``a.nii.gz`` and a word give ``a_word.nii.gz``."""
+    kind = _type_of(path)
+    stem = path.name[: len(path.name) - len(kind)]
+    return path.with_name(f"{stem}_{word}{path.name[len(stem) :]}")
+
+
 def file_name(text: str) -> str:
     """Turn a name that people gave into one that every file system takes as part of a file's name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text)

@@ -12,6 +12,8 @@ where the plain replacement of the centre would break it on one row and one colu
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from typing import Any
@@ -122,25 +124,48 @@ def full_size(kept: tuple[int, int], fraction: float) -> tuple[int, int]:
     return max(fitting, key=preference)
 
 
-@cache
-def _fourier_matrix(size: int, source: int, kept: int) -> tuple[FloatArray, FloatArray]:
-    """Real and imaginary part of the matrix ``(size, source)`` that resamples an axis by way of its central k-space.
+@dataclass(frozen=True)
+class _Axis:
+    """Samples of an axis, and which of them lies at the isocentre."""
 
-    A centred transform of `source` samples, of which the central `kept` frequencies remain, and a centred inverse
-    transform to `size` samples; constant signals keep their value. Multiplying by it costs less than the full
+    size: int
+    centre: int
+
+    @classmethod
+    def of(cls, size: int) -> _Axis:
+        """The axis of an image, by this module's convention."""
+        return cls(size, size // 2)
+
+    @property
+    def positions(self) -> NDArray[np.float64]:
+        """Places of the samples in fields of view."""
+        return np.asarray((np.arange(self.size) - self.centre) / self.size, dtype=np.float64)
+
+
+@cache
+def _fourier_matrix(target: _Axis, source: _Axis, kept: int) -> tuple[FloatArray, FloatArray]:
+    """Real and imaginary part of the matrix that resamples an axis by way of its central k-space.
+
+    A transform of the samples of `source`, of which the central `kept` frequencies remain, and an inverse
+    transform to those of `target`; constant signals keep their value. Multiplying by it costs less than the full
     transforms, because few frequencies are kept.
     """
     frequencies = np.arange(kept) - kept // 2
-    to_frequencies = np.exp(-2j * np.pi * np.outer(frequencies, (np.arange(source) - source // 2) / source))
-    to_samples = np.exp(2j * np.pi * np.outer((np.arange(size) - size // 2) / size, frequencies))
-    matrix = to_samples @ to_frequencies / source
+    to_frequencies = np.exp(-2j * np.pi * np.outer(frequencies, source.positions))
+    to_samples = np.exp(2j * np.pi * np.outer(target.positions, frequencies))
+    matrix = to_samples @ to_frequencies / source.size
     return matrix.real.astype(np.float32), matrix.imag.astype(np.float32)
 
 
 def _resample(image: FloatArray, size: tuple[int, int], kept: tuple[int, int]) -> FloatArray:
     """Real part of an image ``(..., H, W)`` taken to ``(..., *size)`` by way of its central k-space."""
-    row_real, row_imaginary = _fourier_matrix(size[0], image.shape[-2], kept[0])
-    column_real, column_imaginary = _fourier_matrix(size[1], image.shape[-1], kept[1])
+    return _between(image, [_Axis.of(n) for n in size], [_Axis.of(n) for n in image.shape[-2:]], kept)
+
+
+def _between(image: FloatArray, target: Sequence[_Axis], source: Sequence[_Axis], kept: Sequence[int]) -> FloatArray:
+    """Real part of an image on the axes `source` taken to the axes `target` by way of its central k-space."""
+    row_real, row_imaginary = _fourier_matrix(target[0], source[0], kept[0])
+    column_real, column_imaginary = _fourier_matrix(target[1], source[1], kept[1])
     real = (row_real @ image) @ column_real.T
     return np.asarray(real - (row_imaginary @ image) @ column_imaginary.T, dtype=np.float32)
 
@@ -241,6 +266,46 @@ def data_consistency(image: NDArray[np.floating], acquired: NDArray[np.floating]
     size = (image.shape[-2], image.shape[-1])
     missing = acquired - crop_kspace(image, (acquired.shape[-2], acquired.shape[-1]))
     return np.asarray(image + pad_kspace(missing, size, nyquist=2.0), dtype=np.float32)
+
+
+def _sub_pixel_axis(kept: int, factor: int) -> _Axis:
+    return _Axis(factor * kept, factor * (kept // 2))
+
+
+def to_sub_pixels(image: NDArray[np.floating], kept: tuple[int, int], factor: int) -> FloatArray:
+    """Resample an image to the grid on which every low-resolution voxel has become `factor` x `factor`.
+
+    Voxel ``factor * i`` of that grid lies where voxel ``i`` of the low-resolution image does, whatever the sizes; by
+    way of k-space, so nothing is lost but frequencies that the grid cannot hold.
+
+    Parameters
+    ----------
+    image
+        High-resolution image ``(..., H, W)``.
+    kept
+        Rows and columns ``(h, w)`` of the low-resolution image of the same field of view.
+    factor
+        Voxels of the result per low-resolution voxel, along each of the two axes.
+
+    Returns
+    -------
+        Image ``(..., factor * h, factor * w)``.
+    """
+    target = [_sub_pixel_axis(n, factor) for n in kept]
+    return _by_sub_pixels(image, target, [_Axis.of(n) for n in image.shape[-2:]])
+
+
+def from_sub_pixels(image: NDArray[np.floating], kept: tuple[int, int], size: tuple[int, int]) -> FloatArray:
+    """Resample an image from the grid of `to_sub_pixels` to a high-resolution one ``(..., *size)``; its inverse."""
+    factor = image.shape[-2] // kept[0]
+    return _by_sub_pixels(image, [_Axis.of(n) for n in size], [_sub_pixel_axis(n, factor) for n in kept])
+
+
+def _by_sub_pixels(image: NDArray[np.floating], target: list[_Axis], source: list[_Axis]) -> FloatArray:
+    whole: FloatArray = np.asarray(image, dtype=np.float32)
+    if target == source:
+        return whole
+    return _between(whole, target, source, [min(to.size, of.size) for to, of in zip(target, source, strict=True)])
 
 
 def effective_resolution(

@@ -7,8 +7,11 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
+
+from .fidelity import Fidelity
 
 
 class Progress:
@@ -30,8 +33,11 @@ class Progress:
         """The network as it is after a number of training steps was judged, with these figures by name."""
         self.log(f"Step {step}: " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
-    def frame(self, number: int, path: Path) -> None:
-        """Time point `number` is ready as a file."""
+    def frame(self, number: int, path: Path, fidelity: Fidelity) -> None:
+        """Time point `number` is ready as a file, as true to the acquired image as `fidelity` says."""
+
+    def warn(self, message: str) -> None:
+        """Something that a user has to know before trusting the outcome."""
 
     def log(self, message: str) -> None:
         """Something a user may want to know later."""
@@ -72,8 +78,12 @@ class JsonProgress(Progress):
     def loss(self, step: int, value: float) -> None:
         self._emit("loss", step=step, value=value)
 
-    def frame(self, number: int, path: Path) -> None:
-        self._emit("frame", index=number, path=str(path))
+    def frame(self, number: int, path: Path, fidelity: Fidelity) -> None:
+        self._emit("frame", index=number, path=str(path), fidelity=asdict(fidelity))
+
+    def warn(self, message: str) -> None:
+        self._emit("log", message=f"Warning: {message}", level="warning")
+        _write_warning(message)
 
     def log(self, message: str) -> None:
         self._emit("log", message=message)
@@ -83,6 +93,13 @@ class JsonProgress(Progress):
 
     def error(self, message: str) -> None:
         self._emit("error", message=message)
+
+
+class WarningsOnly(Progress):
+    """Warnings on standard error, and nothing else."""
+
+    def warn(self, message: str) -> None:
+        _write_warning(message)
 
 
 class BarProgress(Progress):
@@ -129,6 +146,9 @@ class BarProgress(Progress):
     def loss(self, step: int, value: float) -> None:
         self._note = f", loss {value:.5f}"
 
+    def warn(self, message: str) -> None:
+        self._line(f"Warning: {message}")
+
     def log(self, message: str) -> None:
         self._line(message)
 
@@ -138,3 +158,7 @@ class BarProgress(Progress):
 
     def error(self, message: str) -> None:
         self._close()
+
+
+def _write_warning(message: str) -> None:
+    sys.stderr.write(f"Warning: {message}\n")

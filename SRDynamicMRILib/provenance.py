@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .fidelity import Fidelity
 from .times import read_sidecar, sidecar_of
 
 NOTICE = "AI-generated images. Not for diagnosis."
@@ -31,10 +33,32 @@ def environment() -> dict[str, str]:
     return found
 
 
+def recorded(path: Path) -> dict[str, Any]:
+    """Facts that this software has written beside an image; empty if there are none. They may be anybody's by now."""
+    known = read_sidecar(path / "series.json" if path.is_dir() else sidecar_of(path)).get(_KEY)
+    return known if isinstance(known, dict) else {}
+
+
+def recorded_fidelity(path: Path) -> list[Fidelity]:
+    """How true a result is to what it was made of, by time point, if a sidecar says so."""
+    figures = recorded(path).get("fidelity")
+    if not isinstance(figures, list) or not all(isinstance(each, dict) for each in figures):
+        return []
+    pairs = [(each.get("error"), each.get("added")) for each in figures]
+    if not all(type(value) in (int, float) and 0 <= value < math.inf for pair in pairs for value in pair):
+        return []
+    return [Fidelity(error, added) for error, added in pairs]
+
+
+def recorded_warnings(path: Path) -> list[str]:
+    """The warnings that came with a result, if a sidecar has some."""
+    told = recorded(path).get("warnings")
+    return [sentence for sentence in told if isinstance(sentence, str)] if isinstance(told, list) else []
+
+
 def recorded_matrix(path: Path) -> tuple[int, int] | None:
     """Rows and columns that an image had before it was downsampled, if a sidecar says so."""
-    known = read_sidecar(path / "series.json" if path.is_dir() else sidecar_of(path)).get(_KEY)
-    matrix = known.get("full_matrix") if isinstance(known, dict) else None
+    matrix = recorded(path).get("full_matrix")
     if isinstance(matrix, list) and len(matrix) == 2 and all(type(n) is int and n > 0 for n in matrix):
         return matrix[0], matrix[1]
     return None

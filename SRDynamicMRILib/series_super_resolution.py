@@ -15,10 +15,12 @@ from . import __version__
 from .checkpoints import Model
 from .distributed import is_first, share, wait
 from .errors import InputError
+from .fidelity import Fidelity, fidelity
 from .files import read_volume, write_volume
+from .inference import Inference
 from .progress import Progress
-from .super_resolution import Inference, super_resolve
-from .volume import Geometry, Series
+from .super_resolution import super_resolve
+from .volume import Geometry, Series, Volume
 
 _MANIFEST = "job.json"
 
@@ -97,6 +99,8 @@ def job_description(series: Series, model: Model, grid: Geometry, inference: Inf
         "grid": [grid.shape, grid.spacing, grid.origin, grid.direction],
         "patch": inference.patch,
         "stride": inference.stride if inference.patch else None,
+        "precision": inference.precision_on(device),
+        "shifts": inference.shifts,
         "device": device.type,
     }
     return json.dumps(facts, sort_keys=True)
@@ -113,7 +117,7 @@ def super_resolve_series(
     inference: Inference,
     progress: Progress,
     resume: bool = False,
-) -> Series:
+) -> tuple[Series, dict[int, Fidelity]]:
     """Super-resolve some time points of a series into a folder of frames; processes of ``torchrun`` share them.
 
     Parameters
@@ -133,7 +137,8 @@ def super_resolve_series(
 
     Returns
     -------
-        The results, read from the folder when asked for.
+        The results, read from the folder when asked for, and how true each is to its acquired image, by time point; of
+        several processes, the first has all of these.
 
     Raises
     ------
@@ -145,13 +150,21 @@ def super_resolve_series(
     wait()
     progress.stage("Super-resolving")
     mine = share(numbers)
+    figures: dict[int, Fidelity] = {}
+
+    def tell(number: int) -> None:
+        # Of what is in the file, which an interrupted run or another process may have written.
+        figures[number] = fidelity(Volume(read_volume(frames.file(number)).data, grid), series[number])
+        progress.frame(number, frames.file(number), figures[number])
+
     for done, number in enumerate(mine, start=1):
         if not frames.file(number).exists():
             result = super_resolve(series[number], model, grid, device=device, inference=inference, progress=progress)
             write_volume(result, frames.file(number))
-        progress.frame(number, frames.file(number))
+        tell(number)
         progress.step(done, len(mine))
     wait()
-    for number in sorted(set(numbers).difference(mine)):
-        progress.frame(number, frames.file(number))
-    return frames.series(numbers, [series.times[n] for n in numbers], grid)
+    if is_first():
+        for number in sorted(set(numbers).difference(mine)):
+            tell(number)
+    return frames.series(numbers, [series.times[n] for n in numbers], grid), figures

@@ -13,10 +13,16 @@ BASE_MODEL = "base.safetensors"
 FRACTION_MODELS = {fraction: f"base_{fraction:g}.safetensors" for fraction in (0.25, 0.1, 0.0625)}
 """Better, but each for one fraction and what is near it."""
 
+FAST_MODELS = {fraction: f"fast_{fraction:g}.safetensors" for fraction in (0.25, 0.1, 0.0625)}
+"""Networks that end in sub-pixels: several times as fast, and the better start of fine-tuning."""
+
 PERCEPTUAL_NETWORK = "perceptual.safetensors"
 
 FRACTION_TOLERANCE = math.log(1.25)
 """How far, as a factor, a fraction may be from that of a model."""
+
+START_TOLERANCE = math.log(1.6)
+"""How far it may be from that of a model to begin fine-tuning with, which soon finds its way."""
 
 _PACKAGE = Path(__file__).resolve().parent
 # In an installed wheel the resources lie within the package, in a source tree beside it.
@@ -28,8 +34,30 @@ def shipped_file(name: str) -> Path | None:
     return next((place / name for place in _PLACES if (place / name).is_file()), None)
 
 
+def fast_model(fraction: float) -> Path | None:
+    """Path of the shipped fast model to use, or to begin fine-tuning with, for a fraction of in-plane k-space.
+
+    None if there is none near that fraction, or it does not come with this version.
+    """
+    nearest = min(FAST_MODELS, key=lambda own: abs(math.log(fraction / own)))
+    if abs(math.log(fraction / nearest)) > START_TOLERANCE:
+        return None
+    return shipped_file(FAST_MODELS[nearest])
+
+
+def start_model(fraction: float) -> Path:
+    """Path of the shipped model to begin fine-tuning with for a fraction of in-plane k-space.
+
+    Raises
+    ------
+    InputError
+        If none comes with this version.
+    """
+    return fast_model(fraction) or base_model(fraction)
+
+
 def base_model(fraction: float | None = None) -> Path:
-    """Path of the shipped base model for a fraction.
+    """Path of the shipped base model for a fraction, to use without fine-tuning.
 
     Parameters
     ----------

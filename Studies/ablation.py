@@ -27,12 +27,13 @@ from real_scans import data_folder
 
 from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.files import read_series
+from SRDynamicMRILib.inference import Inference
 from SRDynamicMRILib.interpolation import zero_filled
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.metrics import compare
 from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.recipes import DEFAULT, FRACTIONS, PAPER, Recipe
-from SRDynamicMRILib.super_resolution import Inference, super_resolve
+from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training.main_training import MainTraining, train
 from SRDynamicMRILib.volume import Volume
 

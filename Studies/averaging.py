@@ -20,11 +20,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from real_scans import FRAMES, time_point
 
 from SRDynamicMRILib.checkpoints import Model, load_model
+from SRDynamicMRILib.inference import Inference
 from SRDynamicMRILib.interpolation import zero_filled
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.metrics import compare
 from SRDynamicMRILib.shipped import base_model
-from SRDynamicMRILib.super_resolution import Inference, super_resolve
+from SRDynamicMRILib.super_resolution import super_resolve
 
 Operation = Callable[[Tensor], Tensor]
 

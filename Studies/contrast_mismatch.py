@@ -1,6 +1,6 @@
 """What a planning scan of another sequence costs, and what matching its contrast to the series gives back.
 
-    python Studies/contrast_mismatch.py --output mismatch.json [--scans heart pelvis] [--steps 600]
+    python Studies/contrast_mismatch.py --output mismatch.json [--scans heart pelvis] [--steps 300]
 
 replaces the intensities of the planning scans in ``bench`` of the folder that SRDYNAMICMRI_DATA names, as other
 sequences would show them, fine-tunes at 6.25% of k-space as it is and with `fine_tuning.adapt_prior`, and measures one
@@ -26,7 +26,7 @@ from SRDynamicMRILib.files import read_volume
 from SRDynamicMRILib.interpolation import zero_filled
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.metrics import compare
-from SRDynamicMRILib.shipped import base_model
+from SRDynamicMRILib.shipped import start_model
 from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training.fine_tuning import AdaptedPrior, Budget, adapt_prior, fine_tune, kept_by_fraction
 from SRDynamicMRILib.volume import Volume
@@ -54,7 +54,7 @@ CONTRASTS: dict[str, Callable[[Volume], Volume]] = {
 
 def study(data: Path, scan: str, steps: int) -> list[dict[str, object]]:
     """SSIM and PSNR of zero-filling, of the base model, and of fine-tuning on every contrast, matched and not."""
-    base = load_model(base_model(FRACTION))
+    base = load_model(start_model(FRACTION))
     truth = time_point(scan)
     prior = read_volume(data / "bench" / scan / "static.nii.gz")
     acquired = downsample(truth, FRACTION)
@@ -87,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--scans", nargs="+", choices=tuple(FRAMES), default=list(FRAMES))
-    parser.add_argument("--steps", type=int, default=600, help="of fine-tuning (default: 600)")
+    parser.add_argument("--steps", type=int, default=300, help="of fine-tuning (default: 300)")
     arguments = parser.parse_args()
     data = data_folder()
     found = [record for scan in arguments.scans for record in study(data, scan, arguments.steps)]

@@ -1,6 +1,6 @@
 """How long and how fast to fine-tune: the gain on a time point for numbers of steps and learning rates.
 
-python Studies/fine_tuning.py --output fine_tuning.json [--scan heart] [--runs 600@1.5e-3 6000@1.5e-3 ...]
+python Studies/fine_tuning.py --output fine_tuning.json [--scan heart] [--network fast] [--runs 300@1.5e-3 ...]
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from SRDynamicMRILib.files import read_volume
 from SRDynamicMRILib.interpolation import zero_filled
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.metrics import compare
-from SRDynamicMRILib.recipes import DEFAULT
-from SRDynamicMRILib.shipped import base_model
+from SRDynamicMRILib.recipes import DEFAULT, FAST
+from SRDynamicMRILib.shipped import base_model, start_model
 from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training import fine_tuning
 from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
 
-RUNS = ("100@1.5e-3", "300@1e-3", "300@2e-3", "600@1.5e-3", "6000@1.5e-3")
+RUNS = ("100@1.5e-3", "300@1.5e-3", "600@1.5e-3", "3000@1.5e-3")
+STARTS = {"fast": start_model, "base": base_model}
 
 
 def main() -> None:
@@ -39,16 +40,17 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--scan", choices=tuple(FRAMES), default="heart")
     parser.add_argument("--runs", nargs="+", default=RUNS, metavar="STEPS@RATE")
+    parser.add_argument("--network", choices=tuple(STARTS), default="fast", help="to begin with (default: fast)")
     arguments = parser.parse_args()
     truth = time_point(arguments.scan)
     prior = read_volume(data_folder() / "bench" / arguments.scan / "static.nii.gz")
     acquired = downsample(truth, FRACTION)
-    base = load_model(base_model(FRACTION))
+    base = load_model(STARTS[arguments.network](FRACTION))
     reference = compare(zero_filled(acquired.data, truth.shape[1:]), truth.data)[0]
     found = []
     for run in ("0@0", *arguments.runs):
         steps, rate = int(run.split("@")[0]), float(run.split("@")[1])
-        fine_tuning.DEFAULT = replace(DEFAULT, fine_tuning_learning_rate=rate)
+        fine_tuning.DEFAULT, fine_tuning.FAST = (replace(r, fine_tuning_learning_rate=rate) for r in (DEFAULT, FAST))
         started = time.perf_counter()
         model = base
         if steps:
@@ -57,6 +59,7 @@ def main() -> None:
         metrics = compare(super_resolve(acquired, model, truth.geometry).data, truth.data)[0]
         record = {
             "scan": arguments.scan,
+            "network": arguments.network,
             "steps": steps,
             "learning rate": rate,
             "seconds": seconds,

@@ -1,6 +1,6 @@
 """Whether a needle that the planning scan does not show survives super-resolution.
 
-    python Studies/needle.py --output needle.json [--subjects 3] [--steps 600]
+    python Studies/needle.py --output needle.json [--subjects 3] [--steps 300]
 
 makes synthetic abdomens into which a needle advances, fine-tunes on the planning scan without it, and measures in
 every result the contrast of the shaft (1 is no signal, 0 is that of the tissue beside it) and how far the tip seems
@@ -26,7 +26,7 @@ from SRDynamicMRILib.interpolation import zero_filled
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.recipes import FRACTIONS
-from SRDynamicMRILib.shipped import base_model
+from SRDynamicMRILib.shipped import base_model, start_model
 from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
 from SRDynamicMRILib.volume import Volume
@@ -83,9 +83,9 @@ def study(subjects: int, steps: int) -> list[dict[str, object]]:
         phantom = abdomen(subject, SHAPE, time_points=TIME_POINTS, needle=True)
         assert phantom.needle_entry is not None and phantom.needle_tip is not None
         for fraction in FRACTIONS:
-            base = load_model(base_model(fraction))
+            base, start = load_model(base_model(fraction)), load_model(start_model(fraction))
             kept = kept_by_fraction(phantom.static.geometry, fraction)
-            tuned = fine_tune(phantom.static, base, kept, Budget("study", steps))
+            tuned = fine_tune(phantom.static, start, kept, Budget("study", steps))
             for time in range(TIME_POINTS):
                 truth = phantom.dynamic[time]
                 acquired = downsample(truth, fraction)
@@ -132,7 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--subjects", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=600, help="of fine-tuning (default: 600)")
+    parser.add_argument("--steps", type=int, default=300, help="of fine-tuning (default: 300)")
     arguments = parser.parse_args()
     found = study(arguments.subjects, arguments.steps)
     arguments.output.write_text(json.dumps(found, indent=1), encoding="utf-8")

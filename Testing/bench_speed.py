@@ -1,75 +1,278 @@
-"""Time and memory of super-resolving one volume of the paper's matrix, as a user would: ``make bench``.
+"""What super-resolution and fine-tuning cost here: ``make bench``.
 
-Every row is a run of the command line in a process of its own; time and peak memory are that process's. The last column
-is the ratio to the first row. Results also go to ``build/bench.json``.
+A synthetic abdomen of the paper's matrix, 256x192x40, is super-resolved at each fraction of k-space by the U-Net and by
+the fast network. Every time is also told as a ratio to the plain way (float32, overlapping patches of 24^3 with stride
+3, the reference implementation's default), and the network's share as a part of what the largest rate of a bfloat16
+convolution here would allow. The tables go to ``build/bench.json`` and ``build/bench.md``.
+
+Patches are many, so their SSIM is that of the middle of the volume alone, and their time that of its patches times how
+many more the whole volume has.
 """
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 import os
 import platform
+import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from SRDynamicMRILib.checkpoints import Model, load_model
 from SRDynamicMRILib.files import write_volume
+from SRDynamicMRILib.inference import Inference
+from SRDynamicMRILib.interpolation import zero_filled
 from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.metrics import compare, ssim
+from SRDynamicMRILib.patches import patch_positions
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.recipes import FRACTIONS
+from SRDynamicMRILib.recipes import FRACTIONS, PAPER
+from SRDynamicMRILib.shipped import base_model, fast_model, start_model
+from SRDynamicMRILib.super_resolution import super_resolve
+from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
+from SRDynamicMRILib.volume import Volume, shape_of
 
 SHAPE = (40, 192, 256)
 REPEATS = 3
-RESULTS = Path("build/bench.json")
+LOWEST = min(FRACTIONS)
+MIDDLE = (slice(8, 32), slice(72, 120), slice(104, 152))
+"""Part of the volume ``(24, 48, 48)`` that patches of small strides are tried on."""
+
+PATCHES = "patches, stride "
+STEPS = (25, 100, 300)
+PRECISE = Inference(precision="float32")
+FOLDER = Path("build")
+CPU = torch.device("cpu")
 
 
-def run(arguments: list[str]) -> tuple[float, float]:
+@dataclass
+class Row:
+    """One line of the table; None where it was not measured.
+
+    Parameters
+    ----------
+    case, fraction, device
+        What was done.
+    seconds
+        To compute one time point.
+    file_to_file
+        Seconds of the whole command with Python's start, reading and writing.
+    peak
+        Largest memory of that command in GiB.
+    ssim
+        Of the result.
+    operations
+        Floating-point operations of the network.
+    """
+
+    case: str
+    fraction: float
+    device: str
+    seconds: float
+    file_to_file: float | None = None
+    peak: float | None = None
+    ssim: float | None = None
+    operations: float | None = None
+
+
+def median_time(action: Callable[[], object], repeats: int = REPEATS) -> float:
+    """Seconds of an action, the median of some runs."""
+    seconds = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+def convolution_rate(device: torch.device) -> float:
+    """Floating-point operations per second of a large bfloat16 convolution, the best of several sizes."""
+    best = 0.0
+    for features, size in ((32, (24, 96, 128)), (64, (24, 64, 96)), (128, (16, 64, 64))):
+        layer = nn.Conv3d(features, features, 3, padding=1).to(device, torch.bfloat16)
+        layer = layer.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        image = torch.rand(1, features, *size, device=device, dtype=torch.bfloat16)
+        image = image.contiguous(memory_format=torch.channels_last_3d)
+        operations = 2 * 27 * features**2 * image[0, 0].numel()
+
+        def run(layer: nn.Module = layer, image: torch.Tensor = image) -> None:
+            with torch.inference_mode():
+                layer(image)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+
+        run()
+        best = max(best, operations / median_time(run, 5))
+    return best
+
+
+def operations_of(model: Model, low: Volume, truth: Volume) -> float:
+    """Floating-point operations of the network for one time point."""
+    given = low.shape if model.info.factor > 1 else truth.shape
+    network = copy.deepcopy(model.network).to("meta")
+    with FlopCounterMode(display=False) as counter:
+        network(torch.empty(1, 1, *given, device="meta"))
+    return float(counter.get_total_flops())
+
+
+def command(arguments: list[str]) -> tuple[float, float]:
     """Seconds and peak memory (GiB) of one run of the command line."""
-    command = [sys.executable, "-m", "SRDynamicMRILib", *arguments, "--progress", "none"]
+    words = [sys.executable, "-m", "SRDynamicMRILib", *arguments, "--progress", "none"]
     started = time.perf_counter()
-    process = os.posix_spawn(sys.executable, command, os.environ)
+    process = os.posix_spawn(sys.executable, words, os.environ)
     _, status, usage = os.wait4(process, 0)
-    seconds = time.perf_counter() - started
     if status != 0:
         sys.exit(f"{' '.join(arguments)} failed")
-    return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
+    return time.perf_counter() - started, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
+
+
+def timed(low: Volume, truth: Volume, model: Model, device: torch.device, inference: Inference) -> tuple[float, Volume]:
+    """Median seconds of super-resolving a volume, and the result; the first time does not count."""
+    result = super_resolve(low, model, truth.geometry, device=device, inference=inference)
+    return median_time(lambda: super_resolve(low, model, truth.geometry, device=device, inference=inference)), result
+
+
+def whole_volumes(truth: Volume, device: torch.device, folder: Path) -> Iterator[Row]:
+    """Both networks at every fraction, and other ways to use the U-Net at the lowest."""
+    write_volume(truth, folder / "prior.nii.gz")
+    for fraction in FRACTIONS:
+        low = downsample(truth, fraction)
+        write_volume(low, folder / "low.nii.gz")
+        cases = [("fast network", fast_model(fraction), Inference(), ["--fast"])]
+        cases += [("U-Net", base_model(fraction), Inference(), [])]
+        if fraction == LOWEST:
+            cases += [("U-Net, 4 shifts", base_model(fraction), Inference(shifts=4), ["--shifts", "4"])]
+            cases += [("U-Net, float32", base_model(fraction), PRECISE, ["--precision", "float32"])]
+        for case, path, inference, more in cases:
+            assert path is not None
+            model = load_model(path)
+            seconds, result = timed(low, truth, model, device, inference)
+            files = [str(folder / name) for name in ("low.nii.gz", "out.nii")]
+            like = ["--like", str(folder / "prior.nii.gz"), "--device", str(device)]
+            whole, peak = command(["superresolve", *files, *like, *more])
+            operations = inference.shifts * operations_of(model, low, truth)
+            yield Row(case, fraction, str(device), seconds, whole, peak, ssim(result.data, truth.data), operations)
+
+
+def by_patches(truth: Volume, device: torch.device) -> Iterator[Row]:
+    """The U-Net by overlapping patches of the volume's middle, in float32; times are scaled to the whole volume."""
+    part = Volume(truth.data[MIDDLE], replace(truth.geometry, shape=shape_of(truth.data[MIDDLE])))
+    low, model = downsample(part, LOWEST), load_model(base_model(LOWEST))
+    result = super_resolve(low, model, part.geometry, device=device, inference=PRECISE)
+    yield Row("middle alone, whole", LOWEST, str(device), math.nan, ssim=ssim(result.data, part.data))
+    for stride in (12, 6, 3):
+        inference = Inference(patch=PAPER.patch, stride=(stride, stride, stride))
+        started = time.perf_counter()
+        result = super_resolve(low, model, part.geometry, device=device, inference=inference)
+        seconds = time.perf_counter() - started
+        done, wanted = (len(patch_positions(shape, PAPER.patch, inference.stride)) for shape in (part.shape, SHAPE))
+        quality = ssim(result.data, part.data)
+        yield Row(f"middle alone, {PATCHES}{stride}", LOWEST, str(device), seconds * wanted / done, ssim=quality)
+
+
+def fine_tuning(device: torch.device) -> Iterator[dict[str, object]]:
+    """Time and gain of fine-tuning against steps, by both networks, on an abdomen that breathes."""
+    phantom = abdomen(1, (12, 192, 256), time_points=2)
+    prior, truth = phantom.static, phantom.dynamic[1]
+    low, kept = downsample(truth, LOWEST), kept_by_fraction(prior.geometry, LOWEST)
+    reference = compare(zero_filled(low.data, truth.shape[1:]), truth.data)[0]
+    for name, path in (("fast network", start_model(LOWEST)), ("U-Net", base_model(LOWEST))):
+        start = load_model(path)
+        for steps in (0, *STEPS):
+            started = time.perf_counter()
+            model = fine_tune(prior, start, kept, Budget("bench", steps), device=device) if steps else start
+            seconds = time.perf_counter() - started
+            metrics = compare(super_resolve(low, model, truth.geometry, device=device).data, truth.data)[0]
+            gap = (metrics.ssim - reference.ssim) / (1 - reference.ssim)
+            gain = metrics.psnr - reference.psnr
+            yield {"network": name, "device": str(device), "steps": steps, "seconds": seconds, "gap": gap, "dB": gain}
+
+
+def scaling(truth: Volume) -> Iterator[dict[str, object]]:
+    """Time of both networks on the CPU against voxels and threads."""
+    threads = torch.get_num_threads()
+    for name, path in (("fast network", fast_model(LOWEST)), ("U-Net", base_model(LOWEST))):
+        assert path is not None
+        model = load_model(path)
+        cases = [(times, threads) for times in (1, 2, 4, 8)]
+        cases += [(8, number) for number in sorted({1, threads}) if number != threads]
+        for times, number in cases:
+            part = Volume(truth.data[: 5 * times], replace(truth.geometry, shape=(5 * times, *SHAPE[1:])))
+            torch.set_num_threads(number)
+            seconds, _ = timed(downsample(part, LOWEST), part, model, CPU, Inference())
+            yield {"network": name, "voxels": part.data.size, "threads": number, "seconds": seconds}
+        torch.set_num_threads(threads)
+
+
+def markdown(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows of equal keys as a table."""
+
+    def text(value: object) -> str:
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return ""
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    lines = ["| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
+    lines += ["| " + " | ".join(text(value) for value in row.values()) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def with_ratios(rows: Sequence[Row], rates: Mapping[str, float]) -> list[dict[str, object]]:
+    """The rows, each with how many times faster it is than the plain way and its share of the ceiling."""
+    plain = {row.device: row.seconds for row in rows if row.case.endswith(f"{PATCHES}3")}
+    found = []
+    for row in rows:
+        facts = asdict(row)
+        operations = facts.pop("operations")
+        facts["times faster than the plain way"] = plain["cpu"] / row.seconds
+        facts["share of the ceiling"] = operations and operations / row.seconds / rates[row.device]
+        found.append(facts)
+    return found
 
 
 def main() -> None:
-    """Measure, print a table and save it."""
-    rows = []
+    """Measure, print the tables and save them."""
+    devices = [CPU, *([torch.device("cuda")] if torch.cuda.is_available() else [])]
+    truth = abdomen(0, SHAPE, time_points=1).static
+    rates = {str(device): convolution_rate(device) for device in devices}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        volume = abdomen(0, SHAPE, time_points=1).static
-        write_volume(volume, folder / "prior.nii.gz")
-        for fraction in FRACTIONS:
-            write_volume(downsample(volume, fraction), folder / f"{fraction}.nii.gz")
-        like = ["--like", str(folder / "prior.nii.gz")]
-        out = str(folder / "out.nii")
-        low = str(folder / "0.0625.nii.gz")
-        cases = {
-            f"whole volume, {100 * fraction:g}%": ["superresolve", str(folder / f"{fraction}.nii.gz"), out, *like]
-            for fraction in reversed(FRACTIONS)
-        }
-        cases["patches, stride 12, 6.25%"] = ["superresolve", low, out, *like, "--stride", "12", "12", "12"]
-        for case, arguments in cases.items():
-            runs = sorted(run(arguments) for _ in range(REPEATS))
-            seconds, memory = runs[REPEATS // 2][0], max(memory for _, memory in runs)
-            rows.append({"case": case, "seconds": seconds, "peak_GiB": memory})
-    machine = (
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    )
-    lines = [f"Super-resolving one {SHAPE[2]}x{SHAPE[1]}x{SHAPE[0]} volume, start of Python and files included;"]
-    lines += [f"median of {REPEATS} runs. {machine}", "", f"{'case':32}{'time (s)':>10}{'peak (GiB)':>12}{'ratio':>8}"]
-    for row in rows:
-        ratio = row["seconds"] / rows[0]["seconds"]
-        lines.append(f"{row['case']:32}{row['seconds']:10.1f}{row['peak_GiB']:12.2f}{ratio:8.2f}")
-    sys.stdout.write("\n".join(lines) + "\n")
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n", encoding="utf-8")
+        rows = [
+            row for device in devices for row in (*whole_volumes(truth, device, Path(name)), *by_patches(truth, device))
+        ]
+    results = {
+        "machine": f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        "ceiling (GFLOP/s)": {device: rate / 1e9 for device, rate in rates.items()},
+        "super-resolution": with_ratios(rows, rates),
+        "fine-tuning": [row for device in devices for row in fine_tuning(device)],
+        "scaling": list(scaling(truth)),
+    }
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / "bench.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    parts = [f"Machine: {results['machine']}", f"Ceiling: {results['ceiling (GFLOP/s)']} GFLOP/s"]
+    for title in ("super-resolution", "fine-tuning", "scaling"):
+        parts += [f"## {title}", markdown(results[title])]  # type: ignore[arg-type]
+    text = "\n\n".join(parts) + "\n"
+    (FOLDER / "bench.md").write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+
+
+def processor() -> str:
+    """Name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

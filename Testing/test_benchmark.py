@@ -18,6 +18,7 @@ import pytest
 import torch
 from conftest import FRACTION, SHAPE, SPACING, Command, Outcome, Patient
 from scipy import stats
+from test_report import from_outside
 
 from SRDynamicMRILib import cli
 from SRDynamicMRILib.benchmark import find_subjects
@@ -214,6 +215,7 @@ def test_figures_and_report(done: Path) -> None:
     assert all(p.read_bytes().startswith(b"\x89PNG") for p in (done / "figures").iterdir())
     report = (done / "report.html").read_text(encoding="utf-8")
     assert report.count("<img ") == len(expected)
+    assert from_outside(report) == []
     for words in ("all subjects, 6.25% of k-space", "two, 25% of k-space", "low resolution", "one: Whole volume"):
         assert words in report
 
@@ -530,7 +532,7 @@ def test_a_model_for_other_fractions_is_used_with_a_warning(
     more = ("--fractions", 0.6, "--frames", "1", "--no-figures", *JSON)
     outcome = command(*arguments(data / "two", patient, tmp_path / "o", *more))
     assert outcome.code == 0
-    assert "Warning: the model was trained for 25%, 10%, 6.25% of k-space, but this is 60%." in outcome.messages()
+    assert "Warning: The model was trained for 25%, 10%, 6.25% of k-space, but this is 60%." in outcome.messages()
 
 
 def test_without_matplotlib_the_work_is_not_begun(

@@ -17,6 +17,7 @@ from conftest import FRACTION, SHAPE, SPACING, TINY, Command, Patient, tiny_netw
 
 from SRDynamicMRILib import cli
 from SRDynamicMRILib.checkpoints import Model, load_model, save_model
+from SRDynamicMRILib.fidelity import Fidelity
 from SRDynamicMRILib.files import read_series, read_volume, write_series
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.phantom import abdomen
@@ -112,8 +113,8 @@ def test_superresolve_goes_on_after(command: Command, job: Job, tmp_path: Path, 
 class InterruptedAtFrame(JsonProgress):
     """Is cancelled when time point 1 is ready."""
 
-    def frame(self, number: int, path: Path) -> None:
-        super().frame(number, path)
+    def frame(self, number: int, path: Path, fidelity: Fidelity) -> None:
+        super().frame(number, path, fidelity)
         if number == 1:
             raise KeyboardInterrupt
 

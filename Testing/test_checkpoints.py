@@ -24,6 +24,7 @@ from SRDynamicMRILib.checkpoints import (
     file_sha256,
     import_checkpoint,
     load_model,
+    new_network,
     save_model,
 )
 from SRDynamicMRILib.errors import InputError
@@ -93,10 +94,23 @@ def test_model_comes_back_with_its_weights_and_metadata(tmp_path: Path) -> None:
         assert torch.equal(tensor, state()[name])
 
 
+def test_sub_pixel_network_comes_back(tmp_path: Path) -> None:
+    info = replace(INFO, architecture="SubPixelNetwork", factor=3)
+    made = new_network(info).eval()
+    save_model(Model(made, info), tmp_path / "fast.safetensors")
+    loaded = load_model(tmp_path / "fast.safetensors")
+    assert loaded.info == info
+    x = torch.rand(1, 1, 3, 5, 6)
+    with torch.inference_mode():
+        assert torch.equal(loaded.network(x), made(x))
+    save_file(dict(made.state_dict()), tmp_path / "other.safetensors", {"SRDynamicMRI": INFO.to_json()})
+    assert "not those of a UNet3D" in refusal(lambda: load_model(tmp_path / "other.safetensors"))
+
+
 def test_every_field_is_tried_above() -> None:
     default = asdict(ModelInfo())
     same = {name for name, value in asdict(INFO).items() if value == default[name]}
-    assert same <= {"architecture", "version"}
+    assert same <= {"architecture", "factor", "version"}
 
 
 def test_half_precision_halves_the_file_and_rounds_the_weights(tmp_path: Path) -> None:
@@ -217,6 +231,9 @@ def test_file_without_metadata_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
+        ({"architecture": "SubPixelNetwork"}, "claims to make 1 voxels of each"),
+        ({"factor": 3}, "claims to make 3 voxels of each"),
+        ({"architecture": "SubPixelNetwork", "factor": 99}, "claims to make 99 voxels of each"),
         ({"architecture": "Transformer"}, "architecture 'Transformer'"),
         ({"features": 0}, "0 features"),
         ({"features": 10**9}, "features"),

@@ -16,18 +16,21 @@ import SimpleITK as sitk
 import torch
 from conftest import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, TINY, Command, Patient, tiny_network
 from scipy.spatial.transform import Rotation
+from test_report import from_outside
 
 from SRDynamicMRILib import __version__, commands, demo
 from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.cli import build_parser
 from SRDynamicMRILib.commands import COMMANDS, SHARED
 from SRDynamicMRILib.evaluation import METRIC_NAMES
+from SRDynamicMRILib.fidelity import Fidelity
 from SRDynamicMRILib.files import is_series, read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.interpolation import METHODS
 from SRDynamicMRILib.kspace import crop_kspace, downsample, low_resolution_size
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import JsonProgress
 from SRDynamicMRILib.provenance import NOTICE
+from SRDynamicMRILib.shipped import fast_model
 from SRDynamicMRILib.times import frame_numbers
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
@@ -338,6 +341,31 @@ def test_the_shipped_model_is_the_default(
     assert strict_json(tmp_path / "sr.json")["SRDynamicMRI"]["model"] == load_model(patient.model).sha256
 
 
+def test_the_fast_network_on_request(command: Command, patient: Patient, tmp_path: Path) -> None:
+    out = tmp_path / "fast.nii.gz"
+    arguments = (patient.low_volume, out, "--fast", *QUIET)
+    assert command("superresolve", *arguments, "--like", patient.static).code == 0
+    path = fast_model(FRACTION)
+    assert path is not None
+    assert strict_json(tmp_path / "fast.json")["SRDynamicMRI"]["model"] == load_model(path).sha256
+    outcome = command("superresolve", *arguments, "--fraction", 0.9)
+    assert (outcome.code, outcome.err) == (2, "There is no fast model for 88.9% of k-space; leave out --fast.\n")
+    outcome = command("superresolve", *arguments, "--like", patient.static, "--stride", 3, 3, 3)
+    assert (outcome.code, outcome.err) == (2, "The fast network takes whole volumes only; leave out --stride.\n")
+
+
+def test_shifts_are_averaged(command: Command, patient: Patient, tmp_path: Path) -> None:
+    common = ("superresolve", patient.low_volume, "--model", patient.model, "--like", patient.static, *QUIET)
+    images = {}
+    for shifts in (1, 2, 16):
+        assert command(*common, tmp_path / f"{shifts}.nii.gz", "--shifts", shifts).code == 0
+        images[shifts] = voxels(tmp_path / f"{shifts}.nii.gz")
+    assert not np.array_equal(images[1], images[2])
+    assert np.abs(images[16] - images[1]).mean() < 0.05 * images[1].mean()
+    outcome = command(*common, tmp_path / "none.nii.gz", "--shifts", 17)
+    assert (outcome.code, outcome.err) == (2, "The number of shifts must be from 1 to 16; give another one.\n")
+
+
 def test_an_earlier_output_is_replaced(command: Command, patient: Patient, tmp_path: Path) -> None:
     for ending in (".nii.gz", ""):
         out = tmp_path / f"sr{ending}"
@@ -409,9 +437,9 @@ def test_json_progress(
     seen_at_once = []
 
     class Watcher(JsonProgress):
-        def frame(self, number: int, path: Path) -> None:
+        def frame(self, number: int, path: Path, fidelity: Fidelity) -> None:
             seen_at_once.append(read_volume(path).shape)
-            super().frame(number, path)
+            super().frame(number, path, fidelity)
 
     monkeypatch.setitem(sys.modules["SRDynamicMRILib.cli"]._PROGRESS, "json", Watcher)
     torch.save(tiny_network().state_dict(), tmp_path / "published.pth")
@@ -532,11 +560,11 @@ def test_a_model_for_another_fraction_is_used_with_a_warning(
     arguments = (patient.low, tmp_path / "sr.nii.gz", "--model", model, "--like", patient.static)
     outcome = command("superresolve", *arguments, *JSON)
     assert outcome.code == 0
-    assert "Warning: the model was trained for 6.25% of k-space, but this is 25%." in outcome.messages()
+    assert "Warning: The model was trained for 6.25% of k-space, but this is 25%." in outcome.messages()
     arguments = (patient.static, "--fraction", FRACTION, "--output", tmp_path / "tuned.safetensors", "--model", model)
     outcome = command("finetune", *arguments, "--budget", "quick", *JSON)
     assert outcome.code == 0
-    assert "Warning: the model was trained for 6.25%" in outcome.messages()
+    assert "Warning: The model was trained for 6.25%" in outcome.messages()
     arguments = (patient.low, tmp_path / "t.nii.gz", "--model", patient.model, "--like", patient.static)
     outcome = command("superresolve", *arguments, *JSON)
     assert outcome.code == 0
@@ -650,6 +678,7 @@ def test_evaluate(command: Command, patient: Patient, tmp_path: Path) -> None:
     assert all(figure.read_bytes().startswith(b"\x89PNG") for figure in figures)
     report = (folder / "report.html").read_text(encoding="utf-8")
     assert "trilinear" in report
+    assert from_outside(report) == []
     listed = {Path(path) for path in outcome.events[-1]["outputs"].values()}
     assert set(folder.iterdir()) == listed
 
@@ -736,6 +765,9 @@ def test_demo(
     assert (outcome.code, outcome.err) == (0, "")
     outputs = [Path(path) for path in outcome.events[-1]["outputs"].values()]
     assert folder / "report.html" in outputs
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert from_outside(report) == []
+    assert "Fidelity, fine-tuned" in report
     assert all(path.exists() for path in outputs)
     assert load_model(folder / "fine_tuned.safetensors").info.steps == few_steps
     for name in ("main", "fine_tuned"):

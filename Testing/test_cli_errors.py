@@ -795,7 +795,7 @@ def test_little_memory_is_enough(
     arguments = ("superresolve", place.out("wide.nii.gz"), *place.model, "--fraction", FRACTION, *more)
     assert command(*arguments, place.out("enough.nii.gz"), *QUIET).code == 0
     # The first attempt takes all 8 x 48 x 192 voxels at once.
-    monkeypatch.setattr("SRDynamicMRILib.super_resolution._MAPS_AT_ONCE", (1 << 30) // (8 * 48 * 194 * 4 * FEATURES))
+    monkeypatch.setattr(UNet3D, "maps_at_once", (1 << 30) // (8 * 48 * 194 * 4 * FEATURES))
     limit(monkeypatch, most, CUDA_OUT)
     outcome = command(*arguments, place.out("short.nii.gz"), "--progress", "json")
     assert (outcome.code, outcome.err) == (0, "")

@@ -22,7 +22,13 @@ from SRDynamicMRISlicer.sample_data import make_samples
 from SRDynamicMRISlicer.scene_browsers import browser_of, proxy_of
 from SRDynamicMRISlicer.scene_inputs import scene_facts
 from SRDynamicMRISlicer.scene_outputs import SSIM_MAP
-from SRDynamicMRISlicer.scene_provenance import facts_of
+from SRDynamicMRISlicer.scene_provenance import (
+    facts_of,
+    facts_of_fidelity,
+    fidelity_of,
+    warnings_of,
+    write_facts,
+)
 from SRDynamicMRISlicer.scene_sequences import series_of
 from SRDynamicMRISlicer.step_queue import StepQueue
 
@@ -155,8 +161,16 @@ def test_the_whole_path_on_a_moved_patient(desk: Desk, patient: Patient) -> None
     assert series_of(p.result).geometry.same_grid(series_of(full).geometry, 0.5)
     facts = facts_of(p.result)
     assert facts["Model"] == hash_of_model(p.tunedModel)
-    assert (facts["FineTuned"], facts["Series"], facts["PlanningScan"]) == ("True", "cine 25%", "planning")
+    assert facts["FineTuned"] == "True"
+    assert p.result.GetNodeReference("SRDynamicMRI.series") is low
+    assert p.result.GetNodeReference("SRDynamicMRI.planningScan") is p.priorVolume
+    assert p.tunedModel.GetNodeReference("SRDynamicMRI.planningScan") is p.priorVolume
     assert facts_of(p.result.GetNthDataNode(2))["Model"] == facts["Model"]
+    error, added = fidelity_of(p.result)
+    assert error < 1e-4
+    assert 0.001 < added < 0.5
+    assert f"{100 * added:.2f}% lies beyond" in desk.presenter.view.notice
+    assert warnings_of(p.result) == ()
     assert desk.asked == []
 
     desk.run("interpolate")
@@ -191,6 +205,9 @@ def test_the_whole_path_on_a_moved_patient(desk: Desk, patient: Patient) -> None
     again = app.saved_and_loaded(desk.folder / "saved")
     loaded = again.scene.GetFirstNodeByName("planning fine-tuned model")
     assert hash_of_model(loaded) == hash_of_model(p.tunedModel)
+    loaded = again.scene.GetFirstNodeByName(p.result.GetName())
+    assert fidelity_of(loaded) == fidelity_of(p.result)
+    assert loaded.GetNodeReference("SRDynamicMRI.series").GetName() == "cine 25%"
 
 
 def low_patient(desk: Desk, patient: Patient) -> None:
@@ -198,6 +215,34 @@ def low_patient(desk: Desk, patient: Patient) -> None:
     p.priorVolume = app.volume(read_volume(patient.static), "planning")
     p.dynamicSeries = app.sequence(read_series(patient.low), "low")
     p.baseModel = str(patient.model)
+
+
+def test_no_attribute_holds_the_name_of_a_patient(desk: Desk, patient: Patient) -> None:
+    """Slicer names nodes of DICOM files after what stands in them."""
+    low_patient(desk, patient)
+    p = desk.parameters
+    p.priorVolume.SetName("ZQFAMILY planning")
+    p.dynamicSeries.SetName("ZQFAMILY cine")
+    desk.look(budget="quick", first=1, last=1, frames=Frames.RANGE)
+    desk.run("fine_tune")
+    desk.run("super_resolve")
+    made = [p.result, p.result.GetNthDataNode(0), proxy_of(p.result), p.tunedModel]
+    assert all(facts_of(node) for node in made)
+    assert [facts_of(node) for node in made if "ZQ" in str(facts_of(node))] == []
+    assert [file.name for file in desk.folder.rglob("*") if "ZQ" in file.name] == []
+
+
+def test_warnings_are_saved_with_the_result(desk: Desk) -> None:
+    node = desk.app.sequence(random_series(FLAT), "result")
+    assert (fidelity_of(node), warnings_of(node)) == (None, ())
+    write_facts(
+        node, facts_of_fidelity({"fidelity": [{"error": 0, "added": 0.1}], "warnings": ["One; two: 3%.", "B."]})
+    )
+    loaded = desk.app.saved_and_loaded(desk.folder / "saved").scene.GetFirstNodeByName("result")
+    assert warnings_of(loaded) == ("One; two: 3%.", "B.")
+    assert fidelity_of(loaded) == (0.0, 0.1)
+    write_facts(loaded, {"Added": "much"})
+    assert fidelity_of(loaded) is None
 
 
 @pytest.mark.parametrize("answer", [True, False], ids=["replace", "keep"])

@@ -210,6 +210,7 @@ EVENTS: dict[str, tuple[dict[str, object], Event]] = {
     "whole loss": ({"event": "loss", "step": 1, "value": 2}, Loss(1, 2.0)),
     "frame": ({"event": "frame", "index": 4, "path": "/tmp/ä ö/日本.nii.gz"}, Frame(4, Path("/tmp/ä ö/日本.nii.gz"))),
     "log": ({"event": "log", "message": "said"}, Log("said")),
+    "warning": ({"event": "log", "message": "Warning: No.", "level": "warning"}, Log("Warning: No.", "No.")),
     "result": ({"event": "result", "outputs": {"model": "/ä"}}, Result({"model": Path("/ä")})),
     "empty result": ({"event": "result", "outputs": {}}, Result({})),
     "error": ({"event": "error", "message": "No."}, Error("No.")),

@@ -15,11 +15,13 @@ from SRDynamicMRILib.kspace import (
     data_consistency,
     downsample,
     effective_resolution,
+    from_sub_pixels,
     full_size,
     low_resolution_size,
     pad_kspace,
     to_image,
     to_kspace,
+    to_sub_pixels,
 )
 from SRDynamicMRILib.recipes import FRACTIONS
 from SRDynamicMRILib.volume import Geometry, Volume
@@ -226,3 +228,31 @@ def test_guessed_matrix_is_no_smaller_than_what_is_left(height: int, width: int,
     size = full_size((height, width), fraction)
     assert size[0] >= height
     assert size[1] >= width
+
+
+# A frequency of the field of view: what lies where can be said exactly, on any grid.
+
+
+def wave(positions: np.ndarray) -> np.ndarray:
+    return np.cos(2 * np.pi * (2 * positions - 0.1))
+
+
+def centred(size: int) -> np.ndarray:
+    return (np.arange(size) - size // 2) / size
+
+
+@PROPERTY
+@given(st.integers(9, 40), st.integers(9, 40), st.integers(2, 4), st.integers(7, 9))
+def test_every_factor_th_sub_pixel_lies_where_its_voxel_does(full: int, other: int, factor: int, kept: int) -> None:
+    image = np.outer(wave(centred(full)), wave(centred(other)))[None].astype(np.float32)
+    found = to_sub_pixels(image, (kept, 8), factor)
+    rows, columns = ((np.arange(factor * m) - factor * (m // 2)) / (factor * m) for m in (kept, 8))
+    np.testing.assert_allclose(found[0], np.outer(wave(rows), wave(columns)), atol=1e-5)
+    np.testing.assert_allclose(found[0, ::factor, ::factor], np.outer(wave(centred(kept)), wave(centred(8))), atol=1e-5)
+    np.testing.assert_allclose(from_sub_pixels(found, (kept, 8), (full, other)), image, atol=1e-5)
+
+
+def test_sub_pixels_of_a_whole_factor_are_the_image_itself() -> None:
+    image = np.random.default_rng(0).standard_normal((2, 24, 16)).astype(np.float32)
+    assert np.array_equal(to_sub_pixels(image, (6, 4), 4), image)
+    assert np.array_equal(from_sub_pixels(image, (6, 4), (24, 16)), image)

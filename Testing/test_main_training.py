@@ -30,7 +30,7 @@ from SRDynamicMRILib.files import write_series, write_volume
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.metrics import compare
 from SRDynamicMRILib.networks.unet import UNet3D
-from SRDynamicMRILib.recipes import DEFAULT, FRACTIONS, PAPER
+from SRDynamicMRILib.recipes import DEFAULT, FAST, FRACTIONS, PAPER
 from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training import datasets, main_training, validation
 from SRDynamicMRILib.training.datasets import some_slices
@@ -328,7 +328,7 @@ def test_weights_are_how_often_sources_are_drawn_from() -> None:
     def source(name: str) -> datasets.Source:
         return lambda rng: drawn.append(name) or np.ones((1, 4, 4), np.float32)
 
-    stream = datasets.PairStream([(source("a"), 3), (source("b"), 1)], (1.0,), "zero_filled", "percentile", 0)
+    stream = datasets.PairStream([(source("a"), 3), (source("b"), 1)], (1.0,), lambda image, _: Pair(image, image), 0)
     for number in range(400):
         stream.pair(number)
     assert drawn.count("a") == pytest.approx(300, abs=30)
@@ -431,6 +431,23 @@ def test_model_tells_the_figures_of_its_best_validation(undisturbed: Run, scans:
 def test_model_of_a_training_without_validation_tells_its_loss(scans: Path) -> None:
     model = train(task_on(scans, validation_share=0, steps=2), TINY, CPU)
     assert list(model.info.metrics) == ["training loss"]
+
+
+def test_fast_recipe_trains_a_network_that_ends_in_sub_pixels(scans: Path) -> None:
+    recipe = replace(FAST, features=2, patch=(4, 8, 8))
+    model = train(task_on(scans, steps=4), recipe, CPU)
+    assert (model.info.architecture, model.info.factor) == ("SubPixelNetwork", 4), "the smallest fraction is 0.1"
+    assert model.info.metrics["validation ssim"] > 0
+    with pytest.raises(InputError, match="is a SubPixelNetwork of 2 features"):
+        train(task_on(scans), TINY, CPU, start=model)
+    again = train(task_on(scans, steps=2), recipe, CPU, start=model)
+    assert again.info.parent == model.sha256
+
+
+@pytest.mark.parametrize(("fraction", "factor"), [(0.25, 2), (0.1, 4), (0.0625, 4), (1.0, 1)])
+def test_fast_networks_make_as_many_voxels_as_the_fraction_lacks(fraction: float, factor: int) -> None:
+    assert FAST.factor([fraction, 1.0]) == factor
+    assert DEFAULT.factor([fraction]) == 1
 
 
 def test_model_knows_how_it_was_made(undisturbed: Run) -> None:
@@ -639,7 +656,9 @@ def test_new_weights_are_the_seeds_and_begin_near_the_interpolated_image(
     ids=str,
 )
 def test_model_that_does_not_fit_the_recipe_is_refused(undisturbed: Run, scans: Path, other: dict[str, object]) -> None:
-    with pytest.raises(InputError, match=r"^The model to begin with has 2 features .*; choose the recipe") as caught:
+    with pytest.raises(
+        InputError, match=r"^The model to begin with is a UNet3D of 2 features .*; choose the recipe"
+    ) as caught:
         train(task_on(scans), replace(TINY, **other), CPU, start=undisturbed.model)
     assert "\n" not in str(caught.value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ from torch.nn import functional as F
 
 from SRDynamicMRILib.checkpoints import save_tensors
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.inference import SHIFTS, _averaged, _by_tiles, _layout, _on, _tile_shape
+from SRDynamicMRILib.networks.sub_pixel import SubPixelNetwork
 from SRDynamicMRILib.networks.unet import GRID_STEP, HALO, UNet3D, average_pool
 from SRDynamicMRILib.networks.vessel_unet import VesselEncoder, VesselUNet
 from SRDynamicMRILib.perceptual_loss import PerceptualLoss, load_encoder, loss_named
-from SRDynamicMRILib.super_resolution import _by_tiles, _on, _tile_shape
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -149,6 +151,34 @@ def test_halo_covers_the_receptive_field(axis: int) -> None:
     assert 20 <= reach <= HALO
 
 
+@pytest.mark.parametrize(("axis", "least"), [(2, 7), (3, 14), (4, 14)])
+def test_halo_covers_the_receptive_field_of_sub_pixels(axis: int, least: int) -> None:
+    network = SubPixelNetwork(1, 2).double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.abs_().add_(0.1)
+    shape = [1, 1, 2, 2, 2]
+    shape[axis] = 3 * network.halo
+    x = torch.ones(shape, dtype=torch.double, requires_grad=True)
+    finer = network.factor if axis > 2 else 1
+    middle = shape[axis] // 2
+    (gradient,) = torch.autograd.grad(network(x).select(axis, finer * middle).sum(), x)
+    seen = gradient.abs().sum(tuple(a for a in range(5) if a != axis)).nonzero().flatten()
+    assert least <= max(middle - int(seen.min()), int(seen.max()) - middle) <= network.halo
+
+
+def test_sub_pixels_lie_where_their_voxel_does() -> None:
+    network = SubPixelNetwork(1, 2)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        network.first[0].weight[0, 0, 1, 1, 1] = 1  # what comes in goes through the trunk as it is
+        network.last.weight[:, 0, 0, 1, 1] = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    x = torch.tensor([[5.0, 7.0]]).reshape(1, 1, 1, 1, 2)
+    with torch.inference_mode():
+        assert network(x)[0, 0, 0].tolist() == [[5, 10, 7, 14], [15, 20, 21, 28]]
+
+
 @pytest.mark.parametrize(
     ("shape", "tile"),
     [
@@ -160,10 +190,38 @@ def test_halo_covers_the_receptive_field(axis: int) -> None:
     ],
 )
 def test_tiles_give_what_the_whole_gives(shape: tuple[int, int, int], tile: tuple[int, int, int]) -> None:
-    network = _on(unet(2), CPU)
+    network = unet(2)
     image = noise(*shape).numpy()
-    whole = _by_tiles(network, image, (128, 128, 128))
-    np.testing.assert_allclose(_by_tiles(network, image, tile), whole, atol=1e-4)
+    whole = _by_tiles(_on(network, CPU), image, (128, 128, 128), _layout(network))
+    np.testing.assert_allclose(_by_tiles(_on(network, CPU), image, tile, _layout(network)), whole, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "tile"), [((5, 6, 71), (4, 5, 8)), ((3, 47, 9), (3, 12, 8)), ((41, 5, 8), (9, 5, 8))]
+)
+def test_tiles_of_sub_pixels_give_what_the_whole_gives(shape: tuple[int, int, int], tile: tuple[int, int, int]) -> None:
+    network = SubPixelNetwork(2, 3).eval()
+    image = noise(*shape).numpy()
+    whole = _by_tiles(_on(network, CPU), image, (128, 128, 128), _layout(network))
+    assert whole.shape == (shape[0], 3 * shape[1], 3 * shape[2])
+    np.testing.assert_allclose(_by_tiles(_on(network, CPU), image, tile, _layout(network)), whole, atol=1e-4)
+
+
+def test_all_shifts_make_a_network_that_does_not_see_its_own_grid() -> None:
+    network = unet(2)
+    apply = partial(_by_tiles, _on(network, CPU), tile=(128, 128, 128), layout=_layout(network))
+    image = noise(4, 48, 48).numpy()
+    middle = (slice(None), slice(20, 28), slice(20, 28))
+
+    def change(shifts: int) -> float:
+        """How much a result changes with a shift of its image by one voxel."""
+        result, moved = (
+            _averaged(apply, one, shifts, _layout(network)) for one in (image, np.roll(image, (1, 1), (1, 2)))
+        )
+        return float(np.abs(np.roll(moved, (-1, -1), (1, 2)) - result)[middle].max())
+
+    assert len(set(SHIFTS)) == len(SHIFTS) == 16
+    assert change(16) < 1e-4 < 1e-3 < change(1)
 
 
 def test_a_single_tile_is_the_network_itself() -> None:
@@ -171,14 +229,15 @@ def test_a_single_tile_is_the_network_itself() -> None:
     image = noise(4, 12, 16)
     with torch.inference_mode():
         expected = network(image[None, None])[0, 0].numpy()
-    np.testing.assert_allclose(_by_tiles(_on(network, CPU), image.numpy(), (4, 12, 16)), expected, atol=1e-5)
+    found = _by_tiles(_on(network, CPU), image.numpy(), (4, 12, 16), _layout(network))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("memory", [1 << 20, 1 << 24, 1 << 28, 1 << 34])
 def test_tiles_begin_on_the_networks_grid_and_shrink_with_memory(memory: int) -> None:
-    tile = _tile_shape(UNet3D(4), (30, 200, 301), memory)
+    tile = _tile_shape(_layout(UNet3D(4)), (30, 200, 301), memory)
     assert all(t % GRID_STEP == 0 for t in tile)
-    larger = _tile_shape(UNet3D(4), (30, 200, 301), 2 * memory)
+    larger = _tile_shape(_layout(UNet3D(4)), (30, 200, 301), 2 * memory)
     assert all(a <= b for a, b in zip(tile, larger, strict=True))
     if memory == 1 << 34:
         assert tile == (32, 200, 304)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from SRDynamicMRILib.inference import Layout, _by_patches, _by_tiles
 from SRDynamicMRILib.patches import (
     OverlapAverage,
     extract,
@@ -15,7 +16,6 @@ from SRDynamicMRILib.patches import (
     patch_positions,
     tiles,
 )
-from SRDynamicMRILib.super_resolution import _by_patches, _by_tiles
 
 PROPERTY = settings(max_examples=60, deadline=None)
 
@@ -49,7 +49,7 @@ def test_identity_by_patches_is_exactly_the_identity(
 def test_identity_by_tiles_is_exactly_the_identity(shape: tuple[int, int, int], tile: tuple[int, int, int]) -> None:
     image = noise(shape)
     steps = (4 * tile[0], 4 * tile[1], 4 * tile[2])
-    assert np.array_equal(_by_tiles(lambda images: images, image, steps), image)
+    assert np.array_equal(_by_tiles(lambda images: images, image, steps, Layout(24, 4, 1, 1)), image)
 
 
 @PROPERTY

@@ -465,6 +465,46 @@ def test_fine_tuning(panel: Panel) -> None:
     assert panel.timer.waiting == 0
 
 
+def warn(process: FakeProcess, sentence: str) -> None:
+    """As the worker does: an event, and a line on standard error."""
+    process.say("log", message=f"Warning: {sentence}", level="warning")
+    process.error_output.emit(f"Warning: {sentence}\n".encode())
+
+
+def test_warnings_of_the_worker_are_shown_until_they_are_about_something_else(panel: Panel) -> None:
+    process = panel.begin(Kind.FINE_TUNE)
+    warn(process, "The scan does not fit.")
+    assert panel.view.warnings == ("The scan does not fit.",)
+    assert panel.log.count("Warning: The scan does not fit.") == 1
+    process.complete(model="/m")
+    process = panel.begin(Kind.SUPER_RESOLVE)
+    warn(process, "The scan does not fit.")
+    warn(process, "It is noisy.")
+    process.complete(output="/o")
+    assert panel.view.warnings == ("The scan does not fit.", "It is noisy.")
+    panel.begin(Kind.FINE_TUNE).end(3)
+    assert panel.view.warnings == ("The scan does not fit.", "It is noisy."), "the result is still there"
+    panel.begin(Kind.SUPER_RESOLVE).end(3)
+    assert panel.view.warnings == ()
+    warn(panel.begin(Kind.SUPER_RESOLVE), "It is noisy.")
+    panel.process.end(3)
+    inputs = panel.presenter.inputs
+    assert inputs.series is not None
+    panel.presenter.set_inputs(replace(inputs, series=replace(inputs.series, id="other")))
+    assert panel.view.warnings == ()
+
+
+def test_a_result_that_was_saved_says_again_what_is_to_be_known(panel: Panel) -> None:
+    inputs = replace(panel.presenter.inputs, result=panel.presenter.inputs.series, fidelity=(0.0312, 0.0778))
+    panel.presenter.set_inputs(replace(inputs, result_warnings=("It is noisy.",)))
+    assert panel.view.warnings == ("It is noisy.",)
+    assert panel.view.notice.startswith(NOTICE)
+    assert "3.12%" in panel.view.notice
+    assert "7.78%" in panel.view.notice
+    panel.presenter.set_inputs(replace(inputs, fidelity=None))
+    assert panel.view.notice == NOTICE
+
+
 def test_frames_are_shown_at_once(panel: Panel) -> None:
     process = panel.begin(Kind.SUPER_RESOLVE)
     process.say("stage", name="Super-resolving")
@@ -917,13 +957,13 @@ def test_voxels_of_a_result() -> None:
 def test_estimates_are_cautious_and_learn() -> None:
     store: dict[str, object] = {}
     estimates = Estimates(store)
-    assert estimates.fine_tuning("standard", "cpu", PRIOR) == pytest.approx(START + 600)
-    assert estimates.fine_tuning("standard", "cuda:0", PRIOR) == pytest.approx(START + 60)
+    assert estimates.fine_tuning("standard", "cpu", PRIOR) == pytest.approx(START + 300)
+    assert estimates.fine_tuning("standard", "cuda:0", PRIOR) == pytest.approx(START + 30)
     assert estimates.fine_tuning("paper", "cpu", PRIOR) > 10_000
     for _ in range(10):
         estimates.learn_step("quick", "cpu", 0.2)
         estimates.learn_time_point("cpu", 1000, 3.0)
-    assert estimates.fine_tuning("standard", "cpu", PRIOR) == pytest.approx(START + 120)
+    assert estimates.fine_tuning("standard", "cpu", PRIOR) == pytest.approx(START + 60)
     assert estimates.super_resolution("cpu", 2000, 5) == pytest.approx(START + 30)
     assert Estimates(store).fine_tuning("quick", "cpu", PRIOR) == pytest.approx(START + 20)
     assert estimates.fine_tuning("quick", "cuda:0", PRIOR) == pytest.approx(START + 10), "each device for itself"
@@ -950,7 +990,7 @@ def test_what_is_no_speed_is_not_learned(value: float) -> None:
 
 def test_the_panel_tells_and_learns_how_long_it_takes(panel: Panel) -> None:
     panel.presenter.set_choices(Choices(device="cpu"))
-    assert panel.view.budget_texts["standard"] == "Standard (about 10 min on this computer)"
+    assert panel.view.budget_texts["standard"] == "Standard (about 5 min on this computer)"
     assert panel.view.super_resolve_text == "10 time points, about 3 min on this computer"
     process = panel.begin(Kind.FINE_TUNE)
     process.say("stage", name="Fine-tuning")
@@ -958,7 +998,7 @@ def test_the_panel_tells_and_learns_how_long_it_takes(panel: Panel) -> None:
         panel.timer.advance(0.1)
         process.say("progress", done=step, total=300)
     process.complete()
-    assert panel.view.budget_texts["standard"] == "Standard (about 1 min on this computer)"
+    assert panel.view.budget_texts["standard"] == "Standard (about 40 s on this computer)"
     process = panel.begin(Kind.SUPER_RESOLVE)
     process.say("stage", name="Super-resolving")
     for step in range(1, 11):

@@ -55,6 +55,39 @@ def test_model_of_the_nearest_fraction_is_taken_if_it_is_near(
     assert shipped.base_model(fraction).stem == name
 
 
+@pytest.mark.parametrize(
+    ("fraction", "name"),
+    [
+        (0.25, "fast_0.25"),
+        (0.16, "fast_0.25"),
+        (0.15, "fast_0.1"),
+        (0.0625, "fast_0.0625"),
+        (0.04, "fast_0.0625"),
+        (0.03, "base"),
+        (0.45, "base"),
+    ],
+)
+def test_fine_tuning_begins_with_the_fast_network_of_the_nearest_fraction(
+    fraction: float, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in ("base", "fast_0.25", "fast_0.1", "fast_0.0625"):
+        (tmp_path / f"{file}.safetensors").touch()
+    monkeypatch.setattr(shipped, "_PLACES", (tmp_path,))
+    assert shipped.start_model(fraction).stem == name
+    (tmp_path / f"{name}.safetensors").unlink()
+    if name != "base":
+        assert shipped.start_model(fraction).stem == "base", "what stands in for one that is missing"
+
+
+@pytest.mark.parametrize("fraction", FRACTIONS)
+def test_fast_model_of_every_fraction_can_be_used(fraction: float) -> None:
+    path = shipped.fast_model(fraction)
+    assert path is not None
+    model = load_model(path)
+    assert model.info.fractions == (fraction,)
+    assert (model.info.recipe, model.info.architecture) == ("fast", "SubPixelNetwork")
+
+
 def test_model_for_all_fractions_stands_in_for_one_that_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

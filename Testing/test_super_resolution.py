@@ -11,13 +11,14 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
-from SRDynamicMRILib.checkpoints import Model, ModelInfo
+from SRDynamicMRILib.checkpoints import Model, ModelInfo, new_network
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.inference import Inference
 from SRDynamicMRILib.interpolation import trilinear_index, zero_filled
 from SRDynamicMRILib.kspace import crop_kspace, downsample
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.progress import Progress
-from SRDynamicMRILib.super_resolution import Inference, super_resolve, target_grid
+from SRDynamicMRILib.super_resolution import super_resolve, target_grid
 from SRDynamicMRILib.volume import Geometry, Volume
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -75,6 +76,28 @@ def truth(grid: Geometry = GRID) -> Volume:
 LOW = downsample(truth(), 0.25)
 
 
+@pytest.mark.parametrize("size", [(36, 42), (37, 41), (33, 50)])
+def test_sub_pixel_network_that_adds_nothing_gives_the_zero_filled_image(size: tuple[int, int]) -> None:
+    info = replace(
+        DEFAULT_INFO, architecture="SubPixelNetwork", factor=3, interpolation="zero_filled", data_consistency=False
+    )
+    network = new_network(info).eval()
+    with torch.no_grad():
+        network.last.weight.zero_()
+    grid = replace(GRID, shape=(5, *size))
+    low = downsample(truth(grid), 0.1)
+    result = super_resolve(low, Model(network, info), grid)
+    np.testing.assert_allclose(result.data, zero_filled(low.data, size), atol=1e-2)
+
+
+def test_result_in_bfloat16_is_that_in_float32_but_for_rounding() -> None:
+    precise, fast = (
+        super_resolve(LOW, model(), GRID, inference=Inference(precision=p)).data for p in ("float32", "bfloat16")
+    )
+    assert not np.array_equal(precise, fast)
+    np.testing.assert_allclose(fast, precise, atol=0.01 * precise.max())
+
+
 def ramp_network(x: Tensor) -> Tensor:
     return 0.5 * x + 0.25
 
@@ -98,8 +121,9 @@ def test_result_lies_on_the_grid(info: ModelInfo) -> None:
 
 @pytest.mark.parametrize("info", [DEFAULT_INFO, PAPER_INFO])
 def test_result_is_in_the_unit_of_the_input(info: ModelInfo) -> None:
-    result = super_resolve(LOW, model(info), GRID).data
-    larger = super_resolve(LOW.with_data(LOW.data * 1000), model(info), GRID).data
+    precise = Inference(precision="float32")  # an untrained network's output is large, and so is its rounding
+    result = super_resolve(LOW, model(info), GRID, inference=precise).data
+    larger = super_resolve(LOW.with_data(LOW.data * 1000), model(info), GRID, inference=precise).data
     np.testing.assert_allclose(larger, 1000 * result, rtol=1e-3, atol=1e-3 * larger.max())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,15 @@ from conftest import Recorder, same_weights
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from SRDynamicMRILib.checkpoints import Model, ModelInfo, load_model, save_model, save_tensors, weights_sha256
+from SRDynamicMRILib.checkpoints import (
+    Model,
+    ModelInfo,
+    load_model,
+    new_network,
+    save_model,
+    save_tensors,
+    weights_sha256,
+)
 from SRDynamicMRILib.devices import fastest_precision
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.interpolation import INPUTS, upsample
@@ -24,6 +33,7 @@ from SRDynamicMRILib.networks.vessel_unet import VesselEncoder
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.recipes import DEFAULT, FRACTIONS, PRECISIONS, Precision
+from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training import fine_tuning
 from SRDynamicMRILib.training.augmentation import augment
 from SRDynamicMRILib.training.datasets import PairStream, some_slices
@@ -36,8 +46,19 @@ from SRDynamicMRILib.training.fine_tuning import (
     kept_size,
     match_prior,
 )
+from SRDynamicMRILib.training.held_back import HeldBack, hold_back, of_what_is_known, with_gaps
 from SRDynamicMRILib.training.optimisation import Schedule, TrainingRecord, Validation, optimise
-from SRDynamicMRILib.training.pairs import Pair, as_tensors, batch_at, fit_to_patch, make_pair, random_patch
+from SRDynamicMRILib.training.pairs import (
+    Pair,
+    as_tensors,
+    batch_at,
+    detailed_patch,
+    fit_to_patch,
+    make_pair,
+    make_sub_pixel_pair,
+    pair_maker,
+    random_patch,
+)
 from SRDynamicMRILib.volume import Geometry, Volume
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -161,13 +182,150 @@ def test_random_patch_comes_from_everywhere_and_is_mirrored_along_every_axis_but
     assert corners == {56 * z + 8 * y + x for z in range(2) for y in range(2) for x in range(3)}
 
 
+def test_detailed_patch_is_where_the_input_lacks_most() -> None:
+    target = np.zeros((6, 40, 40), dtype=np.float32)
+    target[:, 24:, 24:] = 1
+    pair = Pair(np.zeros_like(target), target)
+
+    def share(draw: Callable[..., Pair]) -> float:
+        return float(np.mean([draw(pair, (4, 8, 8), np.random.default_rng(n)).target.max() for n in range(100)]))
+
+    assert share(random_patch) < 0.5 < share(detailed_patch)
+    flat = Pair(target, target)
+    assert detailed_patch(flat, (4, 8, 8), np.random.default_rng(0)).target.shape == (4, 8, 8)
+
+
+# What a network that ends in sub-pixels is fed with, and what it has to add
+
+SUB_PIXEL = replace(INFO, architecture="SubPixelNetwork", interpolation="zero_filled", factor=2)
+
+
+def test_sub_pixel_pair_and_zero_filling_make_up_the_target() -> None:
+    pair = make_sub_pixel_pair(PRIOR.data, KEPT, 2, "percentile")
+    acquired = crop_kspace(PRIOR.data, KEPT)
+    scale = np.percentile(acquired, 99.9)
+    assert pair.factor == 2
+    np.testing.assert_allclose(pair.input * scale, acquired, rtol=1e-5, atol=1e-3)
+    whole = upsample(acquired, PRIOR.shape[1:], "zero_filled") + pair.target * scale
+    np.testing.assert_allclose(whole, PRIOR.data, atol=1e-2)
+
+
+def test_patches_of_sub_pixel_pairs_keep_both_together() -> None:
+    voxels = np.arange(6 * 9 * 8, dtype=np.float32).reshape(6, 9, 8)
+    pair = Pair(voxels, voxels.repeat(2, axis=1).repeat(2, axis=2))
+    slices = set()
+    for seed in range(20):
+        patch = random_patch(pair, (4, 5, 5), np.random.default_rng(seed))
+        assert patch.target.shape == (4, 10, 10)
+        assert np.array_equal(patch.target[:, ::2, ::2], patch.input)
+        assert np.diff(patch.input, axis=2).min() == 1  # sub-pixels would lie on the wrong side of a mirrored voxel
+        slices.add(float(patch.input[1, 0, 0] - patch.input[0, 0, 0]))
+    assert slices == {-72.0, 72.0}
+    grown = fit_to_patch(pair, (8, 12, 8))
+    assert (grown.input.shape, grown.target.shape) == ((8, 12, 8), (8, 24, 16))
+    assert np.array_equal(grown.target[:, ::2, ::2], grown.input)
+
+
+def test_fine_tuning_a_sub_pixel_network_makes_it_better_on_its_prior() -> None:
+    torch.manual_seed(0)
+    start = Model(new_network(SUB_PIXEL).eval(), SUB_PIXEL)
+    tuned = fine_tune(PRIOR, start, KEPT, Budget("test", 40), seed=3)
+
+    def error(model: Model) -> float:
+        result = super_resolve(downsample(PRIOR, 0.25), model, PRIOR.geometry)
+        return float(np.abs(result.data - PRIOR.data).mean())
+
+    assert tuned.info.factor == 2
+    assert error(tuned) < error(start)
+    with pytest.raises(InputError, match="choose another budget"):
+        fine_tune(PRIOR, start, KEPT, budget_named("paper"))
+
+
+# Places where nothing is learnt
+
+
+def test_held_back_voxels_are_few_where_detail_is_and_do_not_reach_the_loss() -> None:
+    pair = make_pair(PRIOR.data, KEPT, "zero_filled", "percentile")
+    _, held = hold_back(pair, (8, 24, 24), np.random.default_rng(0))
+    assert held.shape == pair.target.shape
+    assert 0.02 < held.mean() < 0.5
+    gaps = with_gaps(pair, held)
+    assert np.array_equal(np.isnan(gaps.target), held)
+    assert gaps.lack < pair.lack
+    output = torch.from_numpy(pair.input).requires_grad_()
+    of_what_is_known(F.l1_loss)(output, torch.from_numpy(gaps.target)).backward()
+    assert output.grad is not None
+    assert not output.grad[torch.from_numpy(held)].any()
+    assert output.grad[torch.from_numpy(~held)].any()
+
+
+@pytest.mark.parametrize(("residual", "expected"), [(True, 0.5), (False, 0.5)])
+def test_score_is_the_share_of_what_lacks_that_comes_back(residual: bool, expected: float) -> None:
+    class Half(nn.Module):
+        """Gives half of what lacks, which is 2 everywhere."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.ones_like(x)
+
+    inputs = np.zeros((8, 24, 24), dtype=np.float32)
+    judge, _ = hold_back(Pair(inputs, inputs + 2), (8, 24, 24), np.random.default_rng(0))
+    (score,) = judge.score(Half(), residual, "float32").values()
+    assert score == pytest.approx(expected)
+
+
+def test_fine_tuning_ends_when_it_gets_no_better_where_nothing_is_learnt(
+    base: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fine_tuning, "SHORTEST_ROUND", 1)
+    scores = iter([0.1, 0.3, *[0.2] * 50])
+    monkeypatch.setattr(HeldBack, "score", lambda *_, **__: {"recovered": next(scores)})
+    progress = Recorder()
+    tuned = fine_tune(PRIOR, base, KEPT, Budget("test", 40), seed=3, progress=progress)
+    assert tuned.info.steps == 2 * (2 + fine_tuning.PATIENCE)
+    assert tuned.info.metrics["recovered"] == 0.3
+    assert "Validation has not improved since step 4, so training ends." in progress.messages
+
+
+def test_papers_budget_tells_how_long_it_takes(vessel_file: Path, base: Model) -> None:
+    progress = Recorder()
+    image = np.random.default_rng(0).random((24, 25, 24))
+    fine_tune(Volume(image), base, (12, 12), budget_named("paper"), perceptual_network=vessel_file, progress=progress)
+    assert any("1 steps of 2 patches will take about 0.0 hours on cpu" in message for message in progress.messages)
+
+
+def test_short_memory_is_enough_to_train_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    class ShortOfMemory(UNet3D):
+        def forward(self, x: Tensor) -> Tensor:
+            if not self.checkpointing:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return super().forward(x)
+
+    torch.manual_seed(0)
+    short, enough, progress = ShortOfMemory(2), network(2), Recorder()
+    run(short, progress)
+    run(enough)
+    assert progress.messages == ["Not enough memory on cpu: feature maps are computed twice rather than kept."]
+    assert same_weights(short, enough)
+
+    class NeverEnough(UNet3D):
+        def forward(self, x: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        run(NeverEnough(2))
+
+
 def test_stream_gives_the_same_pair_for_the_same_number() -> None:
     def source(rng: np.random.Generator) -> np.ndarray:
         return rng.random((4, 24, 28), dtype=np.float32)
 
     def stream(seed: int) -> PairStream:
         sources = [(source, 1.0), (lambda rng: 5 + source(rng), 2.0)]
-        return PairStream(sources, FRACTIONS, "trilinear", "maximum", seed)
+        return PairStream(sources, FRACTIONS, pair_maker(INFO), seed)
 
     first, again = stream(3), stream(3)
     for number in (0, 7, 2):
@@ -727,7 +885,7 @@ def test_paper_budget_is_one_epoch_over_all_patches(
 
     def spy(trained: UNet3D, batches: object, loss: object, schedule: Schedule, **_: object) -> TrainingRecord:
         seen.update(batches=batches, schedule=schedule)
-        return TrainingRecord()
+        return TrainingRecord(steps=schedule.steps)
 
     monkeypatch.setattr(fine_tuning, "optimise", spy)
     image = np.random.default_rng(0).random(shape)

@@ -46,14 +46,14 @@ LAYERS = (
         "volumes and series with their geometry, files, synthetic data",
         (
             "volume", "files", "image_files", "nifti", "dicom", "sequence_files", "times", "provenance",
-            "phantom", "angiogram", "acquisition", "patches", "normalisation",
+            "phantom", "angiogram", "acquisition", "patches", "normalisation", "intensities",
         ),
     ),
-    Layer("k-space", "what a shorter acquisition measures; resampling", ("kspace", "interpolation")),
+    Layer("k-space", "what a shorter acquisition measures; resampling", ("kspace", "interpolation", "fidelity")),
     Layer("network", "3D U-Nets, and models as files", ("networks", "checkpoints", "shipped")),
     Layer("loss", "how far two images are apart, to train and to judge by", ("perceptual_loss", "metrics")),
-    Layer("training", "main training, fine-tuning", ("training", "contrast")),
-    Layer("inference", "super-resolution of volumes and series", ("super_resolution", "series_super_resolution")),
+    Layer("training", "main training, fine-tuning", ("training", "contrast", "prior_fit")),
+    Layer("inference", "super-resolution of volumes and series", ("super_resolution", "inference", "series_super_resolution")),
     Layer(
         "evaluation",
         "tables, tests, figures, reports",

@@ -7,6 +7,7 @@ import slicer
 from .inputs import ImageFacts, InputFacts
 from .scene_inputs import ImageFacts as SceneImage
 from .scene_inputs import SceneFacts
+from .scene_provenance import fidelity_of, warnings_of
 from .scene_volumes import grid_of
 
 
@@ -37,6 +38,8 @@ def input_facts(
         truth_problems=facts.truth_problems,
         warnings=facts.warnings,
         compared=compared,
+        fidelity=None if result is None else fidelity_of(result),
+        result_warnings=() if result is None else warnings_of(result),
     )
 
 

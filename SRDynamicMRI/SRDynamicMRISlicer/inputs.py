@@ -65,6 +65,11 @@ class InputFacts:
         What should be known but stops nothing, a sentence each.
     compared
         Whether the result has been compared with the ground truth, so that there are figures to export.
+    fidelity
+        Of the result: the largest error and the mean of what was added, as in the library's `Fidelity`; None where they
+        are not known.
+    result_warnings
+        What should be known before trusting the result, a sentence each.
     """
 
     prior: ImageFacts | None = None
@@ -79,6 +84,8 @@ class InputFacts:
     truth_problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     compared: bool = False
+    fidelity: tuple[float, float] | None = None
+    result_warnings: tuple[str, ...] = ()
 
     @property
     def all_problems(self) -> tuple[str, ...]:

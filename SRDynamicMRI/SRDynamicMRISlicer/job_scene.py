@@ -10,8 +10,8 @@ from pathlib import Path
 import slicer
 
 from SRDynamicMRILib.evaluation import Evaluation
+from SRDynamicMRILib.provenance import recorded
 from SRDynamicMRILib.shipped import base_model
-from SRDynamicMRILib.times import read_sidecar, sidecar_of
 
 from .job_files import JobFiles, JobNodes, numbers_of
 from .jobs import Job, Kind
@@ -30,7 +30,7 @@ from .scene_outputs import (
     series_steps,
     write_figures,
 )
-from .scene_provenance import facts_of_result, write_facts
+from .scene_provenance import facts_of_fidelity, facts_of_result, write_facts
 from .scene_results import ResultSequence
 from .signal import Signal
 from .step_queue import StepQueue
@@ -38,6 +38,9 @@ from .translation import _
 
 _OF_RESULT = "SRDynamicMRI.result"
 """Reference of a table to the result that it is about."""
+
+_SERIES, _PLANNING_SCAN = "SRDynamicMRI.series", "SRDynamicMRI.planningScan"
+"""References of a result to what it was made of."""
 
 
 @dataclass(frozen=True)
@@ -177,19 +180,21 @@ class JobScene:
                 prepared.overwrite,
             )
             self._result_file = prepared.files.output
+            # References and no names, which may be those of patients.
+            self._result.node.SetNodeReferenceID(_SERIES, source.GetID())
+            if prepared.nodes.prior is not None:
+                self._result.node.SetNodeReferenceID(_PLANNING_SCAN, prepared.nodes.prior.GetID())
         self._result.add_file(number, path)
         p = self._given()
         if p.result is not self._result.node:
             p.result = self._result.node
 
     def _facts(self, prepared: _Prepared) -> dict[str, str]:
-        c, nodes = prepared.choices, prepared.nodes
+        c = prepared.choices
         tuned = c.use_tuned and c.tuned_model is not None
         return facts_of_result(
             hash_of_model(self._given().tunedModel) if tuned else _file_hash(c.base_model or base_model(c.fraction)),
             FineTuned=tuned,
-            Series=nodes.series.GetName(),
-            PlanningScan="" if nodes.prior is None else nodes.prior.GetName(),
             Seed=c.seed,
             Device=c.device,
         )
@@ -233,21 +238,20 @@ class JobScene:
         p, prior = self._given(), prepared.nodes.prior
         c = prepared.choices
         name = _("{name} fine-tuned model").format(name=prior.GetName())
-        facts = {"PlanningScan": prior.GetName(), "Budget": c.budget, "Seed": str(c.seed)}
-        p.tunedModel = add_model(self._scene, outputs["model"], name, **facts)
+        p.tunedModel = add_model(self._scene, outputs["model"], name, Budget=c.budget, Seed=str(c.seed))
+        p.tunedModel.SetNodeReferenceID(_PLANNING_SCAN, prior.GetID())
         p.tunedOn = prior
         p.useTuned = True
 
     def _finish_super_resolution(self, prepared: _Prepared, outputs: dict[str, Path]) -> None:
         if self._result is None:
             return
-        known = read_sidecar(sidecar_of(outputs["output"])).get("SRDynamicMRI")
-        model = known.get("model") if isinstance(known, dict) else None
-        if model:  # the hash that the worker itself has seen
-            node = self._result.node
-            data = [node.GetNthDataNode(number) for number in range(node.GetNumberOfDataNodes())]
-            for one in filter(None, [node, self._result.proxy, *data]):
-                write_facts(one, {"Model": str(model)})
+        known = recorded(outputs["output"])
+        node = self._result.node
+        data = [node.GetNthDataNode(number) for number in range(node.GetNumberOfDataNodes())]
+        facts = {"Model": str(known["model"]), **facts_of_fidelity(known)}  # the hash that the worker itself has seen
+        for one in filter(None, [node, self._result.proxy, *data]):
+            write_facts(one, facts)
 
     def _finish_simulation(self, prepared: _Prepared, outputs: dict[str, Path]) -> None:
         source = as_sequence(prepared.nodes.series)

@@ -183,9 +183,18 @@ class Frame:
 
 @dataclass(frozen=True)
 class Log:
-    """Something for the log: a message of the worker, or a line that is none of its events."""
+    """Something for the log: a message of the worker, or a line that is none of its events.
+
+    Parameters
+    ----------
+    text
+        The line.
+    warning
+        What the user has to know before trusting the outcome, as a sentence without the word; empty for all else.
+    """
 
     text: str
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -245,6 +254,11 @@ def _steps(fields: Mapping[str, object]) -> Steps:
     return steps
 
 
+def _log(fields: Mapping[str, object]) -> Log:
+    text = _text(fields["message"])
+    return Log(text, text.removeprefix("Warning: ") if fields.get("level") == "warning" else "")
+
+
 def _result(fields: Mapping[str, object]) -> Result:
     outputs = fields["outputs"]
     if not isinstance(outputs, dict):
@@ -257,7 +271,7 @@ _EVENTS: dict[str, Callable[[Mapping[str, object]], Event]] = {
     "progress": _steps,
     "loss": lambda fields: Loss(_count(fields["step"]), _number(fields["value"])),
     "frame": lambda fields: Frame(_count(fields["index"]), _path(fields["path"])),
-    "log": lambda fields: Log(_text(fields["message"])),
+    "log": lambda fields: _log(fields),
     "result": _result,
     "error": lambda fields: Error(_text(fields["message"])),
 }
@@ -464,7 +478,7 @@ class Worker:
 
     def _take(self, line: str) -> None:
         event = parse_event(line)
-        if isinstance(event, Log):
+        if isinstance(event, Log) and not event.warning:  # standard error has warnings as well
             self._add_to_log(event.text)
         elif isinstance(event, Stage):
             self._add_to_log(event.name)

@@ -14,7 +14,7 @@ from SRDynamicMRILib.errors import InputError
 from . import jobs
 from .durations import BUDGETS, Estimates, TimeLeft, duration, result_voxels
 from .inputs import ImageFacts, InputFacts
-from .jobs import Ending, Event, Frame, Job, Kind, Loss, Outcome, Stage, Steps, Timer, Worker
+from .jobs import Ending, Event, Frame, Job, Kind, Log, Loss, Outcome, Stage, Steps, Timer, Worker
 from .loss_curve import LossCurve
 from .signal import Signal
 from .translation import _
@@ -333,6 +333,7 @@ class Presenter:
         self._unfinished: Job | None = None
         self._resumes = False
         self._stage = self._message = self._failure = self._advice = ""
+        self._told: dict[Kind, tuple[str, ...]] = {}
         self._curve = LossCurve()
         self._log: deque[str] = deque(maxlen=jobs.LOG_LINES)
         self._shown: View | None = None
@@ -367,6 +368,8 @@ class Presenter:
                 self._cancel(discarding=True)
         elif self._state is not State.CANCELLING and _ids(before, _SOURCES) != _ids(inputs, _SOURCES):
             self._become_idle()
+        if _ids(before, _SOURCES) != _ids(inputs, _SOURCES):
+            self._told.clear()
         self._show()
 
     def set_choices(self, choices: Choices) -> None:
@@ -514,6 +517,7 @@ class Presenter:
         self._needed = _ids(self._inputs, NEEDS[job.kind])
         self._started_with = (self._choices, self._inputs)
         self._job = job
+        self._told.pop(job.kind, None)
         self._discarding = False
         self._speed = None
         self._stage = self._message = self._failure = self._advice = ""
@@ -545,6 +549,8 @@ class Presenter:
             self._time_left.update(event.done, event.total)
         elif isinstance(event, Loss):
             self._curve.add(event.step, event.value)
+        elif isinstance(event, Log) and event.warning and self._job is not None:
+            self._told[self._job.kind] = (*self._told.get(self._job.kind, ()), event.warning)
         elif isinstance(event, Frame):
             self.frame_ready.emit(event.number, event.path)
 
@@ -734,7 +740,7 @@ class Presenter:
             failure=self._failure if failed else "",
             advice=self._advice if failed else "",
             last_lines=log[-LAST_LINES:] if failed else (),
-            notice=_("AI-generated images. Not for diagnosis.") if inputs.result is not None else "",
+            notice=self._notice(),
         )
 
     def _show(self) -> None:
@@ -767,9 +773,25 @@ class Presenter:
     def _warnings(self) -> tuple[str, ...]:
         prior, choices = self._inputs.prior, self._choices
         uses_tuned = choices.use_tuned and choices.tuned_model is not None
+        found = [sentence for told in self._told.values() for sentence in told]
         if uses_tuned and choices.tuned_on and (prior is None or prior.id != choices.tuned_on):
-            return (_("The fine-tuned model was made for another planning scan than the one chosen."),)
-        return ()
+            found.append(_("The fine-tuned model was made for another planning scan than the one chosen."))
+        return tuple(
+            dict.fromkeys((*found, *self._inputs.result_warnings))
+        )  # the result keeps what the worker has told
+
+    def _notice(self) -> str:
+        """What has to be said where results are shown."""
+        if self._inputs.result is None:
+            return ""
+        notice = _("AI-generated images. Not for diagnosis.")
+        if self._inputs.fidelity is None:
+            return notice
+        error, added = (f"{100 * share:.2f}%" for share in self._inputs.fidelity)
+        text = _(
+            "{notice} They differ from the acquired images by {error} where k-space was acquired; {added} lies beyond."
+        )
+        return text.format(notice=notice, error=error, added=added)
 
     def _budget_texts(self) -> dict[str, str]:
         names = {"quick": _("Quick"), "standard": _("Standard"), "paper": _("As in the paper")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import slicer
 
@@ -12,6 +13,7 @@ from SRDynamicMRILib.provenance import NOTICE
 from .scene_browsers import sequence_of
 
 _PREFIX = "SRDynamicMRI."
+_ERROR, _ADDED, _WARNINGS = "FidelityError", "Added", "Warnings"
 
 
 def facts_of_result(model: str, **parameters: object) -> dict[str, str]:
@@ -38,6 +40,27 @@ def facts_of(node: slicer.vtkMRMLNode) -> dict[str, str]:
     """The facts written to a node by `write_facts`; empty for a node that this software did not make."""
     names = [name for name in node.GetAttributeNames() if name.startswith(_PREFIX)]
     return {name.removeprefix(_PREFIX): node.GetAttribute(name) for name in names}
+
+
+def facts_of_fidelity(sidecar: Mapping[str, Any]) -> dict[str, str]:
+    """What to write to a result of the figures and warnings in the sidecar that the worker has written beside it."""
+    figures = sidecar["fidelity"]
+    error, added = max(each["error"] for each in figures), sum(each["added"] for each in figures) / len(figures)
+    return {_ERROR: f"{error:.6g}", _ADDED: f"{added:.6g}", _WARNINGS: "\n".join(sidecar["warnings"])}
+
+
+def fidelity_of(node: slicer.vtkMRMLNode) -> tuple[float, float] | None:
+    """The largest error and the mean of what was added that are written to a result; None if there are none."""
+    facts = facts_of(node)
+    try:
+        return float(facts[_ERROR]), float(facts[_ADDED])
+    except (KeyError, ValueError):  # of a node that other software has made or changed
+        return None
+
+
+def warnings_of(node: slicer.vtkMRMLNode) -> tuple[str, ...]:
+    """The warnings that are written to a result."""
+    return tuple(facts_of(node).get(_WARNINGS, "").splitlines())
 
 
 def shows_generated(node: slicer.vtkMRMLNode) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 LEVELS = 3
 """Resolution levels; each halves the grid of the one above."""
@@ -82,6 +83,13 @@ class UNet3D(nn.Module):
         (5,418,177 parameters).
     """
 
+    halo, grid_step, factor = HALO, GRID_STEP, 1
+    maps_at_once = 8
+    """Full-size sets of feature maps that are alive at a time at its widest place, found by measurement."""
+
+    checkpointing = False
+    """Whether feature maps are computed again for the gradient rather than kept: less memory, a third more time."""
+
     def __init__(self, features: int = 64) -> None:
         super().__init__()
         widths = [features * 2**level for level in range(LEVELS)]
@@ -111,13 +119,21 @@ class UNet3D(nn.Module):
 
         Where an axis is only one voxel long at some level, it is not pooled there.
         """
+
+        def run(block: nn.Module, *inputs: Tensor) -> Tensor:
+            if self.checkpointing and torch.is_grad_enabled():
+                kept_not: Tensor = checkpoint(block, *inputs, use_reentrant=False)
+                return kept_not
+            out: Tensor = block(*inputs)
+            return out
+
         bridges: list[Tensor] = []
         for level, down in enumerate(self.down_path):
-            x = down(x)
+            x = run(down, x)
             if level < LEVELS - 1:
                 bridges.append(x)
                 x = average_pool(x)
         for up in self.up_path:
-            x = up(x, bridges.pop())
+            x = run(up, x, bridges.pop())
         out: Tensor = self.last(x)
         return out

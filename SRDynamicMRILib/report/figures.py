@@ -25,6 +25,7 @@ from scipy import ndimage, stats
 from ..evaluation import Evaluation
 from ..image_files import written_whole
 from ..metrics import body_mask, compare
+from ..provenance import NOTICE
 from ..volume import Geometry, Series, Volume
 
 TRUTH = "ground truth"
@@ -373,9 +374,11 @@ def _image_grid(
     wrapped = [_wrap(heading, width) for heading in headings]
     top = _EDGE + _LINE * max(heading.count("\n") + 1 for heading in wrapped)
     pitch = height + _LINE + _GAP
-    total = top + rows * pitch + _EDGE
+    total = top + rows * pitch + _LINE + _EDGE
 
     figure = Figure(figsize=(_WIDTH, total), facecolor=_DARK)
+    # In the picture itself, which leaves the report it was drawn for.
+    figure.text(left / _WIDTH, _EDGE / total, NOTICE, fontsize=_FONT, color=_ACCENT, va="bottom")
     axes = np.empty((rows, len(headings)), dtype=object)
     for row, column in np.ndindex(axes.shape):
         corner = (left + column * (width + _GAP), total - top - (row + 1) * pitch)

@@ -11,7 +11,7 @@ from ..kspace import low_resolution_size
 from ..phantom import random_abdomen
 from ..volume import FloatArray, Volume, shape_of
 from .augmentation import augment
-from .pairs import Pair, make_pair
+from .pairs import Pair, PairMaker
 from .subjects import Subject
 
 Source = Callable[[np.random.Generator], FloatArray]
@@ -92,8 +92,8 @@ class PairStream:
         Sources of images and the weight of each.
     fractions
         Shares of k-space, drawn with equal probability.
-    interpolation, normalisation
-        As the model wants them.
+    make
+        Makes pairs as the model wants them.
     seed
         Of the whole stream.
     """
@@ -102,16 +102,14 @@ class PairStream:
         self,
         sources: Sequence[tuple[Source, float]],
         fractions: Sequence[float],
-        interpolation: str,
-        normalisation: str,
+        make: PairMaker,
         seed: int,
     ) -> None:
         weights = np.array([weight for _, weight in sources], dtype=float)
         self._sources = [source for source, _ in sources]
         self._probabilities = weights / weights.sum()
         self._fractions = tuple(fractions)
-        self._interpolation = interpolation
-        self._normalisation = normalisation
+        self._make = make
         self._seed = seed
 
     def pair(self, number: int) -> Pair:
@@ -120,5 +118,4 @@ class PairStream:
         source = self._sources[int(rng.choice(len(self._sources), p=self._probabilities))]
         image = augment(source(rng), rng)
         fraction = self._fractions[int(rng.integers(len(self._fractions)))]
-        kept = low_resolution_size(shape_of(image)[1:], fraction)
-        return make_pair(image, kept, self._interpolation, self._normalisation)
+        return self._make(image, low_resolution_size(shape_of(image)[1:], fraction))

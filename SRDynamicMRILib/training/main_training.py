@@ -12,17 +12,16 @@ import numpy as np
 import torch
 
 from .. import __version__
-from ..checkpoints import Model, ModelInfo, weights_sha256
+from ..checkpoints import Model, ModelInfo, Network, new_network, weights_sha256
 from ..distributed import ranks, share
 from ..errors import InputError
-from ..networks.unet import UNet3D
 from ..perceptual_loss import loss_named, perceptual_identity
 from ..progress import Progress
 from ..recipes import FRACTIONS, Precision, Recipe
 from ..volume import FloatArray, Shape
 from .datasets import PairStream, Source, real_source, synthetic_source
 from .optimisation import Batches, Schedule, Validation, optimise
-from .pairs import Pair, as_tensors, fit_to_patch, random_patch
+from .pairs import Pair, as_tensors, fit_to_patch, pair_maker, random_patch
 from .subjects import Subject, find_subjects, split
 from .validation import validation_images, validation_score
 
@@ -205,10 +204,10 @@ def train(
     if recipe.batch % ranks():
         message = f"A batch of {recipe.batch} cannot be shared by {ranks()} processes; make it a multiple of them."
         raise InputError(message)
-    network = _initial_network(recipe, task.seed, start)
+    info = _description(task, recipe, start)
+    network = _initial_network(recipe, info, start)
     loss = loss_named(recipe.loss, device, perceptual_network)
     data = training_data(task, progress)
-    info = _description(task, recipe, start)
     progress.stage("Main training")
     record = optimise(
         network,
@@ -216,6 +215,7 @@ def train(
         loss,
         Schedule(task.steps, recipe.learning_rate, warm_up=WARM_UP),
         residual=recipe.residual,
+        adds_input=recipe.residual and not recipe.sub_pixel,
         device=device,
         progress=progress,
         state_file=state_file,
@@ -236,19 +236,23 @@ def train(
     return Model(network, replace(info, steps=record.steps, metrics=metrics))
 
 
-def _initial_network(recipe: Recipe, seed: int, start: Model | None) -> UNet3D:
+def _initial_network(recipe: Recipe, info: ModelInfo, start: Model | None) -> Network:
     """The network to begin with: the weights of a model, or new ones."""
-    torch.manual_seed(seed)
-    network = UNet3D(recipe.features)
+    torch.manual_seed(info.seed)
+    network = new_network(info)
     if recipe.residual:  # begin near the interpolated image itself
         network.last.weight.data *= 0.05
     if start is None:
         return network
-    wanted = (recipe.features, recipe.interpolation, recipe.normalisation, recipe.residual)
-    if wanted != (start.info.features, start.info.interpolation, start.info.normalisation, start.info.residual):
+
+    def facts(one: ModelInfo) -> tuple[object, ...]:
+        return one.architecture, one.features, one.factor, one.interpolation, one.normalisation, one.residual
+
+    if facts(info) != facts(start.info):
         message = (
-            f"The model to begin with has {start.info.features} features and another input than the recipe "
-            f"{recipe.name}, so its weights cannot be trained on; choose the recipe it was made with."
+            f"The model to begin with is a {start.info.architecture} of {start.info.features} features and is fed "
+            f"otherwise than the recipe {recipe.name} wants, so its weights cannot be trained on; choose the recipe it "
+            "was made with."
         )
         raise InputError(message)
     network.load_state_dict(start.network.state_dict())
@@ -257,7 +261,7 @@ def _initial_network(recipe: Recipe, seed: int, start: Model | None) -> UNet3D:
 
 def _batches(data: TrainingData, task: MainTraining, recipe: Recipe) -> Batches:
     """Share of this process in the batch of every step."""
-    stream = PairStream(data.sources, task.fractions, recipe.interpolation, recipe.normalisation, task.seed)
+    stream = PairStream(data.sources, task.fractions, pair_maker(_description(task, recipe, None)), task.seed)
     pool = _Pool(stream, recipe.patch, recipe.batch)
 
     def patch(step: int, place: int) -> Pair:
@@ -283,7 +287,9 @@ def _description(task: MainTraining, recipe: Recipe, start: Model | None) -> Mod
     if start is not None:
         names.append(f"before that: {start.info.training_data}, {start.info.steps} steps")
     return ModelInfo(
+        architecture="SubPixelNetwork" if recipe.sub_pixel else "UNet3D",
         features=recipe.features,
+        factor=recipe.factor(task.fractions),
         fractions=tuple(task.fractions),
         interpolation=recipe.interpolation,
         normalisation=recipe.normalisation,

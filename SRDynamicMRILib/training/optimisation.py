@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoints import load_tensors, save_tensors
+from ..devices import is_out_of_memory
 from ..distributed import is_first, mean_over_ranks, ranks
 from ..errors import InputError
-from ..networks.unet import GRID_STEP
+from ..networks.unet import GRID_STEP, UNet3D
 from ..progress import Progress
 from ..recipes import Precision
 
@@ -127,6 +128,7 @@ def optimise(
     schedule: Schedule,
     *,
     residual: bool,
+    adds_input: bool | None = None,
     device: torch.device,
     progress: Progress,
     state_file: Path | None = None,
@@ -152,7 +154,10 @@ def optimise(
     schedule
         How long and how fast.
     residual
-        Whether the output is added to the input.
+        Whether the network gives a residual.
+    adds_input
+        Whether the loss is of the residual added to the input, rather than of the residual itself; if not given, of
+        every residual.
     device
         Where to compute.
     progress
@@ -177,6 +182,7 @@ def optimise(
     InputError
         If the state to resume belongs to another training, or the loss stops being finite.
     """
+    adds_input = residual if adds_input is None else adds_input
     network.to(device=device, memory_format=torch.channels_last_3d).train()  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(_parameter_groups(network, residual))
     identity = {**(identity or {}), "steps": str(schedule.steps)}
@@ -207,10 +213,16 @@ def optimise(
             inputs, targets = (t.to(device, memory_format=torch.channels_last_3d) for t in batches(record.steps))
             optimiser.zero_grad(set_to_none=True)
             before = [buffer.clone() for buffer in network.buffers()]
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16" and _is_thick(inputs)):
-                output = function(inputs)
-            value = loss(output + inputs if residual else output, targets)
-            value.backward()  # type: ignore[no-untyped-call]
+            try:
+                with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16" and _is_thick(inputs)):
+                    output = function(inputs)
+                value = loss(output + inputs if adds_input else output, targets)
+                value.backward()  # type: ignore[no-untyped-call]
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or not _can_do_with_less(network):
+                    raise
+                progress.log(f"Not enough memory on {device}: feature maps are computed twice rather than kept.")
+                continue
             norm = nn.utils.clip_grad_norm_(network.parameters(), _MAXIMUM_GRADIENT_NORM)
             mean = (mean_over_ranks(value.detach()) if distributed else value.detach()).item()
             updating = True
@@ -250,6 +262,14 @@ def optimise(
 def _is_thick(inputs: Tensor) -> bool:
     """Whether patches ``(B, 1, d, h, w)`` have slices enough for bfloat16."""
     return bool(inputs.shape[2] >= _THICKNESS * GRID_STEP)
+
+
+def _can_do_with_less(network: nn.Module) -> bool:
+    """Make a network need less memory for its gradient, if it can."""
+    if not isinstance(network, UNet3D) or network.checkpointing:
+        return False
+    network.checkpointing = True
+    return True
 
 
 def _parallel(network: nn.Module, device: torch.device) -> nn.Module:

@@ -54,6 +54,10 @@ class TensorBoardProgress(Progress):
         """Pass on."""
         self._listener.log(message)
 
+    def warn(self, message: str) -> None:
+        """Pass on."""
+        self._listener.warn(message)
+
     def loss(self, step: int, value: float) -> None:
         """Draw and pass on."""
         self._writer.add_scalar("loss", value, step)

@@ -1,0 +1,198 @@
+"""What the command line says of a result besides the result: how true it is to the series, and what to doubt."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import TIME_POINTS, TINY, Command, Patient, tiny_network
+
+from SRDynamicMRILib.checkpoints import Model, load_model, save_model
+from SRDynamicMRILib.fidelity import fidelity, fidelity_map, in_words
+from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
+from SRDynamicMRILib.prior_fit import FITS, LIKENESS
+from SRDynamicMRILib.provenance import description, recorded, recorded_fidelity, recorded_warnings
+from SRDynamicMRILib.times import sidecar_of
+from SRDynamicMRILib.volume import Series
+
+JSON, QUIET = ("--progress", "json"), ("--progress", "none")
+
+
+@pytest.fixture
+def inventive(tmp_path: Path) -> Path:
+    """A model without data consistency that changes what it is given."""
+    network = tiny_network()
+    with torch.no_grad():
+        network.last.bias.fill_(0.05)
+    save_model(Model(network, replace(TINY, data_consistency=False)), tmp_path / "inventive.safetensors")
+    return tmp_path / "inventive.safetensors"
+
+
+@pytest.fixture
+def wrong_prior(patient: Patient, tmp_path: Path) -> Path:
+    static = read_volume(patient.static)
+    shuffled = np.random.default_rng(0).permutation(static.data.ravel()).reshape(static.shape)
+    write_volume(static.with_data(shuffled), tmp_path / "wrong.nii.gz")
+    return tmp_path / "wrong.nii.gz"
+
+
+def warnings_of(events: list[dict[str, Any]]) -> list[str]:
+    return [e["message"].removeprefix("Warning: ") for e in events if e.get("level") == "warning"]
+
+
+@pytest.mark.parametrize("consistent", [True, False])
+def test_every_result_says_how_true_it_is(
+    command: Command, patient: Patient, tmp_path: Path, inventive: Path, consistent: bool
+) -> None:
+    out = tmp_path / "sr.nii.gz"
+    model = patient.model if consistent else inventive
+    outcome = command("superresolve", patient.low, out, "--model", model, "--like", patient.static, *JSON)
+    assert (outcome.code, outcome.err) == (0, "")
+    result, low = read_series(out), read_series(patient.low)
+    figures = [fidelity(one, acquired) for one, acquired in zip(result, low, strict=True)]
+    assert all((figure.error < 1e-4) is consistent for figure in figures)
+    assert all(0.001 < figure.added < 1 for figure in figures)
+    told = [e["fidelity"] for e in outcome.events if e["event"] == "frame"]
+    for one, figure, kept in zip(told, figures, recorded_fidelity(out), strict=True):
+        assert one == pytest.approx({"error": figure.error, "added": figure.added}, rel=1e-3, abs=1e-6)
+        assert (kept.error, kept.added) == pytest.approx((figure.error, figure.added), rel=1e-3, abs=1e-6)
+    assert in_words(recorded_fidelity(out)) in outcome.messages()
+    assert recorded(out)["warnings"] == []
+
+
+def test_a_map_is_written_where_asked_for(command: Command, patient: Patient, tmp_path: Path, inventive: Path) -> None:
+    out, where = tmp_path / "sr.nii.gz", tmp_path / "where.seq.nrrd"
+    arguments = (patient.low, out, "--model", inventive, "--like", patient.static, "--frames", "1:3")
+    assert command("superresolve", *arguments, "--fidelity-map", where, *QUIET).code == 0
+    maps, low, result = read_series(where), read_series(patient.low), read_series(out)
+    assert maps.times == low.times[1:3]
+    assert maps.geometry.same_grid(low.geometry)
+    for number in (0, 1):
+        expected = fidelity_map(result[number], low[number + 1]).data
+        np.testing.assert_allclose(maps[number].data, expected, atol=1e-3)
+        assert np.abs(expected).max() > 1
+    assert not (tmp_path / "sr_fidelity.nii.gz").exists()
+
+
+@pytest.mark.parametrize(("out", "where"), [("sr.nii.gz", "sr_fidelity.nii.gz"), ("sr", "sr_fidelity")])
+def test_without_data_consistency_there_is_always_a_map(
+    command: Command, patient: Patient, tmp_path: Path, inventive: Path, out: str, where: str
+) -> None:
+    arguments = (patient.low, tmp_path / out, "--like", patient.static)
+    outcome = command("superresolve", *arguments, "--model", inventive, *JSON)
+    assert outcome.code == 0
+    assert Path(outcome.events[-1]["outputs"]["fidelity map"]) == tmp_path / where
+    assert len(read_series(tmp_path / where)) == TIME_POINTS
+    outcome = command("superresolve", patient.low, tmp_path / "b.mha", "--model", patient.model, *JSON)
+    assert "fidelity map" not in outcome.events[-1]["outputs"]
+    assert not (tmp_path / "b_fidelity.mha").exists()
+
+
+def test_a_map_does_not_replace_what_it_is_made_of(command: Command, patient: Patient, tmp_path: Path) -> None:
+    outcome = command("superresolve", patient.low, tmp_path / "sr.nii.gz", "--fidelity-map", patient.low, *QUIET)
+    assert outcome.code == 2
+    assert "would replace" in outcome.err
+
+
+@pytest.mark.parametrize("progress", ["json", "bar", "none"])
+def test_warnings_are_told_and_kept(command: Command, patient: Patient, tmp_path: Path, progress: str) -> None:
+    low = read_series(patient.low)
+    offset = float(np.percentile(low[0].data, 99.9))
+    write_series(low.map(lambda volume: volume.with_data(volume.data + offset), low.geometry), tmp_path / "low.nii.gz")
+    model, out = tmp_path / "m.safetensors", tmp_path / "sr.nii.gz"
+    save_model(Model(tiny_network(), replace(TINY, fractions=(0.0625,))), model)
+    arguments = (tmp_path / "low.nii.gz", out, "--model", model, "--like", patient.static)
+    outcome = command("superresolve", *arguments, "--progress", progress)
+    assert outcome.code == 0
+    kept = recorded_warnings(out)
+    assert len(kept) == 2
+    assert "trained for 6.25% of k-space" in kept[0]
+    assert "even the darkest 1%" in kept[1]
+    for sentence in kept:
+        assert outcome.err.count(f"Warning: {sentence}\n") == 1
+    if progress == "json":
+        assert warnings_of(outcome.events) == kept
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_a_wrong_planning_scan_is_told_when_tuning_and_in_every_result(
+    command: Command, patient: Patient, tmp_path: Path, wrong_prior: Path
+) -> None:
+    model = tmp_path / "tuned.safetensors"
+    tuning = ("--output", model, "--model", patient.model, "--budget", "quick", *JSON)
+    outcome = command("finetune", wrong_prior, "--like", patient.low, *tuning)
+    assert outcome.code == 0
+    assert any("does not seem to show what the series shows" in told for told in warnings_of(outcome.events))
+    assert "intensities are replaced" not in outcome.messages(), "there is no contrast to be matched"
+    assert load_model(model).info.metrics[LIKENESS] < FITS
+    for like in ((), ("--like", wrong_prior)):
+        out = tmp_path / "sr.nii.gz"
+        outcome = command("superresolve", patient.low, out, "--model", model, *like, *JSON)
+        assert outcome.code == 0
+        assert "does not seem to show" in recorded_warnings(out)[-1]
+        assert recorded_warnings(out) == warnings_of(outcome.events)
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_the_right_planning_scan_is_not_doubted(command: Command, patient: Patient, tmp_path: Path) -> None:
+    model, out = tmp_path / "tuned.safetensors", tmp_path / "sr.nii.gz"
+    tuning = ("--like", patient.low, "--output", model, "--model", patient.model, "--budget", "quick")
+    assert command("finetune", patient.static, *tuning, *JSON).err == ""
+    assert load_model(model).info.metrics[LIKENESS] > 2 * FITS
+    assert command("superresolve", patient.low, out, "--model", model, "--like", patient.static, *QUIET).err == ""
+    assert recorded_warnings(out) == []
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_without_a_series_the_planning_scan_itself_is_looked_at(
+    command: Command, patient: Patient, tmp_path: Path, wrong_prior: Path
+) -> None:
+    tuning = ("--fraction", 0.25, "--output", tmp_path / "m.safetensors", "--model", patient.model, "--budget", "quick")
+    outcome = command("finetune", wrong_prior, *tuning, *JSON)
+    assert outcome.code == 0
+    assert warnings_of(outcome.events)[0].startswith("The intensities of the planning scan are unlike")
+    assert LIKENESS not in load_model(tmp_path / "m.safetensors").info.metrics
+
+
+def test_the_report_of_a_comparison_says_both(command: Command, patient: Patient, tmp_path: Path) -> None:
+    out = tmp_path / "sr.nii.gz"
+    write_series(read_series(patient.dynamic), out)
+    facts = description(fidelity=[{"error": 0.031, "added": 0.05}] * TIME_POINTS, warnings=["<b>Doubt</b> this."])
+    sidecar_of(out).write_text(json.dumps(facts), encoding="utf-8")
+    arguments = (out, patient.dynamic, "--baseline", f"low={patient.low}", "--output", tmp_path / "e")
+    assert command("evaluate", *arguments, *QUIET).code == 0
+    html = (tmp_path / "e" / "report.html").read_text(encoding="utf-8")
+    assert "differs from the acquired images by 3.1% (RMS" in html
+    assert "&lt;b&gt;Doubt&lt;/b&gt; this." in html
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"fidelity": 3, "warnings": 4},
+        {"fidelity": [1], "warnings": [1, {}]},
+        {"fidelity": [{"error": "much"}], "warnings": {}},
+        {"fidelity": [{"error": -1, "added": 0.1}]},
+        {"fidelity": [{"error": float("nan"), "added": 0.1}]},
+        {},
+    ],
+)
+def test_a_sidecar_of_anything_says_nothing(tmp_path: Path, facts: dict[str, object]) -> None:
+    out = tmp_path / "sr.nii.gz"
+    sidecar_of(out).write_text(json.dumps({"SRDynamicMRI": facts}), encoding="utf-8")
+    assert recorded_fidelity(out) == []
+    assert recorded_warnings(out) == []
+
+
+def test_series_of_one_time_point(command: Command, patient: Patient, tmp_path: Path) -> None:
+    out = tmp_path / "sr.mha"
+    arguments = (patient.low_volume, out, "--model", patient.model, "--like", patient.static)
+    assert command("superresolve", *arguments, "--fidelity-map", tmp_path / "map.mha", *QUIET).code == 0
+    assert len(recorded_fidelity(out)) == 1
+    shown: Series = read_series(tmp_path / "map.mha")
+    assert shown.geometry.same_grid(read_volume(patient.low_volume).geometry)

@@ -1,0 +1,109 @@
+"""A planning scan of something else is noticed; one of another sequence, shifted or noisy, is not taken for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_contrast import inverted
+
+from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.files import read_series, read_volume
+from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.prior_fit import FITS, likeness, misfit
+from SRDynamicMRILib.volume import Volume
+
+PHANTOM = abdomen(3, (8, 96, 128), (2.7, 2.7, 8.0), time_points=2)
+SERIES = downsample(PHANTOM.dynamic[1], 0.25)
+
+
+def shifted(volume: Volume, x: float, y: float, z: float) -> Volume:
+    origin = tuple(float(value) for value in np.add(volume.geometry.origin, (x, y, z)))
+    return Volume(volume.data, replace(volume.geometry, origin=origin))
+
+
+def shuffled(volume: Volume) -> Volume:
+    return volume.with_data(np.random.default_rng(0).permutation(volume.data.ravel()).reshape(volume.shape))
+
+
+def noisy(volume: Volume) -> Volume:
+    noise = 0.1 * np.percentile(volume.data, 99.9)
+    return volume.with_data(np.abs(volume.data + np.random.default_rng(0).normal(0, noise, volume.shape)))
+
+
+def turned(volume: Volume) -> Volume:
+    return volume.with_data(volume.data[:, ::-1, ::-1].copy())
+
+
+RIGHT: dict[str, Callable[[Volume], Volume]] = {
+    "as it is": lambda volume: volume,
+    "another sequence": inverted,
+    "shifted": lambda volume: shifted(volume, 22.0, -16.0, 8.0),
+    "shifted, another sequence": lambda volume: inverted(shifted(volume, -14.0, 11.0, 0.0)),
+    "noisy": noisy,
+    "other intensities": lambda volume: volume.with_data(1000 * volume.data),
+}
+WRONG: dict[str, Callable[[Volume], Volume]] = {
+    "voxels in random order": shuffled,
+    "upside down": turned,
+    "noise alone": lambda volume: volume.with_data(np.random.default_rng(1).random(volume.shape)),
+    "constant": lambda volume: volume.with_data(np.full(volume.shape, 7.0)),
+}
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_the_same_anatomy_fits(case: str) -> None:
+    assert (likeness(RIGHT[case](PHANTOM.static), SERIES) or 0) > 1.2 * FITS
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_something_else_does_not(case: str) -> None:
+    value = likeness(WRONG[case](PHANTOM.static), SERIES)
+    assert value is not None
+    assert value < 0.85 * FITS
+
+
+def test_breathing_is_no_misfit() -> None:
+    for seed in (0, 1):
+        phantom = abdomen(seed, (8, 96, 128), (2.7, 2.7, 8.0), time_points=6)
+        assert (likeness(phantom.static, downsample(phantom.dynamic[5], 0.0625)) or 0) > 2 * FITS
+
+
+def test_where_too_little_is_shared_nothing_is_said() -> None:
+    beside = shifted(PHANTOM.static, 0.0, 245.0, 56.0)
+    assert likeness(beside, SERIES) is None
+    assert misfit(None) == []
+    with pytest.raises(InputError, match="do not overlap"):
+        likeness(shifted(PHANTOM.static, 5000.0, 0.0, 0.0), SERIES)
+
+
+def test_the_sentence_says_what_was_found_and_what_to_do() -> None:
+    assert misfit(FITS) == []
+    (sentence,) = misfit(0.07)
+    assert "likeness 0.07" in sentence
+    assert "at least 0.17" in sentence
+    assert "Check that it is the right one" in sentence
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+@pytest.mark.parametrize("fraction", [0.25, 0.0625])
+def test_real_scans(real_data: Path, fraction: float) -> None:
+    bench = real_data / "bench"
+    heart, pelvis = (read_volume(bench / name / "static.nii.gz") for name in ("heart", "pelvis"))
+    other_heart = read_series(real_data / "train" / "SCD0000101_dynamic.nii.gz")[0]
+    beating = downsample(read_series(bench / "heart" / "dynamic.nii.gz")[8], fraction)
+    moved = downsample(read_series(bench / "pelvis" / "dynamic.nii.gz")[0], fraction)
+    for prior, series in ((heart, beating), (pelvis, moved)):
+        assert (likeness(prior, series) or 0) > 2 * FITS
+        assert (likeness(inverted(prior), series) or 0) > 1.2 * FITS
+    for prior, series in ((pelvis, beating), (heart, moved), (other_heart, beating), (shuffled(heart), beating)):
+        middle = series.geometry.centre - replace(prior.geometry, direction=series.geometry.direction).centre
+        there = replace(prior.geometry, direction=series.geometry.direction)
+        value = likeness(shifted(Volume(prior.data, there), *middle), series)
+        assert value is not None
+        assert value < 0.85 * FITS
