@@ -14,7 +14,8 @@ PICTURE = Path(__file__).parent / "figures" / "architecture.svg"
 _WIDTH, _HEIGHT, _LINE, _GAP = 640, 42, 17, 22
 _LEFT, _TOP, _MARGIN = 12, 12, 250
 _COLOURS = (
-    "#546e7a", "#1e88e5", "#00897b", "#7cb342", "#c0a000", "#fb8c00", "#e53935", "#8e24aa", "#5e35b1", "#37474f",
+    "#546e7a", "#1e88e5", "#00897b", "#7cb342", "#c0a000", "#fb8c00", "#e53935", "#8e24aa",
+    "#5e35b1", "#6d4c41", "#37474f",
 )  # fmt: skip
 
 

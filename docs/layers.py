@@ -38,22 +38,27 @@ class Layer:
 LAYERS = (
     Layer(
         "foundation",
-        "errors, progress, recipes, devices and processes",
-        ("errors", "progress", "recipes", "devices", "distributed", "stop_with_stdin"),
+        "errors, recipes, devices and processes",
+        ("errors", "recipes", "devices", "distributed", "stop_with_stdin"),
     ),
     Layer(
         "data",
         "volumes and series with their geometry, files, synthetic data",
         (
-            "volume", "files", "image_files", "nifti", "dicom", "sequence_files", "times", "provenance",
+            "volume", "files", "image_files", "nifti", "dicom", "sequence_files", "times",
             "phantom", "angiogram", "acquisition", "patches", "normalisation", "intensities",
         ),
     ),
-    Layer("k-space", "what a shorter acquisition measures; resampling", ("kspace", "interpolation", "fidelity")),
-    Layer("network", "3D U-Nets, and models as files", ("networks", "checkpoints", "shipped")),
+    Layer("k-space", "what a shorter acquisition measures; resampling", ("kspace", "interpolation")),
+    Layer("records", "what is told of the work and of its results", ("progress", "provenance", "fidelity")),
+    Layer("network", "networks, and models as files", ("networks", "checkpoints", "shipped")),
     Layer("loss", "how far two images are apart, to train and to judge by", ("perceptual_loss", "metrics")),
     Layer("training", "main training, fine-tuning", ("training", "contrast", "prior_fit")),
-    Layer("inference", "super-resolution of volumes and series", ("super_resolution", "inference", "series_super_resolution")),
+    Layer(
+        "inference",
+        "super-resolution of volumes and series",
+        ("super_resolution", "inference", "series_super_resolution"),
+    ),
     Layer(
         "evaluation",
         "tables, tests, figures, reports",
