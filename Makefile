@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint coverage docs figures release-check bench screenshots slicer-test clean
+.PHONY: demo test lint coverage docs figures release-check bench thorough audit licences hashes screenshots slicer-test \
+	clean
 
 demo: $(VENV)/report.ready
 	$(RUN) -m SRDynamicMRILib demo demo
@@ -37,6 +38,22 @@ release-check: $(VENV)/development.ready
 
 bench: $(VENV)/report.ready
 	$(RUN) Testing/bench_speed.py
+
+# The same tests with more kills, more damaged files and longer series; half an hour (docs/reliability.md).
+thorough: $(VENV)/test.ready
+	$(RUN) -m pytest --thorough Testing/test_kills.py Testing/test_fuzzing.py Testing/test_soak.py
+
+# Known vulnerabilities of the pinned packages; asks PyPI, and fails where it cannot be asked.
+audit: $(RUN)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip-audit
+	$(RUN) -m pip_audit --strict --no-deps --disable-pip --requirement constraints.txt
+
+licences: $(VENV)/development.ready
+	$(RUN) Testing/licences.py > docs/licences.md
+
+# After weights were added or replaced.
+hashes:
+	cd Resources/Models && sha256sum *.safetensors > SHA256SUMS
 
 # The comparison's views, drawn by Slicer's own parts: the picture that the tests hold later ones against.
 screenshots: $(VENV)/test.ready

@@ -210,7 +210,7 @@ class BenchmarkFolder:
         if not self.path.exists():
             return None
         if self.path.is_dir():
-            with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 return self.plan()
             ours = (self.job, self.models, self.time_points, self.figures, *self.outputs.values())
             found = [path for path in ours if path.exists()]

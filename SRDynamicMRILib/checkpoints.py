@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -314,15 +315,20 @@ def _network_with(tensors: Mapping[str, Tensor], info: ModelInfo) -> Network:
             f"its weights are not those of a {info.architecture} with {info.features} features "
             f"(first difference: {odd[:60]!r})"
         )
-    if not all(
-        t.dtype in _WEIGHT_TYPES and t.layout is torch.strided and t.device.type == "cpu" for t in tensors.values()
-    ):
+    if not all(_is_plain(tensor) for tensor in tensors.values()):
         raise ValueError("some of its weights are not plain floating-point numbers")
     if not all(bool(torch.isfinite(t).all()) for t in tensors.values()):
         raise ValueError("some of its weights are not finite numbers")
     network = new_network(info)
     network.load_state_dict({name: t.float() for name, t in tensors.items()})
     return network.eval()
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor holds floating-point numbers, and in memory as many as its shape says."""
+    if tensor.dtype not in _WEIGHT_TYPES or tensor.layout is not torch.strided or tensor.device.type != "cpu":
+        return False
+    return tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size()
 
 
 def import_checkpoint(source: Path, fractions: tuple[float, ...] = ()) -> Model:
@@ -353,6 +359,9 @@ def import_checkpoint(source: Path, fractions: tuple[float, ...] = ()) -> Model:
     if not source.is_file():
         message = f"There is no checkpoint {source}; check the name."
         raise InputError(message)
+    if _is_zip_bomb(source):
+        message = f"{source} claims to hold more than its own size, so it was not loaded; get the file again."
+        raise InputError(message)
     try:
         content = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can fail in any way
@@ -373,6 +382,15 @@ def import_checkpoint(source: Path, fractions: tuple[float, ...] = ()) -> Model:
         message = f"{source} cannot be used: {error}."
         raise InputError(message) from error
     return Model(network, replace(info, training_data=f"imported checkpoint {source.name}"))
+
+
+def _is_zip_bomb(path: Path) -> bool:
+    """Whether a checkpoint, a ZIP file which PyTorch never compresses, would take more memory than it takes on disk."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False  # of the older kind without ZIP, or damaged, which PyTorch says
 
 
 def _state_dict(content: Any) -> dict[str, Tensor]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
+from functools import wraps
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,7 @@ from .inference import SHIFTS, Inference
 from .intensities import unusual
 from .interpolation import high_resolution_grid, interpolate
 from .kspace import check_fraction, downsample, low_resolution_size
+from .output_lock import alone
 from .phantom import abdomen
 from .prior_fit import LIKENESS, likeness, misfit
 from .progress import JsonProgress, Progress
@@ -53,12 +56,39 @@ from .training.vessel_training import VesselTraining, save_encoder, train_vessel
 from .volume import FloatArray, Geometry, Series, Volume
 
 Outputs = dict[str, Path]
+Command = Callable[[Namespace, Progress], Outputs]
 
 PAPER_STRIDE = (3, 3, 3)
 """Step between patches where the recipe wants patches and none is given: the paper's 1 takes 27 times as long."""
 
+_FINEST = 100
+"""How many times more rows or columns than were acquired a sidecar can say there were; more is a damaged one."""
+
 RESULT = "result"
 """What `evaluate` calls the series it is about."""
+
+
+def _alone_at_output(beside: Callable[[Path], Path]) -> Callable[[Command], Command]:
+    """Let a command hold its output, beside which it keeps what is unfinished, so that no second run writes there."""
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def held(arguments: Namespace, progress: Progress) -> Outputs:
+            output = arguments.output
+            with alone(output, beside(output)) if is_first() else nullcontext():
+                return command(arguments, progress)
+
+        return held
+
+    return decorate
+
+
+def _state_file(output: Path) -> Path:
+    return output.with_name(output.stem + ".state.safetensors")
+
+
+def _frames_folder(output: Path) -> Path:
+    return FrameFolder.beside(output).path
 
 
 def demo(arguments: Namespace, progress: Progress) -> Outputs:
@@ -115,6 +145,7 @@ def interpolate_command(arguments: Namespace, progress: Progress) -> Outputs:
     return {"output": arguments.output}
 
 
+@_alone_at_output(_state_file)
 def train_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Train a base model, or one for each fraction."""
     for fraction in arguments.fractions:
@@ -164,6 +195,7 @@ def train_command(arguments: Namespace, progress: Progress) -> Outputs:
     return {"model": arguments.output} if len(tasks) == 1 else {output.stem: output for output in tasks}
 
 
+@_alone_at_output(_state_file)
 def train_perceptual_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Train the perceptual network."""
     _check_model_name(arguments.output)
@@ -177,6 +209,7 @@ def train_perceptual_command(arguments: Namespace, progress: Progress) -> Output
     return {"model": arguments.output}
 
 
+@_alone_at_output(_state_file)
 def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Fine-tune a model on the planning scan."""
     _check_model_name(arguments.output)
@@ -228,11 +261,10 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     return {"model": arguments.output}
 
 
+@_alone_at_output(_frames_folder)
 def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Super-resolve a volume or series."""
     _check_output(arguments.input, arguments.output)
-    if arguments.fidelity_map is not None:
-        _check_output(arguments.input, arguments.fidelity_map)
     series = read_series(arguments.input)
     model = load_model(arguments.model or base_model())
     numbers = frame_numbers(arguments.frames, len(series))
@@ -240,6 +272,11 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     acquired = (series.geometry.shape[1], series.geometry.shape[2])
     if arguments.model is None:  # the grid tells the fraction, and that the model
         model = load_model(_shipped_model(_share(acquired, grid), arguments.fast))
+    map_file = arguments.fidelity_map
+    if map_file is None and not model.info.data_consistency:
+        map_file = beside(arguments.output, "fidelity")
+    for other in (arguments.input, arguments.output) if map_file is not None else ():
+        _check_output(other, map_file)
     chosen = series.select(numbers)
     warnings = other_fraction(model, _share(acquired, grid)) + unusual(chosen, "the series")
     warnings += misfit(_likeness_of_prior(model, chosen[0], arguments.like))
@@ -265,15 +302,12 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     true = [figures[number] for number in numbers]
     facts = {"model": model.sha256, "parent": model.info.parent, "frames": numbers, "seed": arguments.seed}
     facts |= {"fidelity": [asdict(each) for each in true], "warnings": warnings}
+    outputs = {"output": arguments.output}
+    if map_file is not None:
+        _write(fidelity_maps(result, chosen), map_file, description(image="fidelity map", model=model.sha256))
+        outputs["fidelity map"] = map_file
     _write(result, arguments.output, description(notice=NOTICE, **facts))
     progress.log(in_words(true))
-    outputs = {"output": arguments.output}
-    path = arguments.fidelity_map
-    if path is None and not model.info.data_consistency:
-        path = beside(arguments.output, "fidelity")
-    if path is not None:
-        _write(fidelity_maps(result, chosen), path, description(image="fidelity map", model=model.sha256))
-        outputs["fidelity map"] = path
     if progress.watched:  # whoever watches may still be reading the frames: they are theirs now
         return {**outputs, "frames": frames.path}
     frames.remove()
@@ -380,7 +414,10 @@ def benchmark_command(arguments: Namespace, progress: Progress) -> Outputs:
     for fraction, base in bases.items():
         for sentence in other_fraction(base, fraction):
             progress.warn(sentence)
-    return run_benchmark(benchmark, BenchmarkFolder(arguments.output), progress=progress, resume=arguments.resume)
+    if is_first():
+        _make_folder(arguments.output.parent)
+    with alone(arguments.output) if is_first() else nullcontext():
+        return run_benchmark(benchmark, BenchmarkFolder(arguments.output), progress=progress, resume=arguments.resume)
 
 
 def info_command(arguments: Namespace, progress: Progress) -> Outputs:
@@ -453,7 +490,8 @@ def _result_grid(arguments: Namespace, series: Series, model: Model, progress: P
             progress.log("The prior has another orientation than the series: only its voxel size is taken over.")
     elif arguments.fraction is None and not model.info.prior_spacing:
         full = recorded_matrix(arguments.input)
-        if full is not None and full >= series.geometry.shape[1:]:
+        acquired = series.geometry.shape[1:]
+        if full is not None and all(a <= f <= _FINEST * a for f, a in zip(full, acquired, strict=True)):
             return series.geometry.with_matrix(full)
     return target_grid(series.geometry, like, model, arguments.fraction)
 
@@ -565,7 +603,9 @@ def _make_folder(path: Path) -> None:
 def _check_output(source: Path, output: Path) -> None:
     """Raise `InputError` before the work if an output cannot be written or would replace what it is made of."""
     check_output(output)
-    if output.resolve() == source.resolve() or sidecar_of(output).resolve() == sidecar_of(source).resolve():
+    # Unlike Path.resolve, realpath does not fail on links that lead in a circle.
+    names = [(output, source), (sidecar_of(output), sidecar_of(source))]
+    if any(os.path.realpath(new) == os.path.realpath(old) for new, old in names):
         message = f"{output} would replace {source} or the description beside it; choose another name."
         raise InputError(message)
 
@@ -587,11 +627,7 @@ def _curves(folder: Path | None, progress: Progress) -> Iterator[Progress]:
         yield listener
 
 
-def _state_file(output: Path) -> Path:
-    return output.with_name(output.stem + ".state.safetensors")
-
-
-COMMANDS: dict[str, Callable[[Namespace, Progress], Outputs]] = {
+COMMANDS: dict[str, Command] = {
     "demo": demo,
     "phantom": phantom,
     "downsample": downsample_command,

@@ -129,6 +129,9 @@ def _open(path: Path) -> Series:
     if not path.exists():
         message = f"There is no file or folder {path}; check the name."
         raise InputError(message)
+    if not path.is_dir() and not path.is_file():
+        message = f"{path} is neither a file nor a folder; give one of them."  # reading a pipe would wait for ever
+        raise InputError(message)
     try:
         return _open_folder(path) if path.is_dir() else open_image(path)
     except OSError as error:

@@ -22,6 +22,7 @@ import SimpleITK as sitk
 from .errors import InputError
 from .nifti import check_complete, is_nifti, read_nifti
 from .sequence_files import is_sequence
+from .text_headers import is_safe_metaimage, is_safe_nrrd
 from .times import axis_times, index_times, numbered, sidecar_of, sidecar_times
 from .volume import FloatArray, Geometry, Series, Volume
 
@@ -63,6 +64,11 @@ def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
             "that SimpleITK knows, or a folder of DICOM files."
         )
         raise InputError(message)
+    unsafe = (found == "NrrdImageIO" and not is_safe_nrrd(path)) or (
+        found == "MetaImageIO" and not is_safe_metaimage(path, _held(path))
+    )
+    if unsafe:
+        raise InputError(_damaged(path))
     reader.SetImageIO(found)
     with _plain_errors(path):
         reader.ReadImageInformation()
@@ -170,16 +176,20 @@ def _check_claim(header: sitk.ImageFileReader, path: Path) -> None:
     bits = re.search(r"(\d+)-bit", sitk.GetPixelIDValueAsString(header.GetPixelID()))
     sample = int(bits.group(1)) // 8 if bits else 1
     claimed = math.prod(header.GetSize()) * header.GetNumberOfComponents() * sample
-    # The voxels of a detached header are in some other file beside it.
-    detached = path.suffix.lower() in (".nhdr", ".mhd")
-    files = [f for f in path.parent.iterdir() if f.is_file()] if detached else [path]
-    held = sum(file.stat().st_size for file in files)
+    held = _held(path)
     if claimed > max(_LARGEST_COMPRESSION * held, _ALWAYS_ALLOWED):
         message = (
             f"{path} claims to hold {claimed / 2**20:.0f} MiB of voxels, but the file has only "
             f"{held / 2**20:.2g} MiB; it is damaged, so export it again."
         )
         raise InputError(message)
+
+
+def _held(path: Path) -> int:
+    """Bytes of all files that may hold the voxels: those of a detached header are in some other file beside it."""
+    detached = path.suffix.lower() in (".nhdr", ".mhd")
+    files = [f for f in path.parent.iterdir() if f.is_file()] if detached else [path]
+    return sum(file.stat().st_size for file in files)
 
 
 # Writing
@@ -237,6 +247,11 @@ def check_folder(path: Path) -> None:
         raise InputError(message)
 
 
+def temporary_prefix(path: Path) -> str:
+    """How the name of the folder begins in which `written_whole` writes what is to become `path`."""
+    return f".writing-{path.name}-"
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a name to write to that turns into `path` when all is written, and into nothing on failure.
@@ -256,7 +271,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     """
     check_folder(path)
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=path.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=temporary_prefix(path), dir=path.parent))
     except OSError as error:
         message = f"The folder {path.parent} cannot be written to ({error.strerror}); choose another."
         raise InputError(message) from error

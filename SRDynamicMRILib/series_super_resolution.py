@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from .distributed import is_first, share, wait
 from .errors import InputError
 from .fidelity import Fidelity, fidelity
 from .files import read_volume, write_volume
+from .image_files import temporary_prefix, written_whole
 from .inference import Inference
 from .progress import Progress
 from .super_resolution import super_resolve
@@ -62,20 +66,26 @@ class FrameFolder:
                 )
                 raise InputError(message)
             if resume:
-                if manifest.read_text(encoding="utf-8") != job:
+                if manifest.read_bytes() != job.encode():
                     message = (
                         f"The time points in {self.path} come from another input, model or setting, so they cannot be "
                         "resumed; run without --resume to start anew."
                     )
                     raise InputError(message)
+                for cut_short in self.path.glob(".writing-*"):
+                    shutil.rmtree(cut_short, ignore_errors=True)
                 return
-            shutil.rmtree(self.path)
+        # Never without its manifest, not even where the process is killed: it would be taken for someone else's.
+        with written_whole(self.path) as temporary:
+            temporary.mkdir()
+            (temporary / _MANIFEST).write_bytes(job.encode())
+
+    def has(self, number: int, grid: Geometry) -> bool:
+        """Whether a time point is finished; a file that lost power or a disk has damaged counts as none."""
         try:
-            self.path.mkdir(parents=True)
-            manifest.write_text(job, encoding="utf-8")
-        except OSError as error:
-            message = f"Cannot write to {self.path.parent}: {error.strerror}; choose another place for the output."
-            raise InputError(message) from error
+            return read_volume(self.file(number)).geometry.same_grid(grid)
+        except InputError:
+            return False
 
     def series(self, numbers: Sequence[int], times: Sequence[float], geometry: Geometry) -> Series:
         """Return the finished time points as a series, read one at a time."""
@@ -83,8 +93,14 @@ class FrameFolder:
         return Series(lambda i: read_volume(files[i]).data, times, geometry)
 
     def remove(self) -> None:
-        """Delete the folder."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Delete the folder, as a whole or not at all."""
+        with (
+            suppress(OSError),
+            tempfile.TemporaryDirectory(
+                dir=self.path.parent, prefix=temporary_prefix(self.path), ignore_cleanup_errors=True
+            ) as temporary,
+        ):
+            self.path.replace(Path(temporary) / self.path.name)
 
 
 def job_description(series: Series, model: Model, grid: Geometry, inference: Inference, device: torch.device) -> str:
@@ -152,19 +168,40 @@ def super_resolve_series(
     mine = share(numbers)
     figures: dict[int, Fidelity] = {}
 
-    def tell(number: int) -> None:
-        # Of what is in the file, which an interrupted run or another process may have written.
-        figures[number] = fidelity(Volume(read_volume(frames.file(number)).data, grid), series[number])
-        progress.frame(number, frames.file(number), figures[number])
-
-    for done, number in enumerate(mine, start=1):
-        if not frames.file(number).exists():
-            result = super_resolve(series[number], model, grid, device=device, inference=inference, progress=progress)
+    def finish(number: int, acquired: Volume, result: Volume | None) -> Fidelity:
+        """Write a result, unless it is there already."""
+        if result is None:
+            result = _result_of(frames, number, grid)
+        else:
             write_volume(result, frames.file(number))
-        tell(number)
-        progress.step(done, len(mine))
+        return fidelity(result, acquired)
+
+    def tell(number: int, figure: Fidelity) -> None:
+        figures[number] = figure
+        progress.frame(number, frames.file(number), figure)
+
+    # While one time point is computed, the next is read and the one before is written.
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        coming = [reader.submit(series.__getitem__, number) for number in mine[:1]]
+        writing: list[tuple[int, Future[Fidelity]]] = []
+        for done, number in enumerate(mine, start=1):
+            acquired = coming.pop().result()
+            coming += [reader.submit(series.__getitem__, following) for following in mine[done : done + 1]]
+            result = None
+            if not frames.has(number, grid):
+                result = super_resolve(acquired, model, grid, device=device, inference=inference, progress=progress)
+            for earlier, future in writing:
+                tell(earlier, future.result())
+            writing = [(number, writer.submit(finish, number, acquired, result))]
+            progress.step(done, len(mine))
+        for earlier, future in writing:
+            tell(earlier, future.result())
     wait()
     if is_first():
-        for number in sorted(set(numbers).difference(mine)):
-            tell(number)
+        for number in sorted(set(numbers).difference(mine)):  # other processes have made them
+            tell(number, fidelity(_result_of(frames, number, grid), series[number]))
     return frames.series(numbers, [series.times[n] for n in numbers], grid), figures
+
+
+def _result_of(frames: FrameFolder, number: int, grid: Geometry) -> Volume:
+    return Volume(read_volume(frames.file(number)).data, grid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from pathlib import Path
 
@@ -18,6 +19,9 @@ FAST_MODELS = {fraction: f"fast_{fraction:g}.safetensors" for fraction in (0.25,
 
 PERCEPTUAL_NETWORK = "perceptual.safetensors"
 
+HASHES = "SHA256SUMS"
+"""SHA-256 of every file, a line each as ``sha256sum`` writes it; ``make hashes`` after a file has been replaced."""
+
 FRACTION_TOLERANCE = math.log(1.25)
 """How far, as a factor, a fraction may be from that of a model."""
 
@@ -30,8 +34,25 @@ _PLACES = (_PACKAGE / "Resources" / "Models", _PACKAGE.parent / "Resources" / "M
 
 
 def shipped_file(name: str) -> Path | None:
-    """Path of a file in Resources/Models; None if it does not come with this version."""
-    return next((place / name for place in _PLACES if (place / name).is_file()), None)
+    """Path of a file in Resources/Models; None if it does not come with this version.
+
+    Raises
+    ------
+    InputError
+        If it is there, but was changed after it was shipped.
+    """
+    path = next((place / name for place in _PLACES if (place / name).is_file()), None)
+    if path is not None:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        hashes = path.with_name(HASHES)
+        listed = hashes.read_text(encoding="utf-8", errors="replace").splitlines() if hashes.is_file() else []
+        if f"{digest}  {name}" not in listed:
+            message = (
+                f"{path} is not the file that comes with this version (it has another SHA-256); "
+                "install SRDynamicMRI again, or name a model with --model."
+            )
+            raise InputError(message)
+    return path
 
 
 def fast_model(fraction: float) -> Path | None:
@@ -67,7 +88,7 @@ def base_model(fraction: float | None = None) -> Path:
     Raises
     ------
     InputError
-        If it is missing from the installation.
+        If it is missing from the installation, or was changed after it was shipped.
     """
     near = [own for own in FRACTION_MODELS if fraction and abs(math.log(fraction / own)) <= FRACTION_TOLERANCE]
     name = FRACTION_MODELS[near[0]] if near else BASE_MODEL

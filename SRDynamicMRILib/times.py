@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from .errors import InputError
 from .nifti import is_nifti
 
 _SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6, "usec": 1e-6, "min": 60.0}
+_ABOUT_TIME = re.compile(r"axis \d index values|NRRD_units\[(3|pixel)\]|MultiVolume\.\w+", re.ASCII)
 _KEY = "VolumeTiming"
 
 
@@ -48,7 +50,7 @@ def index_times(header: sitk.ImageFileReader, count: int) -> list[float]:
     count
         Number of time points.
     """
-    metadata = {key: header.GetMetaData(key) for key in header.GetMetaDataKeys()}
+    metadata = {key: header.GetMetaData(key) for key in header.GetMetaDataKeys() if _ABOUT_TIME.fullmatch(key)}
     values = next((v for k, v in metadata.items() if re.fullmatch(r"axis \d index values", k)), None)
     units = next((v for k, v in metadata.items() if re.fullmatch(r"NRRD_units\[(3|pixel)\]", k)), "")
     if values is None:
@@ -147,7 +149,7 @@ def read_sidecar(path: Path) -> dict[str, object]:
     """Content of a JSON sidecar; empty if there is none or it is something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # the latter from absurdly nested JSON
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -157,7 +159,9 @@ def sidecar_times(path: Path, count: int) -> list[float]:
     values = read_sidecar(path).get(_KEY)
     if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
         return []
-    return usable_times([float(value) for value in values], count)
+    with suppress(OverflowError):  # an integer beyond all floats
+        return usable_times([float(value) for value in values], count)
+    return []
 
 
 def write_sidecar(path: Path, facts: Mapping[str, object], times: Sequence[float] = ()) -> None:

@@ -16,7 +16,6 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from contrast_mismatch import FRACTION
 from real_scans import FRAMES, data_folder, time_point
 
 from SRDynamicMRILib.checkpoints import load_model
@@ -40,12 +39,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--scan", choices=tuple(FRAMES), default="heart")
     parser.add_argument("--runs", nargs="+", default=RUNS, metavar="STEPS@RATE")
+    parser.add_argument("--fraction", type=float, default=0.0625)
     parser.add_argument("--network", choices=tuple(STARTS), default="fast", help="to begin with (default: fast)")
     arguments = parser.parse_args()
     truth = time_point(arguments.scan)
     prior = read_volume(data_folder() / "bench" / arguments.scan / "static.nii.gz")
-    acquired = downsample(truth, FRACTION)
-    base = load_model(STARTS[arguments.network](FRACTION))
+    acquired = downsample(truth, arguments.fraction)
+    base = load_model(STARTS[arguments.network](arguments.fraction))
     reference = compare(zero_filled(acquired.data, truth.shape[1:]), truth.data)[0]
     found = []
     for run in ("0@0", *arguments.runs):
@@ -54,11 +54,12 @@ def main() -> None:
         started = time.perf_counter()
         model = base
         if steps:
-            model = fine_tune(prior, base, kept_by_fraction(prior.geometry, FRACTION), Budget("study", steps))
+            model = fine_tune(prior, base, kept_by_fraction(prior.geometry, arguments.fraction), Budget("study", steps))
         seconds = time.perf_counter() - started
         metrics = compare(super_resolve(acquired, model, truth.geometry).data, truth.data)[0]
         record = {
             "scan": arguments.scan,
+            "fraction": arguments.fraction,
             "network": arguments.network,
             "steps": steps,
             "learning rate": rate,

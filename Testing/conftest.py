@@ -74,6 +74,31 @@ class Outcome:
 
 
 Command = Callable[..., Outcome]
+Show = Callable[[str], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="many more kills, damaged files and time points")
+
+
+@pytest.fixture(scope="session")
+def thorough(request: pytest.FixtureRequest) -> bool:
+    """Whether to try many more cases than the everyday tests do."""
+    return bool(request.config.getoption("--thorough"))
+
+
+@pytest.fixture
+def show(request: pytest.FixtureRequest, thorough: bool) -> Show:
+    """Show a figure that was measured; docs/reliability.md quotes those of a thorough run."""
+    plugins = request.config.pluginmanager
+    terminal, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
+
+    def write(text: str) -> None:
+        if thorough:
+            with capture.global_and_fixture_disabled():
+                terminal.write_line(f"\n{text}")
+
+    return write
 
 
 def tiny_network(seed: int = 0) -> UNet3D:

@@ -44,7 +44,7 @@ def test_scan_of_the_same_contrast_is_left_alone(factor: float) -> None:
     progress = Messages()
     adapted = adapt_prior(prior, SERIES, progress)
     assert adapted.volume is prior
-    assert adapted.strength == 1
+    assert adapted.strength == 0.75
     assert progress.messages == []
 
 
@@ -62,7 +62,7 @@ def test_other_contrast_becomes_that_of_the_series() -> None:
     progress = Messages()
     adapted = adapt_prior(prior, SERIES, progress)
     assert np.array_equal(adapted.volume.data, match.prior.data)
-    assert adapted.strength == 1
+    assert adapted.strength == 0.75
     assert len(progress.messages) == 1
     assert "another sequence" in progress.messages[0]
 
@@ -114,7 +114,7 @@ def test_where_no_curve_can_tell_every_region_gets_its_line() -> None:
     assert match.prior.data.min() >= 0
     progress = Messages()
     adapted = adapt_prior(prior, SERIES, progress)
-    assert adapted.strength == 0.75
+    assert adapted.strength == 0.5
     assert "every region" in progress.messages[0]
 
 

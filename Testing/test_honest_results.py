@@ -93,10 +93,17 @@ def test_without_data_consistency_there_is_always_a_map(
     assert not (tmp_path / "b_fidelity.mha").exists()
 
 
-def test_a_map_does_not_replace_what_it_is_made_of(command: Command, patient: Patient, tmp_path: Path) -> None:
-    outcome = command("superresolve", patient.low, tmp_path / "sr.nii.gz", "--fidelity-map", patient.low, *QUIET)
+@pytest.mark.parametrize("name", ["low.nii.gz", "sr.nii.gz", "sr.mha"])
+def test_a_map_replaces_neither_series_nor_result(
+    command: Command, patient: Patient, tmp_path: Path, name: str
+) -> None:
+    write_series(read_series(patient.low), tmp_path / "low.nii.gz")
+    before = sorted(tmp_path.iterdir())
+    arguments = (tmp_path / "low.nii.gz", tmp_path / "sr.nii.gz", "--model", patient.model)
+    outcome = command("superresolve", *arguments, "--fidelity-map", tmp_path / name, *QUIET)
     assert outcome.code == 2
     assert "would replace" in outcome.err
+    assert sorted(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize("progress", ["json", "bar", "none"])

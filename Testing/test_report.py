@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import ndimage, stats
 
 from SRDynamicMRILib.errors import InputError
@@ -373,9 +374,9 @@ def test_every_picture_of_images_says_what_it_shows(panels: list[Panel]) -> None
         detail_figure(panels[0], METHODS, 1),
     )
     for figure in figures:
-        png(figure)  # places are known once it is drawn
+        FigureCanvasAgg(figure).draw()  # places are known then
         (notice,) = [text for text in figure.texts if text.get_text() == NOTICE]
-        box = notice.get_window_extent(dpi=figure.dpi)
+        box = notice.get_window_extent()
         assert box.x0 >= 0
         assert box.y0 >= 0
         assert not [ax for ax in figure.axes if ax.get_window_extent().overlaps(box)]

@@ -45,7 +45,7 @@ LAYERS = (
         "data",
         "volumes and series with their geometry, files, synthetic data",
         (
-            "volume", "files", "image_files", "nifti", "dicom", "sequence_files", "times",
+            "volume", "files", "image_files", "nifti", "dicom", "sequence_files", "times", "output_lock", "text_headers",
             "phantom", "angiogram", "acquisition", "patches", "normalisation", "intensities",
         ),
     ),

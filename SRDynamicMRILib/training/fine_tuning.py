@@ -61,7 +61,10 @@ SHORTEST_ROUND = 25
 PATIENCE = 5
 """Judgements without a better one after which fine-tuning ends; the weights that were best are kept."""
 
-MOST_OF_THE_WAY = 0.5
+MOST_OF_THE_WAY = 0.75
+"""Strength of fine-tuning on a prior that a curve has made like the series."""
+
+HALF_WAY = 0.5
 """Strength of fine-tuning on a prior that can be made like the series region by region only."""
 
 LITTLE_OF_THE_WAY = 0.25
@@ -166,7 +169,7 @@ def adapt_prior(prior: Volume, low_resolution: Volume, progress: Progress | None
         f"The prior explains only {100 * match.by_line:.0f}% of the series, as a scan of another sequence would; "
         f"its intensities are replaced by way of {how}, which explains {100 * match.explained:.0f}%."
     )
-    return AdaptedPrior(match.prior, 1.0 if match.way == "curve" else MOST_OF_THE_WAY)
+    return AdaptedPrior(match.prior, MOST_OF_THE_WAY if match.way == "curve" else HALF_WAY)
 
 
 def kept_size(prior: Geometry, low_resolution: Geometry) -> tuple[int, int]:

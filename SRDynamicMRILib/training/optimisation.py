@@ -374,7 +374,7 @@ class _State:
                 scores={int(step): dict(score) for step, score in record["scores"].items()},
                 best=int(record["best"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
             if isinstance(error, InputError):
                 raise
             message = f"{path} is not a usable training state; remove it to start anew."
