@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint bench thorough audit licences hashes screenshots slicer-test clean
+.PHONY: demo test lint coverage docs figures release-check bench thorough audit licences hashes screenshots slicer-test \
+	clean
 
 demo: $(VENV)/report.ready
 	$(RUN) -m SRDynamicMRILib demo demo
@@ -15,6 +16,25 @@ lint: $(VENV)/development.ready
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+# How much of the library the tests run, subprocesses counted.
+coverage: $(VENV)/development.ready
+	rm -f .coverage .coverage.*
+	$(RUN) -m coverage run -m pytest
+	$(RUN) -m coverage combine --quiet
+	$(RUN) -m coverage report
+
+# The documentation, into site/.
+docs: $(VENV)/docs.ready
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+
+# The figures of the documentation: look, then commit.
+figures: $(VENV)/report.ready
+	$(RUN) docs/figures.py
+
+# What is published: packages that install and run on their own, and what Slicer's catalogue reads.
+release-check: $(VENV)/development.ready
+	$(RUN) Testing/release_check.py
 
 bench: $(VENV)/report.ready
 	$(RUN) Testing/bench_speed.py
@@ -47,9 +67,9 @@ slicer-test:
 	Testing/run_in_slicer.sh "$(SLICER)" --no-main-window
 
 clean:
-	rm -rf $(VENV) build dist demo
+	rm -rf $(VENV) build dist demo site .coverage .coverage.*
 
-# One file for every extra that is installed: .venv/report.ready, .venv/test.ready, .venv/development.ready
+# One file for every extra that is installed: .venv/report.ready, .venv/test.ready, .venv/docs.ready, ...
 $(VENV)/%.ready: pyproject.toml constraints.txt | $(RUN)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$*]'
 	touch $@

@@ -75,9 +75,10 @@ def zero_filled(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArra
 
 
 def trilinear_index(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArray:
-    """Linear interpolation by index, as the paper's code does; shifts the image by up to some voxels.
+    """Linear interpolation of ``(..., h, w)`` to ``(..., *size)`` by index, as the paper's code does.
 
-    Aligns the corners of the grids instead of their k-space centres. Kept for weights that were trained so.
+    Aligns the corners of the grids instead of their k-space centres, which shifts the image by up to some voxels.
+    Kept for weights that were trained so.
     """
 
     def weights(fine: int, coarse: int) -> FloatArray:

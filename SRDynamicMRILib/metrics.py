@@ -99,7 +99,7 @@ def ssim(result: Image, truth: Image, data_range: float = 1.0, mask: Mask | None
 
 
 def mean_ssim(similarity: NDArray[np.float64], mask: Mask | None = None) -> float:
-    """Mean of an SSIM map: of its inner voxels, or of those in a mask."""
+    """Mean of an SSIM map ``(D, H, W)``: of its inner voxels, or of those in a mask of the same shape."""
     if mask is not None:
         return float(similarity[mask].mean())
     margins = [window // 2 for window in _windows(similarity.shape)]
@@ -162,7 +162,7 @@ def compare(result: Image, truth: Image, mask: Mask | None = None) -> tuple[Metr
 
 
 def measure(result: Image, truth: Image, similarity: NDArray[np.float64], mask: Mask | None = None) -> Metrics:
-    """Metrics of normalised volumes whose SSIM map is known."""
+    """Metrics of normalised volumes ``(D, H, W)`` whose SSIM map is known, over all voxels or those in a mask."""
     return Metrics(
         ssim=mean_ssim(similarity, mask),
         psnr=psnr(result, truth, mask=mask),

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def intensity_scale(low_resolution: NDArray[np.floating], normalisation: str) -> float:
-    """The intensity that becomes 1 in the network (``maximum`` or ``percentile``, see `recipes.Recipe`)."""
+    """Intensity of an image of any shape that becomes 1 in the network; see `recipes.Recipe` for `normalisation`."""
     if normalisation == "maximum":
         scale = float(np.max(low_resolution))
     else:

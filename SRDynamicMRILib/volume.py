@@ -173,7 +173,7 @@ class Volume:
         return self.geometry.shape
 
     def with_data(self, data: NDArray[np.generic]) -> Volume:
-        """Return other voxels on the same grid."""
+        """Return other voxels ``(D, H, W)`` on the same grid; `InputError` if there are more or fewer."""
         return Volume(data, self.geometry)
 
 

@@ -80,6 +80,7 @@ def interrupt(arguments: list[object], sent: signal.Signals) -> tuple[int, list[
     return process.returncode, events, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda s: s.name)
 def test_superresolve_goes_on_after(command: Command, job: Job, tmp_path: Path, sent: signal.Signals) -> None:
     out = tmp_path / "sr.nii.gz"

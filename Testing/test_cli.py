@@ -378,6 +378,7 @@ def test_an_earlier_output_is_replaced(command: Command, patient: Patient, tmp_p
 # Several processes
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_time_points(command: Command, patient: Patient, tmp_path: Path) -> None:
     alone, shared = tmp_path / "alone.nii.gz", tmp_path / "shared.nii.gz"
     common = ("--model", patient.model, "--like", patient.static, "--threads", 1, "--device", "cpu", *JSON)

@@ -537,6 +537,7 @@ def done(worker: Worker, loop: Loop) -> Outcome:
     return worker.outcome
 
 
+@pytest.mark.slow
 def test_super_resolution_really(patient: Patient, tmp_path: Path) -> None:
     folder = tmp_path / "Ergebnis für 日本"
     folder.mkdir()
@@ -565,6 +566,7 @@ def test_no_such_interpreter_really(tmp_path: Path) -> None:
     assert done(worker, loop).ending is Ending.NOT_STARTED
 
 
+@pytest.mark.slow
 def test_cancel_and_go_on_really(patient: Patient, tmp_path: Path) -> None:
     out = tmp_path / "m.safetensors"
     job = jobs.fine_tune_job(patient.static, patient.low, out, model=patient.model, device="cpu")
@@ -611,6 +613,7 @@ def test_a_worker_that_breaks_really(tmp_path: Path, code: str, ending: Ending) 
     assert done(worker, loop).ending is ending
 
 
+@pytest.mark.slow
 def test_end_at_once_really(patient: Patient, tmp_path: Path) -> None:
     job = jobs.fine_tune_job(patient.static, patient.low, tmp_path / "m.safetensors", model=patient.model, device="cpu")
     worker, process, loop = run_really(job)

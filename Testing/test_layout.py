@@ -1,4 +1,4 @@
-"""The tree is what CMake installs, the parts depend on each other in one direction, and nothing points outside."""
+"""The tree is what CMake installs, what is light loads nothing heavy, and nothing points outside."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from layers import FRONT_DOOR, LIBRARY, MODULE, ROOT, imported, library_files
 
 import SRDynamicMRILib
 
-ROOT = Path(__file__).resolve().parent.parent
-LIBRARY = ROOT / "SRDynamicMRILib"
-FILES = sorted(path.relative_to(LIBRARY) for path in LIBRARY.rglob("*.py"))
-MODULE = ROOT / "SRDynamicMRI" / "SRDynamicMRISlicer"
+FILES = library_files()
 
 DATA_MODULES = (
     "volume",
@@ -72,37 +70,12 @@ QT_MODULES = (
 )
 """Parts that need the application with its windows; only a real Slicer can test them."""
 
-FRONT_DOOR = "__init__.py"
-"""Names the public functions and loads each when it is first used."""
-
-TRAINERS = (FRONT_DOOR, "benchmark.py", "cli.py", "commands.py", "demo.py")
-NOT_OURS = {"build", "dist", "demo", "__pycache__"}
+NOT_OURS = {"build", "dist", "demo", "site", "__pycache__"}
 BINARY = {".gz", ".nii", ".nrrd", ".safetensors", ".png", ".ico", ".pyc"}
-
-
-def imported(file: Path, folder: Path = LIBRARY) -> set[str]:
-    """Full names of all modules and names that a file of a package imports, wherever in it."""
-    package = [folder.name, *file.parent.parts]
-    found = set()
-    for node in ast.walk(ast.parse((folder / file).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            found |= {module} | {f"{module}.{alias.name}" for alias in node.names}
-    return found
 
 
 def imports(file: Path, module: str, folder: Path = LIBRARY) -> bool:
     return any(name == module or name.startswith(f"{module}.") for name in imported(file, folder))
-
-
-def test_imports_are_found() -> None:
-    assert imports(Path("training/fine_tuning.py"), "SRDynamicMRILib.kspace")
-    assert imports(Path("training/fine_tuning.py"), "torch")
-    assert imports(Path("commands.py"), "SRDynamicMRILib.report"), "an import within a function counts"
-    assert not imports(Path("volume.py"), "SRDynamicMRILib.files")
 
 
 def cmake_list(file: Path, name: str) -> list[str]:
@@ -156,17 +129,6 @@ def test_the_icon_has_the_size_that_slicer_asks_for(file: str) -> None:
     assert struct.unpack(">II", content[16:24]) == (128, 128)
 
 
-@pytest.mark.parametrize("file", FILES, ids=str)
-def test_the_library_knows_nothing_of_slicer(file: Path) -> None:
-    assert not [name for name in ("slicer", "qt", "vtk", "ctk", "SRDynamicMRI") if imports(file, name)]
-
-
-@pytest.mark.parametrize("module", DATA_MODULES)
-def test_data_depends_on_nothing_above_it(module: str) -> None:
-    above = ("torch", *(f"SRDynamicMRILib.{name}" for name in ("training", "report", "cli", "commands", "networks")))
-    assert not [name for name in above if imports(Path(f"{module}.py"), name)]
-
-
 def test_data_can_be_used_without_pytorch() -> None:
     names = ", ".join(DATA_MODULES)
     code = f"import sys\nfrom SRDynamicMRILib import {names}\nsys.exit('torch' in sys.modules)"
@@ -174,16 +136,10 @@ def test_data_can_be_used_without_pytorch() -> None:
 
 
 def test_every_public_name_loads() -> None:
-    shown = {name.rpartition(".")[2] for name in imported(Path(FRONT_DOOR)) if name.count(".") > 1}
+    shown = {name.rpartition(".")[2] for name in imported(Path(f"{FRONT_DOOR}.py")) if name.count(".") > 1}
     for name in SRDynamicMRILib.__all__:
         assert getattr(SRDynamicMRILib, name)
         assert name == "__version__" or name in shown, "type checkers see it too"
-
-
-def test_only_commands_train() -> None:
-    users = {file.as_posix() for file in FILES if imports(file, "SRDynamicMRILib.training")}
-    assert {name for name in users if not name.startswith("training/")} <= set(TRAINERS)
-    assert "commands.py" in users
 
 
 def test_nothing_but_main_uses_the_command_line() -> None:

@@ -723,6 +723,7 @@ def alone(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(scans: Path, alone: Path, tmp_path: Path) -> None:
     output = tmp_path / "m.safetensors"
     job = ("-m", "SRDynamicMRILib", "train", "--data", scans, "--output", output, *TRAINING, *HERE)
@@ -769,6 +770,7 @@ sys.exit(main(sys.argv[1:]))
 """The command line, writing its state at every step and gone without a word in the midst of the eighth."""
 
 
+@pytest.mark.slow
 def test_killed_process_is_resumed_to_the_last_bit(command: Command, scans: Path, alone: Path, tmp_path: Path) -> None:
     output, state = tmp_path / "m.safetensors", tmp_path / "m.state.safetensors"
     job = ("train", "--data", scans, "--output", output, *TRAINING, *HERE)

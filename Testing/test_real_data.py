@@ -29,6 +29,7 @@ def assert_same_place(found: Geometry, wanted: Geometry) -> None:
         np.testing.assert_allclose(found.position(index), wanted.position(index), atol=5e-3)
 
 
+@pytest.mark.slow
 def test_the_shipped_model_beats_interpolation_on_a_beating_heart(
     command: Command, real_data: Path, tmp_path: Path
 ) -> None:
