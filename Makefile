@@ -48,7 +48,7 @@ audit: $(RUN)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip-audit
 	$(RUN) -m pip_audit --strict --no-deps --disable-pip --requirement constraints.txt
 
-licences: $(VENV)/development.ready
+licences: $(VENV)/development.ready $(VENV)/docs.ready
 	$(RUN) Testing/licences.py > docs/licences.md
 
 # After weights were added or replaced.
