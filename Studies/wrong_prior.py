@@ -1,6 +1,6 @@
 """What fine-tuning on a planning scan of something else does to the result, and whether the check notices.
 
-    python Studies/wrong_prior.py --output wrong_prior.json [--scans heart pelvis] [--fraction 0.0625] [--steps 600]
+    python Studies/wrong_prior.py --output wrong_prior.json [--scans heart pelvis] [--fraction 0.0625] [--steps 300]
 
 fine-tunes on the right planning scan, on those of other patients and body regions, put in its place, and on its own
 voxels in random order, and measures one time point with the fine-tuned weights and with those part of the way to them
@@ -28,7 +28,7 @@ from SRDynamicMRILib.interpolation import zero_filled
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.metrics import compare
 from SRDynamicMRILib.prior_fit import likeness
-from SRDynamicMRILib.shipped import base_model
+from SRDynamicMRILib.shipped import start_model
 from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training.fine_tuning import Budget, adapt_prior, fine_tune, kept_size
 from SRDynamicMRILib.volume import Geometry, Volume
@@ -73,7 +73,7 @@ def priors(data: Path, name: str) -> dict[str, Volume]:
 
 def study(data: Path, name: str, wanted: argparse.Namespace) -> list[dict[str, object]]:
     """SSIM and PSNR of zero-filling, of the base model, and of fine-tuning on every prior."""
-    base = load_model(base_model(wanted.fraction))
+    base = load_model(start_model(wanted.fraction))
     truth = time_point(name)
     acquired = downsample(truth, wanted.fraction)
     found: list[dict[str, object]] = []
@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--scans", nargs="+", choices=tuple(FRAMES), default=list(FRAMES))
     parser.add_argument("--fraction", type=float, default=0.0625, help="share of k-space (default: 0.0625)")
-    parser.add_argument("--steps", type=int, default=600, help="of fine-tuning (default: 600)")
+    parser.add_argument("--steps", type=int, default=300, help="of fine-tuning (default: 300)")
     parser.add_argument("--strengths", type=float, nargs="+", default=[1, 0.5, 0.25], help="of fine-tuning")
     parser.add_argument("--adapted", action="store_true", help="match the contrast of every prior to the series")
     parser.add_argument("--priors", nargs="+", help="fine-tune on these alone")
