@@ -169,12 +169,10 @@ def super_resolve_series(
     figures: dict[int, Fidelity] = {}
 
     def finish(number: int, acquired: Volume, result: Volume | None) -> Fidelity:
-        """Write a result, unless it is there already."""
-        if result is None:
-            result = _result_of(frames, number, grid)
-        else:
+        """Write a result, unless it is there already, and judge what is in the file."""
+        if result is not None:
             write_volume(result, frames.file(number))
-        return fidelity(result, acquired)
+        return fidelity(_result_of(frames, number, grid), acquired)
 
     def tell(number: int, figure: Fidelity) -> None:
         figures[number] = figure

@@ -349,7 +349,7 @@ def test_the_fast_network_on_request(command: Command, patient: Patient, tmp_pat
     assert path is not None
     assert strict_json(tmp_path / "fast.json")["SRDynamicMRI"]["model"] == load_model(path).sha256
     outcome = command("superresolve", *arguments, "--fraction", 0.9)
-    assert (outcome.code, outcome.err) == (2, "There is no fast model for 88.9% of k-space; leave out --fast.\n")
+    assert (outcome.code, outcome.err) == (2, "There is no fast model for 86.9% of k-space; leave out --fast.\n")
     outcome = command("superresolve", *arguments, "--like", patient.static, "--stride", 3, 3, 3)
     assert (outcome.code, outcome.err) == (2, "The fast network takes whole volumes only; leave out --stride.\n")
 

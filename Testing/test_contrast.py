@@ -44,7 +44,7 @@ def test_scan_of_the_same_contrast_is_left_alone(factor: float) -> None:
     progress = Messages()
     adapted = adapt_prior(prior, SERIES, progress)
     assert adapted.volume is prior
-    assert adapted.strength == 0.75
+    assert adapted.strength == 1
     assert progress.messages == []
 
 
