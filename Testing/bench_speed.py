@@ -142,26 +142,50 @@ def timed(low: Volume, truth: Volume, model: Model, device: torch.device, infere
     return median_time(lambda: super_resolve(low, model, truth.geometry, device=device, inference=inference)), result
 
 
-def whole_volumes(truth: Volume, device: torch.device, folder: Path) -> Iterator[Row]:
+@dataclass(frozen=True)
+class Case:
+    """One way to super-resolve a whole volume, from Python and from the command line."""
+
+    name: str
+    fraction: float
+    model: Path | None
+    inference: Inference
+    options: tuple[str, ...]
+
+
+def cases() -> list[Case]:
     """Both networks at every fraction, and other ways to use the U-Net at the lowest."""
-    write_volume(truth, folder / "prior.nii.gz")
+    found = []
     for fraction in FRACTIONS:
-        low = downsample(truth, fraction)
-        write_volume(low, folder / "low.nii.gz")
-        cases = [("fast network", fast_model(fraction), Inference(), ["--fast"])]
-        cases += [("U-Net", base_model(fraction), Inference(), [])]
-        if fraction == LOWEST:
-            cases += [("U-Net, 4 shifts", base_model(fraction), Inference(shifts=4), ["--shifts", "4"])]
-            cases += [("U-Net, float32", base_model(fraction), PRECISE, ["--precision", "float32"])]
-        for case, path, inference, more in cases:
-            assert path is not None
-            model = load_model(path)
-            seconds, result = timed(low, truth, model, device, inference)
-            files = [str(folder / name) for name in ("low.nii.gz", "out.nii")]
-            like = ["--like", str(folder / "prior.nii.gz"), "--device", str(device)]
-            whole, peak = command(["superresolve", *files, *like, *more])
-            operations = inference.shifts * operations_of(model, low, truth)
-            yield Row(case, fraction, str(device), seconds, whole, peak, ssim(result.data, truth.data), operations)
+        found.append(Case("fast network", fraction, fast_model(fraction), Inference(), ("--fast",)))
+        found.append(Case("U-Net", fraction, base_model(fraction), Inference(), ()))
+    found.append(Case("U-Net, 4 shifts", LOWEST, base_model(LOWEST), Inference(shifts=4), ("--shifts", "4")))
+    found.append(Case("U-Net, float32", LOWEST, base_model(LOWEST), PRECISE, ("--precision", "float32")))
+    return found
+
+
+def whole_volumes(truth: Volume, device: torch.device, folder: Path) -> list[Row]:
+    """Time, memory and SSIM of every case.
+
+    Commands come first: the peak that the system tells of a process is at least what this one has when it starts it.
+    """
+    write_volume(truth, folder / "prior.nii.gz")
+    like = ["--like", str(folder / "prior.nii.gz"), "--device", str(device)]
+    low = {fraction: downsample(truth, fraction) for fraction in FRACTIONS}
+    commands = []
+    for case in cases():
+        write_volume(low[case.fraction], folder / "low.nii.gz")
+        files = [str(folder / name) for name in ("low.nii.gz", "out.nii")]
+        commands.append(command(["superresolve", *files, *like, *case.options]))
+    rows = []
+    for case, (whole, peak) in zip(cases(), commands, strict=True):
+        assert case.model is not None
+        model = load_model(case.model)
+        seconds, result = timed(low[case.fraction], truth, model, device, case.inference)
+        operations = case.inference.shifts * operations_of(model, low[case.fraction], truth)
+        quality = ssim(result.data, truth.data)
+        rows.append(Row(case.name, case.fraction, str(device), seconds, whole, peak, quality, operations))
+    return rows
 
 
 def by_patches(truth: Volume, device: torch.device) -> Iterator[Row]:
