@@ -22,6 +22,9 @@ from .errors import InputError
 from .kspace import crop_kspace, pad_kspace
 from .volume import FloatArray, Series, Volume
 
+_DIGITS = 6
+"""Decimals that are told: those beyond are rounding of single precision and depend on the number of threads."""
+
 
 @dataclass(frozen=True)
 class Fidelity:
@@ -118,4 +121,7 @@ def _check_grids(result: Volume, acquired: Volume) -> None:
 def _ratio(part: NDArray[np.floating], whole: NDArray[np.floating]) -> float:
     """Ratio of root mean squares; 0 where there is nothing at all."""
     energy = np.vdot(whole.astype(np.float64), whole.astype(np.float64))
-    return float(np.sqrt(np.vdot(part.astype(np.float64), part.astype(np.float64)) / energy)) if energy > 0 else 0.0
+    if energy <= 0:
+        return 0.0
+    ratio = float(np.sqrt(np.vdot(part.astype(np.float64), part.astype(np.float64)) / energy))
+    return round(ratio, _DIGITS)
