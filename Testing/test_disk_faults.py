@@ -115,6 +115,7 @@ def test_a_folder_that_goes_away_while_it_is_worked_in(patient: Patient, tmp_pat
         run.stdout.read()
         said = run.stderr.read()
     assert run.returncode == 2
-    assert said.count("\n") == 1
+    # ITK may say a line of its own, if the folder goes while it is about to write there.
+    assert len([line for line in said.splitlines() if not line.startswith("** ERROR (nifti")]) == 1
     assert str(out) in said
     assert not out.exists()
