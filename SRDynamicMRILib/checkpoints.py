@@ -87,6 +87,11 @@ class ModelInfo:
     parent: str = ""
     prior_spacing: tuple[float, ...] = ()
 
+    @property
+    def adds_input(self) -> bool:
+        """Whether the output is added to the very image that the network is fed with."""
+        return self.residual and self.factor == 1
+
     def to_json(self) -> str:
         """The metadata as JSON, keys sorted."""
         return json.dumps(asdict(self), sort_keys=True)

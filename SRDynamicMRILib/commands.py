@@ -223,8 +223,9 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         low_resolution = read_series(arguments.like)[0]
         prior = match_prior(prior, low_resolution.geometry, progress)
         alike = likeness(prior, low_resolution)
-        if misfit(alike):
-            warnings += misfit(alike)
+        wrong = misfit(alike)
+        if wrong:
+            warnings += wrong
             strength = LITTLE_OF_THE_WAY
         elif not arguments.keep_contrast:
             adapted = adapt_prior(prior, low_resolution, progress)

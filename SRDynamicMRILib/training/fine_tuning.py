@@ -254,7 +254,6 @@ def fine_tune(
     network = copy.deepcopy(base.network)
     share = kept[0] * kept[1] / (prior.shape[1] * prior.shape[2])
     loss = loss_named(recipe.loss, device, perceptual_network)
-    adds_input = base.info.residual and base.info.factor == 1
     validation = None
     if plan.held_back is None:
         _tell_how_long(network, plan, loss, device, progress)
@@ -269,7 +268,7 @@ def fine_tune(
         loss,
         schedule,
         residual=base.info.residual,
-        adds_input=adds_input,
+        adds_input=base.info.adds_input,
         device=device,
         progress=progress,
         state_file=state_file,

@@ -215,7 +215,7 @@ def train(
         loss,
         Schedule(task.steps, recipe.learning_rate, warm_up=WARM_UP),
         residual=recipe.residual,
-        adds_input=recipe.residual and not recipe.sub_pixel,
+        adds_input=info.adds_input,
         device=device,
         progress=progress,
         state_file=state_file,
