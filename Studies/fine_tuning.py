@@ -26,7 +26,7 @@ from SRDynamicMRILib.metrics import compare
 from SRDynamicMRILib.recipes import DEFAULT, FAST
 from SRDynamicMRILib.shipped import base_model, start_model
 from SRDynamicMRILib.super_resolution import super_resolve
-from SRDynamicMRILib.training import fine_tuning
+from SRDynamicMRILib.training import fine_tuning_plan
 from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
 
 RUNS = ("100@1.5e-3", "300@1.5e-3", "600@1.5e-3", "3000@1.5e-3")
@@ -50,7 +50,8 @@ def main() -> None:
     found = []
     for run in ("0@0", *arguments.runs):
         steps, rate = int(run.split("@")[0]), float(run.split("@")[1])
-        fine_tuning.DEFAULT, fine_tuning.FAST = (replace(r, fine_tuning_learning_rate=rate) for r in (DEFAULT, FAST))
+        for recipe in (DEFAULT, FAST):
+            setattr(fine_tuning_plan, recipe.name.upper(), replace(recipe, fine_tuning_learning_rate=rate))
         started = time.perf_counter()
         model = base
         if steps:

@@ -22,7 +22,7 @@ from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.provenance import description
-from SRDynamicMRILib.training import fine_tuning
+from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
 from SRDynamicMRILib.volume import Series
 
 SHAPE = (8, 48, 64)
@@ -186,7 +186,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> int:
     """Make the budget ``quick`` so small that it takes a moment; returns its number of steps."""
-    monkeypatch.setattr(fine_tuning, "DEFAULT", replace(fine_tuning.DEFAULT, patch=(8, 16, 16)))
+    monkeypatch.setattr(fine_tuning_plan, "DEFAULT", replace(fine_tuning_plan.DEFAULT, patch=(8, 16, 16)))
     monkeypatch.setitem(fine_tuning.BUDGETS, "quick", fine_tuning.Budget("quick", 4))
     return 4
 

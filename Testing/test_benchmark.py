@@ -35,7 +35,7 @@ from SRDynamicMRILib.progress import JsonProgress, Progress
 from SRDynamicMRILib.recipes import FRACTIONS
 from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.table3 import METHODS, as_text
-from SRDynamicMRILib.training import fine_tuning
+from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
 from SRDynamicMRILib.volume import Series, Volume
 
 QUIET = ("--progress", "none")
@@ -55,7 +55,7 @@ def _few_steps() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fine_tuning, "DEFAULT", replace(fine_tuning.DEFAULT, patch=(8, 16, 16)))
+        patch.setattr(fine_tuning_plan, "DEFAULT", replace(fine_tuning_plan.DEFAULT, patch=(8, 16, 16)))
         patch.setitem(fine_tuning.BUDGETS, "quick", fine_tuning.Budget("quick", STEPS))
         yield
     torch.set_num_threads(threads)
@@ -377,8 +377,8 @@ def test_without_resume_nothing_of_before_is_left_but_what_others_put_there(
 
 LAUNCHER = """
 import dataclasses, runpy, sys
-from SRDynamicMRILib.training import fine_tuning
-fine_tuning.DEFAULT = dataclasses.replace(fine_tuning.DEFAULT, patch=(8, 16, 16))
+from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
+fine_tuning_plan.DEFAULT = dataclasses.replace(fine_tuning_plan.DEFAULT, patch=(8, 16, 16))
 fine_tuning.BUDGETS["quick"] = fine_tuning.Budget("quick", 4)
 runpy.run_module("SRDynamicMRILib", run_name="__main__", alter_sys=True)
 """

@@ -6,7 +6,7 @@ from conftest import TINY, same_weights, tiny_network
 
 from SRDynamicMRILib.checkpoints import Model
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.training import fine_tuning
+from SRDynamicMRILib.training import fine_tuning_plan
 from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune
 from SRDynamicMRILib.training.needles import with_needles
 
@@ -73,5 +73,5 @@ def test_fine_tuning_sees_needles_in_a_share_of_its_patches(monkeypatch: pytest.
     base = Model(tiny_network(), TINY)
     budget = Budget("quick", 2)
     as_it_is = fine_tune(prior, base, (24, 32), budget)
-    monkeypatch.setattr(fine_tuning, "NEEDLES", share)
+    monkeypatch.setattr(fine_tuning_plan, "NEEDLES", share)
     assert not same_weights(fine_tune(prior, base, (24, 32), budget).network, as_it_is.network)

@@ -34,7 +34,7 @@ from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.recipes import DEFAULT, FRACTIONS, PRECISIONS, Precision
 from SRDynamicMRILib.super_resolution import super_resolve
-from SRDynamicMRILib.training import fine_tuning
+from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
 from SRDynamicMRILib.training.augmentation import augment
 from SRDynamicMRILib.training.datasets import PairStream, some_slices
 from SRDynamicMRILib.training.fine_tuning import (
@@ -46,7 +46,7 @@ from SRDynamicMRILib.training.fine_tuning import (
     kept_size,
     match_prior,
 )
-from SRDynamicMRILib.training.held_back import HeldBack, hold_back, of_what_is_known, with_gaps
+from SRDynamicMRILib.training.held_back import HeldBack, at_size, hold_back, of_what_is_known, with_gaps
 from SRDynamicMRILib.training.optimisation import Schedule, TrainingRecord, Validation, optimise
 from SRDynamicMRILib.training.pairs import (
     Pair,
@@ -59,7 +59,8 @@ from SRDynamicMRILib.training.pairs import (
     pair_maker,
     random_patch,
 )
-from SRDynamicMRILib.volume import Geometry, Volume
+from SRDynamicMRILib.training.placements import Placement, random_placement
+from SRDynamicMRILib.volume import Geometry, Shape, Volume
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -247,16 +248,16 @@ def test_fine_tuning_a_sub_pixel_network_makes_it_better_on_its_prior() -> None:
 def test_held_back_voxels_are_few_where_detail_is_and_do_not_reach_the_loss() -> None:
     pair = make_pair(PRIOR.data, KEPT, "zero_filled", "percentile")
     _, held = hold_back(pair, (8, 24, 24), np.random.default_rng(0))
-    assert held.shape == pair.target.shape
+    assert held.shape == pair.target.shape[1:]
     assert 0.02 < held.mean() < 0.5
     gaps = with_gaps(pair, held)
-    assert np.array_equal(np.isnan(gaps.target), held)
+    assert all(np.array_equal(np.isnan(one), held) for one in gaps.target)
     assert gaps.lack < pair.lack
     output = torch.from_numpy(pair.input).requires_grad_()
     of_what_is_known(F.l1_loss)(output, torch.from_numpy(gaps.target)).backward()
     assert output.grad is not None
-    assert not output.grad[torch.from_numpy(held)].any()
-    assert output.grad[torch.from_numpy(~held)].any()
+    assert not output.grad[:, torch.from_numpy(held)].any()
+    assert output.grad[:, torch.from_numpy(~held)].any()
 
 
 @pytest.mark.parametrize(("residual", "expected"), [(True, 0.5), (False, 0.5)])
@@ -272,9 +273,63 @@ def test_score_is_the_share_of_what_lacks_that_comes_back(residual: bool, expect
             return torch.ones_like(x)
 
     inputs = np.zeros((8, 24, 24), dtype=np.float32)
-    judge, _ = hold_back(Pair(inputs, inputs + 2), (8, 24, 24), np.random.default_rng(0))
+    judge, held = hold_back(Pair(inputs, inputs + 2), (8, 24, 24), np.random.default_rng(0))
     (score,) = judge.score(Half(), residual, "float32").values()
     assert score == pytest.approx(expected)
+    assert sum(np.isfinite(pair.target).sum() for pair in judge.patches) == 6 * 8 * held.sum() == 6 * 8 * 4 * 4
+
+
+def test_places_are_held_back_from_scans_smaller_than_a_patch() -> None:
+    pair = make_sub_pixel_pair(PRIOR.data, KEPT, 2, "percentile")
+    judge, held = hold_back(pair, (12, 48, 48), np.random.default_rng(0))
+    assert held.shape == pair.target.shape[1:]
+    assert all(pair.input.shape == (12, 48, 48) for pair in judge.patches)
+    (score,) = judge.score(new_network(SUB_PIXEL), True, "float32").values()
+    assert np.isfinite(score)
+
+
+def test_mask_on_a_grid_of_other_voxels_is_at_the_same_place() -> None:
+    mask = np.zeros((20, 12), dtype=bool)
+    mask[5:10, 6:9] = True
+    larger = at_size(mask, (40, 36))
+    assert larger.sum() == larger[10:20, 18:27].sum() == 10 * 9
+    assert np.array_equal(at_size(larger, mask.shape), mask)
+
+
+# The planning scan as it might have lain
+
+
+def test_placements_keep_the_anatomy_and_give_other_low_resolution_images() -> None:
+    placed = [random_placement(PRIOR.shape, KEPT, np.random.default_rng(seed)) for seed in range(100)]
+    assert len(set(placed)) == 2 * 2 * 2 * 2  # 48 x 64 voxels are shifted by 0 or 1 of a voxel of 24 x 32, and mirrored
+    assert all(np.array_equal(np.sort(one.of(PRIOR.data), axis=None), np.sort(PRIOR.data, axis=None)) for one in placed)
+    assert len({crop_kspace(one.of(PRIOR.data), KEPT).tobytes() for one in placed}) == len(set(placed))
+    image = np.arange(12).reshape(1, 3, 4)
+    assert Placement((1, 0), (False, True)).of(image).tolist() == [[[11, 10, 9, 8], [3, 2, 1, 0], [7, 6, 5, 4]]]
+
+
+def test_half_of_the_patches_are_of_a_scan_that_lies_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Pair] = []
+    drawn: list[int] = []
+
+    def remembered(pair: Pair, patch: Shape) -> Pair:
+        made.append(fit_to_patch(pair, patch))
+        return made[-1]
+
+    def draw(pair: Pair, patch: Shape, rng: np.random.Generator) -> Pair:
+        drawn.append(next(number for number, one in enumerate(made) if one is pair))
+        return detailed_patch(pair, patch, rng)
+
+    monkeypatch.setattr(fine_tuning_plan, "fit_to_patch", remembered)
+    monkeypatch.setattr(fine_tuning_plan, "detailed_patch", draw)
+    fine_tune(PRIOR, Model(new_network(SUB_PIXEL).eval(), SUB_PIXEL), KEPT, Budget("test", 100), seed=3)
+    as_scanned = [number for number in drawn if number < 2]
+    assert len(as_scanned) == pytest.approx(0.5 * len(drawn), rel=0.2)
+    moved = [number for number in drawn if number >= 2]
+    assert moved == sorted(moved), "one placement after the other"
+    assert len(set(moved)) > 4
+    gaps = [np.isnan(pair.target).mean() for pair in made]
+    assert min(gaps) == max(gaps) > 0, "what is held back is so in every placement"
 
 
 def test_fine_tuning_ends_when_it_gets_no_better_where_nothing_is_learnt(

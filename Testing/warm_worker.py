@@ -18,7 +18,7 @@ import torch
 
 from SRDynamicMRILib import commands  # noqa: F401 - loads everything
 from SRDynamicMRILib.cli import main
-from SRDynamicMRILib.training import fine_tuning, optimisation
+from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan, optimisation
 
 STEPS = 24
 
@@ -50,7 +50,7 @@ def outcome(child: int, seconds: float) -> tuple[int, float]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    fine_tuning.DEFAULT = replace(fine_tuning.DEFAULT, patch=(8, 16, 16))
+    fine_tuning_plan.DEFAULT = replace(fine_tuning_plan.DEFAULT, patch=(8, 16, 16))
     fine_tuning.BUDGETS["quick"] = fine_tuning.Budget("quick", STEPS)
     optimisation.optimise.__kwdefaults__["save_every"] = 0.0
     for line in sys.stdin:

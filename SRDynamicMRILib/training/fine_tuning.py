@@ -5,15 +5,13 @@ from __future__ import annotations
 import copy
 import datetime
 import hashlib
-import math
 import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .. import __version__
 from ..checkpoints import Model, weights_sha256
@@ -22,15 +20,13 @@ from ..devices import fastest_precision
 from ..errors import InputError
 from ..interpolation import high_resolution_grid, resample
 from ..kspace import low_resolution_size
-from ..patches import patch_positions
 from ..perceptual_loss import loss_named, perceptual_identity
 from ..progress import Progress
-from ..recipes import DEFAULT, FAST, PAPER, Precision, Recipe
-from ..volume import Geometry, Volume, shape_of
-from .held_back import HeldBack, hold_back, of_what_is_known, with_gaps
-from .needles import with_needles
-from .optimisation import Batches, LossFunction, Schedule, Validation, optimise
-from .pairs import Pair, as_tensors, batch_at, detailed_patch, fit_to_patch, pair_maker
+from ..recipes import Precision
+from ..volume import Geometry, Volume
+from .fine_tuning_plan import Plan, fine_tuning_plan
+from .held_back import of_what_is_known
+from .optimisation import LossFunction, Validation, optimise
 
 
 @dataclass(frozen=True)
@@ -49,16 +45,13 @@ class Budget:
     steps: int | None
 
 
-NEEDLES = 0.25
-"""Share of the patches from a planning scan into which needles were drawn."""
-
 ROUNDS = 20
 """How often a fine-tuning is judged where nothing was learnt."""
 
 SHORTEST_ROUND = 25
 """Steps between two judgements at least: one takes as long as two steps."""
 
-PATIENCE = 5
+PATIENCE = 8
 """Judgements without a better one after which fine-tuning ends; the weights that were best are kept."""
 
 MOST_OF_THE_WAY = 0.75
@@ -249,7 +242,7 @@ def fine_tune(
     device = device or torch.device("cpu")
     progress = progress or Progress()
     precision = precision or default_precision(budget, device)
-    plan = _plan(prior, base, kept, budget, seed)
+    plan = fine_tuning_plan(prior, base, kept, budget.steps, seed)
     recipe, schedule = plan.recipe, plan.schedule
     network = copy.deepcopy(base.network)
     share = kept[0] * kept[1] / (prior.shape[1] * prior.shape[2])
@@ -305,72 +298,8 @@ def fine_tune(
     return Model(network, info)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What a budget means for a prior.
-
-    Parameters
-    ----------
-    recipe
-        Whose loss and rate count.
-    schedule
-        Length and rate.
-    batches
-        What to learn from.
-    held_back
-        Places that nothing is learnt at, if there are any.
-    """
-
-    recipe: Recipe
-    schedule: Schedule
-    batches: Batches
-    held_back: HeldBack | None = None
-
-
-def _plan(prior: Volume, base: Model, kept: tuple[int, int], budget: Budget, seed: int) -> _Plan:
-    make = pair_maker(base.info)
-    if budget.steps is None:
-        if base.info.factor > 1:
-            raise InputError("The paper's budget is for its own network; choose another budget for a fast model.")
-        return _papers_epoch(make(prior.data, kept), seed)
-    image = with_needles(prior.data, prior.geometry.spacing, np.random.default_rng([seed, 5]))
-    return _random_patches(
-        make(prior.data, kept), make(image, kept), DEFAULT if base.info.factor == 1 else FAST, budget.steps, seed
-    )
-
-
-def _random_patches(plain: Pair, with_some: Pair, recipe: Recipe, steps: int, seed: int) -> _Plan:
-    """Patches from where detail lacks, some of them with needles."""
-    plain, with_some = (fit_to_patch(one, recipe.patch) for one in (plain, with_some))
-    judge, held = hold_back(plain, recipe.patch, np.random.default_rng([seed, 6]))
-    plain, with_some = with_gaps(plain, held), with_gaps(with_some, held)
-
-    def batch(step: int) -> tuple[Tensor, Tensor]:
-        rng = np.random.default_rng([seed, 4, step])
-        chosen = [with_some if rng.random() < NEEDLES else plain for _ in range(recipe.batch)]
-        return as_tensors([detailed_patch(one, recipe.patch, rng) for one in chosen])
-
-    return _Plan(recipe, Schedule(steps, recipe.fine_tuning_learning_rate), batch, judge)
-
-
-def _papers_epoch(pair: Pair, seed: int) -> _Plan:
-    """All patches of the paper's grid once, in random order."""
-    recipe = PAPER
-    pairs = [fit_to_patch(pair, recipe.patch)]
-    stride = recipe.fine_tuning_stride or recipe.patch
-    positions = patch_positions(shape_of(pairs[0].target), recipe.patch, stride)
-    order = np.random.default_rng([seed, 4]).permutation(len(positions))
-
-    def batch(step: int) -> tuple[Tensor, Tensor]:
-        chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
-        return batch_at(pairs, [(0, positions[n]) for n in chosen], recipe.patch)
-
-    steps = math.ceil(len(positions) / recipe.batch)
-    return _Plan(recipe, Schedule(steps, recipe.fine_tuning_learning_rate, decay=False), batch)
-
-
 def _tell_how_long(
-    network: nn.Module, plan: _Plan, loss: LossFunction, device: torch.device, progress: Progress
+    network: nn.Module, plan: Plan, loss: LossFunction, device: torch.device, progress: Progress
 ) -> None:
     """Say how long a long fine-tuning will take, by doing one step of a copy."""
     trial = copy.deepcopy(network).to(device)

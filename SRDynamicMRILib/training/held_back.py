@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..recipes import Precision
 from ..volume import FloatArray, Shape
 from .optimisation import LossFunction
-from .pairs import Pair, as_tensors, detailed_position, patch_at, place_in_target
+from .pairs import Pair, as_tensors, detailed_position, fit_to_patch, patch_at, place_in_target
 
 PLACES = 6
 """Places held back, each the middle of a patch."""
@@ -29,13 +29,10 @@ class HeldBack:
     Parameters
     ----------
     patches
-        What the network gets there and what it should give.
-    is_middle
-        Which voxels of their targets are held back, of the shape of a patch's target.
+        What the network gets there and what it should give, which is NaN outside what is held back.
     """
 
     patches: list[Pair]
-    is_middle: NDArray[np.bool_]
 
     def score(self, network: nn.Module, residual: bool, precision: Precision) -> Mapping[str, float]:
         """Share of what the inputs lack there that a network brings back; it ends in evaluation mode.
@@ -57,9 +54,8 @@ class HeldBack:
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
                 output = network(inputs.contiguous(memory_format=torch.channels_last_3d)).float()
             before = inputs if residual and pair.factor == 1 else torch.zeros_like(output)
-            middle = torch.from_numpy(self.is_middle).to(device)
-            missed += float((before + output - targets).abs()[..., middle].sum())
-            lacked += float((before - targets).abs()[..., middle].sum())
+            missed += float((before + output - targets).abs().nansum())
+            lacked += float((before - targets).abs().nansum())
         return {"recovered where nothing was learnt": 1 - missed / lacked if lacked else 0.0}
 
 
@@ -69,7 +65,7 @@ def hold_back(pair: Pair, patch: Shape, rng: np.random.Generator) -> tuple[HeldB
     Parameters
     ----------
     pair
-        Of the planning scan, at least as large as a patch.
+        Of the planning scan.
     patch
         Voxels of a patch ``(D, H, W)`` of the input.
     rng
@@ -77,25 +73,41 @@ def hold_back(pair: Pair, patch: Shape, rng: np.random.Generator) -> tuple[HeldB
 
     Returns
     -------
-        The patches, and which voxels of the pair's target are held back.
+        The patches, and which voxels ``(H, W)`` of the pair's target are held back, in all slices.
     """
-    positions = [detailed_position(pair, patch, rng) for _ in range(PLACES)]
-    patches = [patch_at(pair, position, patch) for position in positions]
-    is_middle = np.zeros(patches[0].target.shape, dtype=bool)
-    rows, columns = (
-        slice((size - size // _MIDDLE) // 2, (size + size // _MIDDLE) // 2) for size in is_middle.shape[1:]
-    )
-    is_middle[:, rows, columns] = True
-    held = np.zeros(pair.target.shape, dtype=bool)
+    depth, height, width = (min(sizes) for sizes in zip(patch, pair.input.shape, strict=True))
+    cut = (depth, height, width)
+    positions = [detailed_position(pair, cut, rng) for _ in range(PLACES)]
+    held = np.zeros(pair.target.shape[1:], dtype=bool)
     for position in positions:
-        held[place_in_target(position, patch, pair.factor)][is_middle] = True
-    return HeldBack(patches, is_middle), held
+        held[_middle(place_in_target(position, cut, pair.factor))] = True
+    only = with_gaps(pair, ~held)
+    return HeldBack([fit_to_patch(patch_at(only, position, cut), patch) for position in positions]), held
 
 
-def with_gaps(pair: Pair, held: NDArray[np.bool_]) -> Pair:
-    """A pair whose target is not known at some voxels: NaN there, see `of_what_is_known`."""
-    target: FloatArray = np.where(held, np.float32(np.nan), pair.target)
+def _middle(place: tuple[slice, slice, slice]) -> tuple[slice, slice]:
+    """Rows and columns in the middle of a place."""
+    rows, columns = (
+        slice((axis.start + axis.stop - size) // 2, (axis.start + axis.stop + size) // 2)
+        for axis in place[1:]
+        for size in [(axis.stop - axis.start) // _MIDDLE]
+    )
+    return rows, columns
+
+
+def with_gaps(pair: Pair, gaps: NDArray[np.bool_]) -> Pair:
+    """A pair whose target is not known at some voxels ``(H, W)`` of all slices: NaN there, see `of_what_is_known`."""
+    target: FloatArray = np.where(gaps, np.float32(np.nan), pair.target)
     return replace(pair, target=target)
+
+
+def at_size(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask ``(H, W)`` on a grid of other voxels in the same field of view; each takes the value at its middle."""
+    rows, columns = (
+        (2 * np.arange(wanted) + 1) * found // (2 * wanted) for wanted, found in zip(size, mask.shape, strict=True)
+    )
+    chosen: NDArray[np.bool_] = mask[np.ix_(rows, columns)]
+    return chosen
 
 
 def of_what_is_known(loss: LossFunction) -> LossFunction:
