@@ -175,16 +175,21 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def load_commands() -> None:
+    """Load what commands need, PyTorch above all; not before --help and wrong arguments have been answered."""
+    # PyTorch's threads sleep while they wait for one another. Spinning, the default, is hardly faster on an idle
+    # computer and several times slower where other programs, Slicer among them, need a core too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from . import commands  # noqa: F401
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     parsed = build_parser().parse_args(arguments)
     progress = _PROGRESS[parsed.progress]()
-    # PyTorch's threads sleep while they wait for one another. Spinning, the default, is hardly faster on an idle
-    # computer and several times slower where other programs, Slicer among them, need a core too.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     before = _on_termination(_cancel)
     try:
-        # Imported here so that --help and wrong arguments answer at once, without loading PyTorch.
+        load_commands()
         from . import commands
         from .devices import set_threads
         from .distributed import is_extra, is_first, process_group

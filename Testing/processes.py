@@ -73,6 +73,9 @@ class FakeProcess:
         self.program, self.arguments, self.environment = program, list(arguments), dict(environment)
         self.asked.append("start")
 
+    def write(self, data: bytes) -> None:
+        self.asked.append(f"write {data.decode()}")
+
     def stop(self) -> None:
         self.asked.append("stop")
         if self.ends_when_stopped:
@@ -184,6 +187,12 @@ class RealProcess:
         for reader in readers:
             reader.join()
         self._loop.soon(lambda: self.finished.emit(code if code >= 0 else None))
+
+    def write(self, data: bytes) -> None:
+        assert self.child is not None
+        assert self.child.stdin is not None
+        self.child.stdin.write(data)
+        self.child.stdin.flush()
 
     def stop(self) -> None:
         assert self.child is not None

@@ -64,7 +64,7 @@ LAYERS = (
         "tables, tests, figures, reports",
         ("evaluation", "significance", "table3", "benchmark_folder", "report"),
     ),
-    Layer("command line", "whole runs", ("benchmark", "demo", "commands", "cli", "__main__")),
+    Layer("command line", "whole runs", ("benchmark", "demo", "commands", "cli", "standby", "__main__")),
 )  # fmt: skip
 
 EXCEPTIONS = {
@@ -98,7 +98,11 @@ def imported(file: Path, folder: Path = LIBRARY) -> set[str]:
 @cache
 def imported_files(file: Path, folder: Path = LIBRARY) -> frozenset[Path]:
     """Files of the library that a file imports, relative to the library; without its front door."""
-    names = {name.partition(".")[2].replace(".", "/") for name in imported(file, folder) if name.startswith("SRDyn")}
+    names = {
+        name.partition(".")[2].replace(".", "/")
+        for name in imported(file, folder)
+        if name.startswith(f"{LIBRARY.name}.")
+    }
     files = {Path(place) for name in names for place in (f"{name}.py", f"{name}/__init__.py")}
     return frozenset(place for place in files if (LIBRARY / place).is_file()) - {Path(f"{FRONT_DOOR}.py")}
 

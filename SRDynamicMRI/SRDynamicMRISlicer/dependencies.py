@@ -184,6 +184,11 @@ def ensure(requirements: Sequence[Requirement], installer: Installer, places: Se
     )
 
 
+def are_installed(requirements: Sequence[Requirement]) -> bool:
+    """Whether nothing would have to be installed."""
+    return not _needed(requirements, None)
+
+
 def _needed(requirements: Sequence[Requirement], places: Sequence[str] | None) -> dict[str, Condition]:
     """Packages that are not as they should be."""
     conditions = {requirement.name: requirement.condition(places) for requirement in requirements}

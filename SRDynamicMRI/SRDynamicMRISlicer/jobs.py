@@ -323,6 +323,9 @@ class Process(Protocol):
         Returns at once and raises nothing: a program that cannot start is `finished` without having `started`.
         """
 
+    def write(self, data: bytes) -> None:
+        """Write to the standard input of the program, which has been started."""
+
     def stop(self) -> None:
         """Ask the program to end, by closing its standard input."""
 

@@ -19,7 +19,7 @@ import SRDynamicMRILib
 from SRDynamicMRILib.errors import InputError
 
 from .comparison_panel import ComparisonPanel
-from .dependencies import ensure, read_requirements
+from .dependencies import are_installed, ensure, read_requirements
 from .device_list import DeviceList
 from .exports import ask_where, export_picture, export_report, export_table
 from .input_facts import input_facts
@@ -42,6 +42,7 @@ from .scene_volumes import geometry_of
 from .shortcuts import NEXT, PREVIOUS, SWAP, Shortcuts
 from .slicer_installer import SlicerInstaller
 from .slots import plain, tell
+from .standby import Standby
 from .step_queue import StepQueue
 from .translation import _
 
@@ -74,6 +75,9 @@ class ModuleSession(VTKObservationMixin):
         self._queue.failed.connect(tell)
         self.jobs = JobScene(scene, JobFiles(self._folder), self.samples, self._queue, self._ask)
         self.jobs.made.connect(self._on_made)
+        self._interpreter = Interpreter(_python(), _LIBRARY)
+        self._standby = Standby(QtProcess, self._interpreter)
+        self._entered = False
         self.presenter = Presenter(
             self._new_worker, self._ensure, self._prepare, self._timer, time.monotonic, QtSettings()
         )
@@ -120,13 +124,17 @@ class ModuleSession(VTKObservationMixin):
 
     def enter(self) -> None:
         """The module is shown."""
+        self._entered = True
         self._shortcuts.install()
         self._devices.ask()
+        self._stand_by()
         self._panel.show(self.presenter.view)  # texts have a width now
 
     def exit(self) -> None:
         """Another module is shown; jobs go on."""
+        self._entered = False
         self._shortcuts.remove()
+        self._standby.end()
 
     def set_parameters(self, parameters: Any) -> None:
         """Work with the choices of a parameter node; with None, of a scene that is being closed, nothing goes on."""
@@ -162,8 +170,10 @@ class ModuleSession(VTKObservationMixin):
 
     def end(self) -> None:
         """Stop everything, for good, and leave nothing behind."""
+        self._entered = False
         self._shortcuts.remove()
         self._devices.end()
+        self._standby.end()
         self.presenter.shut_down()
         self._queue.clear()
         self._watch.stop()
@@ -415,7 +425,14 @@ class ModuleSession(VTKObservationMixin):
     # Jobs
 
     def _new_worker(self) -> Worker:
-        return Worker(QtProcess(), self._timer, Interpreter(_python(), _LIBRARY))
+        worker = Worker(self._standby.take(), self._timer, self._interpreter)
+        worker.finished.connect(lambda outcome: self._stand_by())
+        return worker
+
+    def _stand_by(self) -> None:
+        """Have a worker ready for the next job, where one may be asked for and is not running."""
+        if self._entered and are_installed(read_requirements(self._requirements)):
+            self._standby.prepare()
 
     def _ensure(self) -> str:
         return ensure(read_requirements(self._requirements), SlicerInstaller())

@@ -38,6 +38,11 @@ class QtProcess:
         self._process.setWorkingDirectory(tempfile.gettempdir())
         self._process.start(program, list(arguments))
 
+    def write(self, data: bytes) -> None:
+        """Write to the program's standard input."""
+        if not self._ended:
+            self._process.write(qt.QByteArray(data))
+
     def stop(self) -> None:
         """Ask the program to end, by closing its standard input."""
         if not self._ended:
