@@ -1,6 +1,6 @@
 """How long and how fast to fine-tune: the gain on a time point for numbers of steps and learning rates.
 
-python Studies/fine_tuning.py --output fine_tuning.json [--scan heart] [--network fast] [--runs 300@1.5e-3 ...]
+python Studies/fine_tuning.py --output fine_tuning.json [--scan heart] [--network fast] [--runs 300@1.5e-3 ...] [--moved 0.5]
 """
 
 from __future__ import annotations
@@ -23,27 +23,41 @@ from SRDynamicMRILib.files import read_volume
 from SRDynamicMRILib.interpolation import zero_filled
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.metrics import compare
+from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.recipes import DEFAULT, FAST
 from SRDynamicMRILib.shipped import base_model, start_model
 from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training import fine_tuning_plan
 from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
+from SRDynamicMRILib.volume import Volume
 
 RUNS = ("100@1.5e-3", "300@1.5e-3", "600@1.5e-3", "3000@1.5e-3")
 STARTS = {"fast": start_model, "base": base_model}
+ABDOMEN = "abdomen"
+"""A synthetic one that breathes; the others are real."""
+
+
+def patient(scan: str) -> tuple[Volume, Volume]:
+    """Planning scan and a later time point."""
+    if scan == ABDOMEN:
+        phantom = abdomen(1, (12, 192, 256), time_points=2)
+        return phantom.static, phantom.dynamic[1]
+    return read_volume(data_folder() / "bench" / scan / "static.nii.gz"), time_point(scan)
 
 
 def main() -> None:
     """Read the arguments, fine-tune and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--scan", choices=tuple(FRAMES), default="heart")
+    parser.add_argument("--scan", choices=(*FRAMES, ABDOMEN), default="heart", help="(default: heart)")
     parser.add_argument("--runs", nargs="+", default=RUNS, metavar="STEPS@RATE")
     parser.add_argument("--fraction", type=float, default=0.0625)
     parser.add_argument("--network", choices=tuple(STARTS), default="fast", help="to begin with (default: fast)")
+    parser.add_argument("--moved", type=float, help="share of patches from scans that lie otherwise")
     arguments = parser.parse_args()
-    truth = time_point(arguments.scan)
-    prior = read_volume(data_folder() / "bench" / arguments.scan / "static.nii.gz")
+    if arguments.moved is not None:
+        fine_tuning_plan.MOVED = dict.fromkeys(fine_tuning_plan.MOVED, arguments.moved)
+    prior, truth = patient(arguments.scan)
     acquired = downsample(truth, arguments.fraction)
     base = load_model(STARTS[arguments.network](arguments.fraction))
     reference = compare(zero_filled(acquired.data, truth.shape[1:]), truth.data)[0]
@@ -62,6 +76,7 @@ def main() -> None:
             "scan": arguments.scan,
             "fraction": arguments.fraction,
             "network": arguments.network,
+            "moved": fine_tuning_plan.MOVED,
             "steps": steps,
             "learning rate": rate,
             "seconds": seconds,

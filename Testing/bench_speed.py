@@ -29,18 +29,21 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from SRDynamicMRILib.checkpoints import Model, load_model
-from SRDynamicMRILib.files import write_volume
+from SRDynamicMRILib.fidelity import fidelity
+from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.inference import Inference
 from SRDynamicMRILib.interpolation import zero_filled
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.metrics import compare, ssim
 from SRDynamicMRILib.patches import patch_positions
 from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.recipes import FRACTIONS, PAPER
+from SRDynamicMRILib.series_super_resolution import FrameFolder, job_description, super_resolve_series
 from SRDynamicMRILib.shipped import base_model, fast_model, start_model
 from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
-from SRDynamicMRILib.volume import Volume, shape_of
+from SRDynamicMRILib.volume import Series, Volume, shape_of
 
 SHAPE = (40, 192, 256)
 REPEATS = 3
@@ -50,6 +53,7 @@ MIDDLE = (slice(8, 32), slice(72, 120), slice(104, 152))
 
 PATCHES = "patches, stride "
 STEPS = (25, 100, 300)
+TIME_POINTS = 6
 PRECISE = Inference(precision="float32")
 FOLDER = Path("build")
 CPU = torch.device("cpu")
@@ -222,6 +226,33 @@ def fine_tuning(device: torch.device) -> Iterator[dict[str, object]]:
             yield {"network": name, "device": str(device), "steps": steps, "seconds": seconds, "gap": gap, "dB": gain}
 
 
+def series(truth: Volume, device: torch.device, folder: Path) -> Iterator[dict[str, object]]:
+    """Time of a series from file to file: step by step, and as it is done, reading and writing beside computing."""
+    low = downsample(truth, LOWEST)
+    write_series(Series.of([low] * TIME_POINTS), folder / "series.nii.gz")
+    given = read_series(folder / "series.nii.gz")
+    for name, path in (("fast network", fast_model(LOWEST)), ("U-Net", base_model(LOWEST))):
+        assert path is not None
+        model = load_model(path)
+
+        def step_by_step(model: Model = model) -> None:
+            frames = FrameFolder(folder / "step by step")
+            frames.begin(job_description(given, model, truth.geometry, Inference(), device), resume=False)
+            for number, acquired in enumerate(given):
+                result = super_resolve(acquired, model, truth.geometry, device=device)
+                write_volume(result, frames.file(number))
+                fidelity(read_volume(frames.file(number)), acquired)
+
+        def overlapped(model: Model = model) -> None:
+            numbers, frames = range(TIME_POINTS), FrameFolder(folder / "overlapped")
+            settings = {"device": device, "inference": Inference(), "progress": Progress()}
+            super_resolve_series(given, numbers, model, truth.geometry, frames, **settings)  # type: ignore[arg-type]
+
+        step_by_step()
+        one, other = (median_time(action) / TIME_POINTS for action in (step_by_step, overlapped))
+        yield {"network": name, "device": str(device), "step by step": one, "overlapped": other, "ratio": one / other}
+
+
 def scaling(truth: Volume) -> Iterator[dict[str, object]]:
     """Time of both networks on the CPU against voxels and threads."""
     threads = torch.get_num_threads()
@@ -270,20 +301,23 @@ def main() -> None:
     truth = abdomen(0, SHAPE, time_points=1).static
     rates = {str(device): convolution_rate(device) for device in devices}
     with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         rows = [
-            row for device in devices for row in (*whole_volumes(truth, device, Path(name)), *by_patches(truth, device))
+            row for device in devices for row in (*whole_volumes(truth, device, folder), *by_patches(truth, device))
         ]
+        overlap = [row for device in devices for row in series(truth, device, folder)]
     results = {
         "machine": f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
         "ceiling (GFLOP/s)": {device: rate / 1e9 for device, rate in rates.items()},
         "super-resolution": with_ratios(rows, rates),
         "fine-tuning": [row for device in devices for row in fine_tuning(device)],
+        "series": overlap,
         "scaling": list(scaling(truth)),
     }
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / "bench.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     parts = [f"Machine: {results['machine']}", f"Ceiling: {results['ceiling (GFLOP/s)']} GFLOP/s"]
-    for title in ("super-resolution", "fine-tuning", "scaling"):
+    for title in ("super-resolution", "fine-tuning", "series", "scaling"):
         parts += [f"## {title}", markdown(results[title])]  # type: ignore[arg-type]
     text = "\n\n".join(parts) + "\n"
     (FOLDER / "bench.md").write_text(text, encoding="utf-8")

@@ -24,10 +24,10 @@ from .placements import random_placement
 NEEDLES = 0.25
 """Share of the patches from a planning scan into which needles were drawn."""
 
-MOVED = 0.5
-"""Share of the patches from the planning scan as it might have lain; see `placements`.
+MOVED = {"default": 0.0, "fast": 0.5}
+"""Share of the patches from the planning scan as it might have lain, by recipe; see `placements`.
 
-The U-Net, whose patches are mirrored along all axes, gets none: it gains nothing by them (Studies/README.md).
+The U-Net gains nothing by them (Studies/README.md).
 """
 
 PLACEMENTS = 16
@@ -86,7 +86,7 @@ def fine_tuning_plan(prior: Volume, base: Model, kept: tuple[int, int], steps: i
 
 def _random_patches(prior: Volume, base: Model, kept: tuple[int, int], steps: int, seed: int) -> Plan:
     """Patches from where detail lacks, some of them with needles, some of the scan as it might have lain."""
-    recipe, moved_share = (DEFAULT, 0.0) if base.info.factor == 1 else (FAST, MOVED)
+    recipe = DEFAULT if base.info.factor == 1 else FAST
     make = pair_maker(base.info)
     pierced = with_needles(prior.data, prior.geometry.spacing, np.random.default_rng([seed, 5]))
     plain, with_some = make(prior.data, kept), make(pierced, kept)
@@ -109,7 +109,7 @@ def _random_patches(prior: Volume, base: Model, kept: tuple[int, int], steps: in
         rng = np.random.default_rng([seed, 4, step])
 
         def source() -> Pair:
-            if rng.random() < moved_share:
+            if rng.random() < MOVED[recipe.name]:
                 return moved(step * PLACEMENTS // steps)
             return with_some if rng.random() < NEEDLES else plain
 
