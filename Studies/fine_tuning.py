@@ -1,6 +1,6 @@
 """How long and how fast to fine-tune: the gain on a time point for numbers of steps and learning rates.
 
-python Studies/fine_tuning.py --output fine_tuning.json [--scan heart] [--network fast] [--runs 300@1.5e-3 ...] [--moved 0.5]
+python Studies/fine_tuning.py --output fine_tuning.json [--scan heart] [--network fast] [--moved 0.5] [--runs ...]
 """
 
 from __future__ import annotations
