@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -29,6 +30,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from SRDynamicMRILib.checkpoints import Model, load_model
+from SRDynamicMRILib.devices import fastest_precision
 from SRDynamicMRILib.fidelity import fidelity
 from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.inference import Inference
@@ -253,6 +255,35 @@ def series(truth: Volume, device: torch.device, folder: Path) -> Iterator[dict[s
         yield {"network": name, "device": str(device), "step by step": one, "overlapped": other, "ratio": one / other}
 
 
+def batches(truth: Volume, device: torch.device) -> Iterator[dict[str, object]]:
+    """Time of a network for four time points of twelve slices, one after the other and in one batch."""
+    part = Volume(truth.data[:12], replace(truth.geometry, shape=(12, *SHAPE[1:])))
+    for name, path, image in (
+        ("fast network", fast_model(LOWEST), downsample(part, LOWEST).data),
+        ("U-Net", base_model(LOWEST), part.data),
+    ):
+        assert path is not None
+        network = load_model(path).network.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        images = torch.from_numpy(image / image.max()).to(device).expand(4, 1, *image.shape)
+        images = images.contiguous(memory_format=torch.channels_last_3d)
+
+        def run(size: int, network: nn.Module = network, images: torch.Tensor = images) -> None:
+            precision = fastest_precision(device)
+            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                for batch in images.split(size):
+                    network(batch).cpu()
+
+        run(1)
+        single, together = (median_time(partial(run, size), 5) for size in (1, 4))
+        yield {
+            "network": name,
+            "device": str(device),
+            "one by one": single,
+            "batch of 4": together,
+            "ratio": single / together,
+        }
+
+
 def scaling(truth: Volume) -> Iterator[dict[str, object]]:
     """Time of both networks on the CPU against voxels and threads."""
     threads = torch.get_num_threads()
@@ -312,12 +343,13 @@ def main() -> None:
         "super-resolution": with_ratios(rows, rates),
         "fine-tuning": [row for device in devices for row in fine_tuning(device)],
         "series": overlap,
+        "batches": [row for device in devices for row in batches(truth, device)],
         "scaling": list(scaling(truth)),
     }
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / "bench.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     parts = [f"Machine: {results['machine']}", f"Ceiling: {results['ceiling (GFLOP/s)']} GFLOP/s"]
-    for title in ("super-resolution", "fine-tuning", "series", "scaling"):
+    for title in ("super-resolution", "fine-tuning", "series", "batches", "scaling"):
         parts += [f"## {title}", markdown(results[title])]  # type: ignore[arg-type]
     text = "\n\n".join(parts) + "\n"
     (FOLDER / "bench.md").write_text(text, encoding="utf-8")
