@@ -24,11 +24,10 @@ from .errors import InputError
 from .image_files import written_whole
 from .interpolation import INPUTS
 from .kspace import check_fraction
-from .networks.sub_pixel import SubPixelNetwork
+from .networks.sub_pixel import FACTORS, SubPixelNetwork
 from .networks.unet import UNet3D
 
 _MAXIMUM_FEATURES = 512
-_MAXIMUM_FACTOR = 8
 _LARGEST_NUMBER = 1e15
 _METADATA_KEY = "SRDynamicMRI"
 _WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -120,7 +119,7 @@ class ModelInfo:
             raise ValueError(f"its architecture {info.architecture[:40]!r} is not known")
         if not 1 <= info.features <= _MAXIMUM_FEATURES:
             raise ValueError(f"it claims {info.features} features")
-        if not (2 <= info.factor <= _MAXIMUM_FACTOR if info.architecture == "SubPixelNetwork" else info.factor == 1):
+        if not (info.factor in FACTORS if info.architecture == "SubPixelNetwork" else info.factor == 1):
             raise ValueError(f"it claims to make {info.factor} voxels of each")
         if info.interpolation not in INPUTS:
             raise ValueError(f"its interpolation {info.interpolation[:40]!r} is not known")

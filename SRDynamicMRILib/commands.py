@@ -173,6 +173,8 @@ def train_command(arguments: Namespace, progress: Progress) -> Outputs:
             arguments.output.with_stem(f"{arguments.output.stem}_{fraction:g}"): replace(task, fractions=[fraction])
             for fraction in arguments.fractions
         }
+    for one in tasks.values():  # each may take hours
+        one.check(recipe)
     for output, one in tasks.items():
         if arguments.resume and len(tasks) > 1 and output.exists() and not _state_file(output).exists():
             progress.log(f"{output} is there already and is kept.")
