@@ -23,7 +23,7 @@ from .demo import run_demo
 from .devices import device_named
 from .distributed import is_first
 from .errors import InputError
-from .evaluation import METRIC_NAMES, Evaluation, align, evaluate, write_csv, write_json
+from .evaluation import Evaluation, align, as_text, evaluate, summary, write_csv, write_json
 from .fidelity import fidelity_maps, in_words
 from .files import beside, check_output, file_name, read_series, read_volume, write_series, write_volume
 from .image_files import check_folder
@@ -269,24 +269,14 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Super-resolve a volume or series."""
     _check_output(arguments.input, arguments.output)
     series = read_series(arguments.input)
-    model = load_model(arguments.model or base_model())
+    model, grid = _model_and_grid(arguments, series, progress)
     numbers = frame_numbers(arguments.frames, len(series))
-    grid = _result_grid(arguments, series, model, progress)
-    acquired = (series.geometry.shape[1], series.geometry.shape[2])
-    if arguments.model is None:  # the grid tells the fraction, and that the model
-        model = load_model(_shipped_model(_share(acquired, grid), arguments.fast))
-    map_file = arguments.fidelity_map
-    if map_file is None and not model.info.data_consistency:
-        map_file = beside(arguments.output, "fidelity")
-    for other in (arguments.input, arguments.output) if map_file is not None else ():
-        _check_output(other, map_file)
+    map_file = _fidelity_map_file(arguments, model)
     chosen = series.select(numbers)
-    warnings = other_fraction(model, _share(acquired, grid)) + unusual(chosen, "the series")
+    warnings = other_fraction(model, _share(series.geometry.shape[1:], grid)) + unusual(chosen, "the series")
     warnings += misfit(_likeness_of_prior(model, chosen[0], arguments.like))
     for sentence in warnings:
         progress.warn(sentence)
-    device = device_named(arguments.device)
-    inference = _inference(model, arguments.stride, arguments.precision, arguments.shifts)
     frames = FrameFolder.beside(arguments.output)
     result, figures = super_resolve_series(
         series,
@@ -294,8 +284,8 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
         model,
         grid,
         frames,
-        device=device,
-        inference=inference,
+        device=device_named(arguments.device),
+        inference=_inference(model, arguments.stride, arguments.precision, arguments.shifts),
         progress=progress,
         resume=arguments.resume,
     )
@@ -315,6 +305,26 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
         return {**outputs, "frames": frames.path}
     frames.remove()
     return outputs
+
+
+def _model_and_grid(arguments: Namespace, series: Series, progress: Progress) -> tuple[Model, Geometry]:
+    """The model to use and the grid of its results."""
+    model = load_model(arguments.model or base_model())
+    grid = _result_grid(arguments, series, model, progress)
+    if arguments.model is None:  # the grid tells the fraction, and that the model
+        model = load_model(_shipped_model(_share(series.geometry.shape[1:], grid), arguments.fast))
+    return model, grid
+
+
+def _fidelity_map_file(arguments: Namespace, model: Model) -> Path | None:
+    """Where the fidelity map goes: where the user wants it, and always where a model may change what was acquired."""
+    path: Path | None = arguments.fidelity_map
+    if path is None and not model.info.data_consistency:
+        path = beside(arguments.output, "fidelity")
+    if path is not None:
+        for other in (arguments.input, arguments.output):
+            _check_output(other, path)
+    return path
 
 
 def _shipped_model(fraction: float, fast: bool) -> Path:
@@ -369,7 +379,7 @@ def _evaluation_files(
     write_json(summary(evaluation, RESULT), outputs["summary"])
     if reported is not None:
         outputs |= _figures(evaluation, methods, truth, folder, progress, reported)
-    progress.log(table(evaluation, RESULT))
+    progress.log(as_text(evaluation, RESULT))
     return outputs
 
 
@@ -444,37 +454,6 @@ def import_checkpoint_command(arguments: Namespace, progress: Progress) -> Outpu
     _check_model_name(arguments.output)
     save_model(import_checkpoint(arguments.input, tuple(arguments.fractions)), arguments.output)
     return {"model": arguments.output}
-
-
-def summary(evaluation: Evaluation, result: str) -> dict[str, object]:
-    """Means, standard deviations and p-values of an evaluation, as JSON can hold them."""
-    methods = {
-        region: {
-            name: {metric: evaluation.mean_sd(name, metric, region == "body") for metric in METRIC_NAMES}
-            for name in evaluation.methods
-        }
-        for region in ("whole", "body")
-    }
-    tests = {
-        name: {metric: asdict(evaluation.test(result, name, metric)) for metric in ("ssim", "psnr")}
-        for name in evaluation.methods
-        if name != result
-    }
-    return {"time_points": len(evaluation.times), "mean_sd": methods, f"{result}_against": tests}
-
-
-def table(evaluation: Evaluation, result: str) -> str:
-    """Means over the time points and p-values as text."""
-    width = max(len(name) for name in evaluation.methods)
-    lines = [f"{'':{width}}  SSIM            PSNR (dB)       SD of difference  p (t-test, SSIM)"]
-    for name in evaluation.methods:
-        ssim, psnr, spread = (evaluation.mean_sd(name, m) for m in ("ssim", "psnr", "difference_sd"))
-        p = "" if name == result else f"{evaluation.test(result, name, 'ssim').t_test:.2g}"
-        lines.append(
-            f"{name:{width}}  {ssim[0]:.4f}+-{ssim[1]:.4f}  {psnr[0]:6.2f}+-{psnr[1]:5.2f}   "
-            f"{spread[0]:.4f}+-{spread[1]:.4f}    {p}"
-        )
-    return "\n".join(lines)
 
 
 def _result_grid(arguments: Namespace, series: Series, model: Model, progress: Progress) -> Geometry:
