@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FRACTION, SHAPE, SPACING, TINY, Command, Patient, tiny_network
+from conftest import FRACTION, JSON, QUIET, SHAPE, SPACING, TINY, Command, Patient, tiny_network
 
 from SRDynamicMRILib import cli, series_super_resolution
 from SRDynamicMRILib.checkpoints import Model, load_model, save_model
@@ -24,8 +24,6 @@ from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import JsonProgress
 from SRDynamicMRILib.volume import Series, Volume
 
-JSON = ("--progress", "json")
-QUIET = ("--progress", "none")
 TIME_POINTS = 8
 COMMON = ("--fraction", FRACTION, "--stride", 4, 6, 8, "--threads", 1, "--device", "cpu")
 """By overlapping patches, so that a time point takes long enough to be interrupted after the first."""

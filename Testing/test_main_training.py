@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Command, Recorder, same_weights
+from conftest import QUIET, Command, Recorder, same_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -378,7 +378,7 @@ def test_fractions_that_no_fast_network_is_for_are_refused(
     """Before any of them is trained for: their models could not be read again."""
     output = tmp_path / "m.safetensors"
     training = ("train", "--data", scans, "--output", output, "--recipe", "fast", "--steps", 1, "--features", 1)
-    outcome = command(*training, "--each-fraction", "--fractions", 0.25, fraction, "--progress", "none")
+    outcome = command(*training, "--each-fraction", "--fractions", 0.25, fraction, *QUIET)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == (
         f"The network of the recipe fast makes 2 to 8 voxels of each along rows and columns, but {fraction:g} of "
