@@ -18,7 +18,7 @@ import numpy as np
 
 from .benchmark import Benchmark, find_subjects, run_benchmark
 from .benchmark_folder import BenchmarkFolder
-from .checkpoints import Model, import_checkpoint, load_model, save_model
+from .checkpoints import Model, check_model_name, import_checkpoint, load_model, save_model
 from .demo import run_demo
 from .devices import device_named
 from .distributed import is_first
@@ -68,14 +68,20 @@ RESULT = "result"
 """What `evaluate` calls the series it is about."""
 
 
-def _alone_at_output(beside: Callable[[Path], Path]) -> Callable[[Command], Command]:
-    """Let a command hold its output, beside which it keeps what is unfinished, so that no second run writes there."""
+def _alone_at_output(unfinished: Callable[[Path], Path]) -> Callable[[Command], Command]:
+    """Let a command hold its output, so that no second run writes there.
+
+    Parameters
+    ----------
+    unfinished
+        Gives the file or folder beside an output where the command keeps what is not finished.
+    """
 
     def decorate(command: Command) -> Command:
         @wraps(command)
         def held(arguments: Namespace, progress: Progress) -> Outputs:
             output = arguments.output
-            with alone(output, beside(output)) if is_first() else nullcontext():
+            with alone(output, unfinished(output)) if is_first() else nullcontext():
                 return command(arguments, progress)
 
         return held
@@ -150,7 +156,7 @@ def train_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Train a base model, or one for each fraction."""
     for fraction in arguments.fractions:
         check_fraction(fraction)
-    _check_model_name(arguments.output)
+    _check_model_output(arguments.output)
     given = {"features": arguments.features, "batch": arguments.batch, "learning_rate": arguments.learning_rate}
     recipe = replace(recipe_named(arguments.recipe), **{k: v for k, v in given.items() if v is not None})
     device = device_named(arguments.device)
@@ -200,7 +206,7 @@ def train_command(arguments: Namespace, progress: Progress) -> Outputs:
 @_alone_at_output(_state_file)
 def train_perceptual_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Train the perceptual network."""
-    _check_model_name(arguments.output)
+    _check_model_output(arguments.output)
     task = VesselTraining(arguments.steps, arguments.seed, arguments.features)
     state = _state_file(arguments.output)
     network = train_vessel_network(task, device_named(arguments.device), progress, state, arguments.resume)
@@ -214,7 +220,7 @@ def train_perceptual_command(arguments: Namespace, progress: Progress) -> Output
 @_alone_at_output(_state_file)
 def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Fine-tune a model on the planning scan."""
-    _check_model_name(arguments.output)
+    _check_model_output(arguments.output)
     budget = budget_named(arguments.budget)
     if arguments.fraction is not None:
         check_fraction(arguments.fraction)
@@ -451,7 +457,7 @@ def info_command(arguments: Namespace, progress: Progress) -> Outputs:
 
 def import_checkpoint_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Turn a published PyTorch checkpoint into a model."""
-    _check_model_name(arguments.output)
+    _check_model_output(arguments.output)
     save_model(import_checkpoint(arguments.input, tuple(arguments.fractions)), arguments.output)
     return {"model": arguments.output}
 
@@ -592,10 +598,9 @@ def _check_output(source: Path, output: Path) -> None:
         raise InputError(message)
 
 
-def _check_model_name(path: Path) -> None:
-    if path.suffix != ".safetensors":
-        message = f"A model is written as .safetensors, but the name given is {path.name}; change its ending."
-        raise InputError(message)
+def _check_model_output(path: Path) -> None:
+    """Raise `InputError` before the work if a model cannot be written there."""
+    check_model_name(path)
     check_folder(path)
 
 

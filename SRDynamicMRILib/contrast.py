@@ -218,7 +218,7 @@ class LocalMoments:
 
 
 def local_moments(own: FloatArray, other: FloatArray, covered: NDArray[np.bool_]) -> LocalMoments:
-    """Moments over the covered voxels of a region that is larger than motion and smaller than an organ."""
+    """Moments of two images ``(D, H, W)`` around each voxel, over the covered ones of the `REGION` there."""
     weight = np.maximum(_mean(covered.astype(np.float32)), np.float32(1e-6))
 
     def average(image: FloatArray) -> FloatArray:

@@ -35,7 +35,7 @@ class Recipe:
         ``maximum``: input and target are each divided by their own maximum, as in the paper. ``percentile``: both by
         the 99.9th percentile of the low-resolution image, so that their intensities stay comparable.
     residual
-        Whether the network's output is added to its input.
+        Whether the network's output is added to the interpolated image.
     data_consistency
         Whether the acquired k-space is put back into the result.
     loss
