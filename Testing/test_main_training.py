@@ -381,8 +381,8 @@ def test_fractions_that_no_fast_network_is_for_are_refused(
     outcome = command(*training, "--each-fraction", "--fractions", 0.25, fraction, *QUIET)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == (
-        f"The network of the recipe fast makes 2 to 8 voxels of each along rows and columns, but {fraction:g} of "
-        f"k-space asks for {factor}; give other fractions, or choose another recipe.\n"
+        f"The network of the recipe fast makes 2 to 8 voxels of each along rows and columns, but the fraction "
+        f"{fraction:g} asks for {factor}; give other fractions, or choose another recipe.\n"
     )
     assert list(tmp_path.iterdir()) == []
     MainTraining(folders=[scans], fractions=(0.016, 0.99)).check(FAST)

@@ -122,7 +122,7 @@ class MainTraining:
         if recipe.sub_pixel and factor not in FACTORS:
             message = (
                 f"The network of the recipe {recipe.name} makes {FACTORS[0]} to {FACTORS[-1]} voxels of each along "
-                f"rows and columns, but {min(self.fractions):g} of k-space asks for {factor}; give other fractions, "
+                f"rows and columns, but the fraction {min(self.fractions):g} asks for {factor}; give other fractions, "
                 "or choose another recipe."
             )
             raise InputError(message)
