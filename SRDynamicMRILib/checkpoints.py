@@ -24,11 +24,10 @@ from .errors import InputError
 from .image_files import written_whole
 from .interpolation import INPUTS
 from .kspace import check_fraction
-from .networks.sub_pixel import SubPixelNetwork
+from .networks.sub_pixel import FACTORS, SubPixelNetwork
 from .networks.unet import UNet3D
 
 _MAXIMUM_FEATURES = 512
-_MAXIMUM_FACTOR = 8
 _LARGEST_NUMBER = 1e15
 _METADATA_KEY = "SRDynamicMRI"
 _WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -54,7 +53,7 @@ class ModelInfo:
     normalisation
         ``maximum`` or ``percentile``; see `recipes.Recipe`.
     residual
-        Whether its output is added to its input.
+        Whether its output is added to the interpolated image.
     data_consistency
         Whether the acquired k-space is put back into the result.
     loss, training_data, recipe, seed, precision, steps, version, created
@@ -120,7 +119,7 @@ class ModelInfo:
             raise ValueError(f"its architecture {info.architecture[:40]!r} is not known")
         if not 1 <= info.features <= _MAXIMUM_FEATURES:
             raise ValueError(f"it claims {info.features} features")
-        if not (2 <= info.factor <= _MAXIMUM_FACTOR if info.architecture == "SubPixelNetwork" else info.factor == 1):
+        if not (info.factor in FACTORS if info.architecture == "SubPixelNetwork" else info.factor == 1):
             raise ValueError(f"it claims to make {info.factor} voxels of each")
         if info.interpolation not in INPUTS:
             raise ValueError(f"its interpolation {info.interpolation[:40]!r} is not known")
@@ -239,6 +238,13 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, metadata
 
 
+def check_model_name(path: Path) -> None:
+    """Raise `InputError` unless a model can have this name."""
+    if path.suffix != ".safetensors":
+        message = f"A model is written as .safetensors, but the name given is {path.name}; change its ending."
+        raise InputError(message)
+
+
 def save_model(model: Model, path: Path, half_precision: bool = False) -> None:
     """Write a model to a ``.safetensors`` file, complete or not at all.
 
@@ -256,9 +262,7 @@ def save_model(model: Model, path: Path, half_precision: bool = False) -> None:
     InputError
         If the file cannot be written, does not end in ``.safetensors``, or the weights would not be finite in it.
     """
-    if path.suffix != ".safetensors":
-        message = f"A model is written as .safetensors, but the name given is {path.name}; change its ending."
-        raise InputError(message)
+    check_model_name(path)
     dtype = torch.float16 if half_precision else torch.float32
     state = {name: tensor.to(dtype) for name, tensor in model.network.state_dict().items()}
     if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
@@ -277,7 +281,8 @@ def load_model(path: str | Path) -> Model:
 
     Returns
     -------
-        The model; its ``network`` is a torch module ``(B, 1, D, H, W) -> (B, 1, D, H, W)`` in evaluation mode.
+        The model; its ``network`` is a torch module in evaluation mode, ``(B, 1, D, H, W) -> (B, 1, D, n * H, n * W)``
+        with the ``factor`` n of its metadata.
 
     Raises
     ------

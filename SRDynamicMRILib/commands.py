@@ -18,12 +18,12 @@ import numpy as np
 
 from .benchmark import Benchmark, find_subjects, run_benchmark
 from .benchmark_folder import BenchmarkFolder
-from .checkpoints import Model, import_checkpoint, load_model, save_model
+from .checkpoints import Model, check_model_name, import_checkpoint, load_model, save_model
 from .demo import run_demo
 from .devices import device_named
 from .distributed import is_first
 from .errors import InputError
-from .evaluation import METRIC_NAMES, Evaluation, align, evaluate, write_csv, write_json
+from .evaluation import Evaluation, align, as_text, evaluate, summary, write_csv, write_json
 from .fidelity import fidelity_maps, in_words
 from .files import beside, check_output, file_name, read_series, read_volume, write_series, write_volume
 from .image_files import check_folder
@@ -68,14 +68,20 @@ RESULT = "result"
 """What `evaluate` calls the series it is about."""
 
 
-def _alone_at_output(beside: Callable[[Path], Path]) -> Callable[[Command], Command]:
-    """Let a command hold its output, beside which it keeps what is unfinished, so that no second run writes there."""
+def _alone_at_output(unfinished: Callable[[Path], Path]) -> Callable[[Command], Command]:
+    """Let a command hold its output, so that no second run writes there.
+
+    Parameters
+    ----------
+    unfinished
+        Gives the file or folder beside an output where the command keeps what is not finished.
+    """
 
     def decorate(command: Command) -> Command:
         @wraps(command)
         def held(arguments: Namespace, progress: Progress) -> Outputs:
             output = arguments.output
-            with alone(output, beside(output)) if is_first() else nullcontext():
+            with alone(output, unfinished(output)) if is_first() else nullcontext():
                 return command(arguments, progress)
 
         return held
@@ -150,7 +156,7 @@ def train_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Train a base model, or one for each fraction."""
     for fraction in arguments.fractions:
         check_fraction(fraction)
-    _check_model_name(arguments.output)
+    _check_model_output(arguments.output)
     given = {"features": arguments.features, "batch": arguments.batch, "learning_rate": arguments.learning_rate}
     recipe = replace(recipe_named(arguments.recipe), **{k: v for k, v in given.items() if v is not None})
     device = device_named(arguments.device)
@@ -173,6 +179,8 @@ def train_command(arguments: Namespace, progress: Progress) -> Outputs:
             arguments.output.with_stem(f"{arguments.output.stem}_{fraction:g}"): replace(task, fractions=[fraction])
             for fraction in arguments.fractions
         }
+    for one in tasks.values():  # each may take hours
+        one.check(recipe)
     for output, one in tasks.items():
         if arguments.resume and len(tasks) > 1 and output.exists() and not _state_file(output).exists():
             progress.log(f"{output} is there already and is kept.")
@@ -198,7 +206,7 @@ def train_command(arguments: Namespace, progress: Progress) -> Outputs:
 @_alone_at_output(_state_file)
 def train_perceptual_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Train the perceptual network."""
-    _check_model_name(arguments.output)
+    _check_model_output(arguments.output)
     task = VesselTraining(arguments.steps, arguments.seed, arguments.features)
     state = _state_file(arguments.output)
     network = train_vessel_network(task, device_named(arguments.device), progress, state, arguments.resume)
@@ -212,7 +220,7 @@ def train_perceptual_command(arguments: Namespace, progress: Progress) -> Output
 @_alone_at_output(_state_file)
 def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Fine-tune a model on the planning scan."""
-    _check_model_name(arguments.output)
+    _check_model_output(arguments.output)
     budget = budget_named(arguments.budget)
     if arguments.fraction is not None:
         check_fraction(arguments.fraction)
@@ -267,24 +275,14 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Super-resolve a volume or series."""
     _check_output(arguments.input, arguments.output)
     series = read_series(arguments.input)
-    model = load_model(arguments.model or base_model())
+    model, grid = _model_and_grid(arguments, series, progress)
     numbers = frame_numbers(arguments.frames, len(series))
-    grid = _result_grid(arguments, series, model, progress)
-    acquired = (series.geometry.shape[1], series.geometry.shape[2])
-    if arguments.model is None:  # the grid tells the fraction, and that the model
-        model = load_model(_shipped_model(_share(acquired, grid), arguments.fast))
-    map_file = arguments.fidelity_map
-    if map_file is None and not model.info.data_consistency:
-        map_file = beside(arguments.output, "fidelity")
-    for other in (arguments.input, arguments.output) if map_file is not None else ():
-        _check_output(other, map_file)
+    map_file = _fidelity_map_file(arguments, model)
     chosen = series.select(numbers)
-    warnings = other_fraction(model, _share(acquired, grid)) + unusual(chosen, "the series")
+    warnings = other_fraction(model, _share(series.geometry.shape[1:], grid)) + unusual(chosen, "the series")
     warnings += misfit(_likeness_of_prior(model, chosen[0], arguments.like))
     for sentence in warnings:
         progress.warn(sentence)
-    device = device_named(arguments.device)
-    inference = _inference(model, arguments.stride, arguments.precision, arguments.shifts)
     frames = FrameFolder.beside(arguments.output)
     result, figures = super_resolve_series(
         series,
@@ -292,8 +290,8 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
         model,
         grid,
         frames,
-        device=device,
-        inference=inference,
+        device=device_named(arguments.device),
+        inference=_inference(model, arguments.stride, arguments.precision, arguments.shifts),
         progress=progress,
         resume=arguments.resume,
     )
@@ -313,6 +311,26 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
         return {**outputs, "frames": frames.path}
     frames.remove()
     return outputs
+
+
+def _model_and_grid(arguments: Namespace, series: Series, progress: Progress) -> tuple[Model, Geometry]:
+    """The model to use and the grid of its results."""
+    model = load_model(arguments.model or base_model())
+    grid = _result_grid(arguments, series, model, progress)
+    if arguments.model is None:  # the grid tells the fraction, and that the model
+        model = load_model(_shipped_model(_share(series.geometry.shape[1:], grid), arguments.fast))
+    return model, grid
+
+
+def _fidelity_map_file(arguments: Namespace, model: Model) -> Path | None:
+    """Where the fidelity map goes: where the user wants it, and always where a model may change what was acquired."""
+    path: Path | None = arguments.fidelity_map
+    if path is None and not model.info.data_consistency:
+        path = beside(arguments.output, "fidelity")
+    if path is not None:
+        for other in (arguments.input, arguments.output):
+            _check_output(other, path)
+    return path
 
 
 def _shipped_model(fraction: float, fast: bool) -> Path:
@@ -367,7 +385,7 @@ def _evaluation_files(
     write_json(summary(evaluation, RESULT), outputs["summary"])
     if reported is not None:
         outputs |= _figures(evaluation, methods, truth, folder, progress, reported)
-    progress.log(table(evaluation, RESULT))
+    progress.log(as_text(evaluation, RESULT))
     return outputs
 
 
@@ -439,40 +457,9 @@ def info_command(arguments: Namespace, progress: Progress) -> Outputs:
 
 def import_checkpoint_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Turn a published PyTorch checkpoint into a model."""
-    _check_model_name(arguments.output)
+    _check_model_output(arguments.output)
     save_model(import_checkpoint(arguments.input, tuple(arguments.fractions)), arguments.output)
     return {"model": arguments.output}
-
-
-def summary(evaluation: Evaluation, result: str) -> dict[str, object]:
-    """Means, standard deviations and p-values of an evaluation, as JSON can hold them."""
-    methods = {
-        region: {
-            name: {metric: evaluation.mean_sd(name, metric, region == "body") for metric in METRIC_NAMES}
-            for name in evaluation.methods
-        }
-        for region in ("whole", "body")
-    }
-    tests = {
-        name: {metric: asdict(evaluation.test(result, name, metric)) for metric in ("ssim", "psnr")}
-        for name in evaluation.methods
-        if name != result
-    }
-    return {"time_points": len(evaluation.times), "mean_sd": methods, f"{result}_against": tests}
-
-
-def table(evaluation: Evaluation, result: str) -> str:
-    """Means over the time points and p-values as text."""
-    width = max(len(name) for name in evaluation.methods)
-    lines = [f"{'':{width}}  SSIM            PSNR (dB)       SD of difference  p (t-test, SSIM)"]
-    for name in evaluation.methods:
-        ssim, psnr, spread = (evaluation.mean_sd(name, m) for m in ("ssim", "psnr", "difference_sd"))
-        p = "" if name == result else f"{evaluation.test(result, name, 'ssim').t_test:.2g}"
-        lines.append(
-            f"{name:{width}}  {ssim[0]:.4f}+-{ssim[1]:.4f}  {psnr[0]:6.2f}+-{psnr[1]:5.2f}   "
-            f"{spread[0]:.4f}+-{spread[1]:.4f}    {p}"
-        )
-    return "\n".join(lines)
 
 
 def _result_grid(arguments: Namespace, series: Series, model: Model, progress: Progress) -> Geometry:
@@ -611,10 +598,9 @@ def _check_output(source: Path, output: Path) -> None:
         raise InputError(message)
 
 
-def _check_model_name(path: Path) -> None:
-    if path.suffix != ".safetensors":
-        message = f"A model is written as .safetensors, but the name given is {path.name}; change its ending."
-        raise InputError(message)
+def _check_model_output(path: Path) -> None:
+    """Raise `InputError` before the work if a model cannot be written there."""
+    check_model_name(path)
     check_folder(path)
 
 

@@ -42,7 +42,7 @@ LEAST_VARIANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class Pair:
+class PriorAndSeries:
     """A planning scan and a time point, ``(D, h, w)`` at the resolution of the series, on one grid.
 
     Parameters
@@ -65,7 +65,7 @@ class Pair:
     grid: Geometry
 
 
-def at_one_resolution(prior: Volume, low_resolution: Volume) -> Pair | None:
+def at_one_resolution(prior: Volume, low_resolution: Volume) -> PriorAndSeries | None:
     """Bring a planning scan and a time point to one grid; None if they share too few voxels to be compared.
 
     Raises
@@ -80,7 +80,7 @@ def at_one_resolution(prior: Volume, low_resolution: Volume) -> Pair | None:
     covered = _covered(grid, low_resolution.geometry)
     if np.count_nonzero(covered) < _FEWEST_VOXELS:
         return None
-    return Pair(own / own_scale, other / other_scale, own_scale, other_scale, covered, grid)
+    return PriorAndSeries(own / own_scale, other / other_scale, own_scale, other_scale, covered, grid)
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,10 @@ def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | Non
     InputError
         If the two do not overlap in space.
     """
-    pair = at_one_resolution(prior, low_resolution)
-    if pair is None:
+    both = at_one_resolution(prior, low_resolution)
+    if both is None:
         return None
-    own, other, covered = pair.prior, pair.series, pair.covered
+    own, other, covered = both.prior, both.series, both.covered
     gradient = in_plane_gradient(own) + in_plane_gradient(other)
     compared = covered & (gradient <= np.quantile(gradient[covered], _FLATTEST))
     x, y = own[compared].astype(np.float64), other[compared].astype(np.float64)
@@ -146,11 +146,11 @@ def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | Non
     slope, offset = _lines(own, other, covered)
     by_regions = _explained(y, (slope * own + offset)[compared])
     if by_curve >= min(_EXPLAINED, by_regions - _WORTH):
-        changed = np.interp(prior.data / pair.prior_scale, knots, values)
-        return ContrastMatch(_scaled(prior, changed, pair.series_scale), "curve", by_line, by_curve)
+        changed = np.interp(prior.data / both.prior_scale, knots, values)
+        return ContrastMatch(_scaled(prior, changed, both.series_scale), "curve", by_line, by_curve)
     slope, offset = (trilinear(each, (prior.shape[1], prior.shape[2])) for each in (slope, offset))
-    changed = slope * (prior.data / pair.prior_scale) + offset
-    return ContrastMatch(_scaled(prior, changed, pair.series_scale), "regions", by_line, by_regions)
+    changed = slope * (prior.data / both.prior_scale) + offset
+    return ContrastMatch(_scaled(prior, changed, both.series_scale), "regions", by_line, by_regions)
 
 
 def _scaled(prior: Volume, intensities: NDArray[np.floating], scale: np.float32) -> Volume:
@@ -218,7 +218,7 @@ class LocalMoments:
 
 
 def local_moments(own: FloatArray, other: FloatArray, covered: NDArray[np.bool_]) -> LocalMoments:
-    """Moments over the covered voxels of a region that is larger than motion and smaller than an organ."""
+    """Moments of two images ``(D, H, W)`` around each voxel, over the covered ones of the `REGION` there."""
     weight = np.maximum(_mean(covered.astype(np.float32)), np.float32(1e-6))
 
     def average(image: FloatArray) -> FloatArray:

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,45 @@ def evaluate(
                 keep_map(name, number, similarity.astype(np.float32))
         progress.step(number + 1, len(truth))
     return Evaluation(truth.times, whole, body)
+
+
+def summary(evaluation: Evaluation, result: str) -> dict[str, object]:
+    """Means, standard deviations and p-values of an evaluation, as JSON can hold them.
+
+    Parameters
+    ----------
+    evaluation
+        The metrics.
+    result
+        Name of the method that the others are tested against.
+    """
+    methods = {
+        region: {
+            name: {metric: evaluation.mean_sd(name, metric, region == "body") for metric in METRIC_NAMES}
+            for name in evaluation.methods
+        }
+        for region in ("whole", "body")
+    }
+    tests = {
+        name: {metric: asdict(evaluation.test(result, name, metric)) for metric in ("ssim", "psnr")}
+        for name in evaluation.methods
+        if name != result
+    }
+    return {"time_points": len(evaluation.times), "mean_sd": methods, f"{result}_against": tests}
+
+
+def as_text(evaluation: Evaluation, result: str) -> str:
+    """Means over the time points and p-values as text; parameters as for `summary`."""
+    width = max(len(name) for name in evaluation.methods)
+    lines = [f"{'':{width}}  SSIM            PSNR (dB)       SD of difference  p (t-test, SSIM)"]
+    for name in evaluation.methods:
+        ssim, psnr, spread = (evaluation.mean_sd(name, m) for m in ("ssim", "psnr", "difference_sd"))
+        p = "" if name == result else f"{evaluation.test(result, name, 'ssim').t_test:.2g}"
+        lines.append(
+            f"{name:{width}}  {ssim[0]:.4f}+-{ssim[1]:.4f}  {psnr[0]:6.2f}+-{psnr[1]:5.2f}   "
+            f"{spread[0]:.4f}+-{spread[1]:.4f}    {p}"
+        )
+    return "\n".join(lines)
 
 
 def csv_rows(evaluation: Evaluation, numbers: Sequence[int] | None = None) -> Iterator[list[str]]:

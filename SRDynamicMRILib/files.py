@@ -24,6 +24,7 @@ from .errors import InputError
 from .image_files import check_folder, open_image, set_geometry, to_sitk, write_image, written_whole
 from .sequence_files import write_sequence
 from .times import (
+    FOLDER_SIDECAR,
     fit_an_axis,
     numbered,
     read_sidecar,
@@ -36,7 +37,6 @@ from .volume import Series, Volume
 
 _TYPES = (".seq.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _FOLDER = ""
-_FOLDER_SIDECAR = "series.json"
 _FRAME = re.compile(r"frame_\d{4,}\.nii\.gz")
 
 
@@ -87,17 +87,6 @@ def read_series(path: Path | str) -> Series:
     series = _checked(_open(path), path)
     series[0]  # A file that is cut short is found now, not in the middle of the work.
     return series
-
-
-def is_series(path: Path | str) -> bool:
-    """Whether a path holds more than one time point; only headers are read.
-
-    Raises
-    ------
-    InputError
-        If the path holds no image that can be read.
-    """
-    return len(_open(Path(path))) > 1
 
 
 def check_voxels(volume: Volume, name: str) -> None:
@@ -171,7 +160,7 @@ def _open_volumes(files: Sequence[Path], folder: Path) -> Series:
             raise InputError(message)
     if len(files) == 1:
         return frames[0]
-    times = sidecar_times(folder / _FOLDER_SIDECAR, len(files)) or numbered(len(files))
+    times = sidecar_times(folder / FOLDER_SIDECAR, len(files)) or numbered(len(files))
 
     def load(number: int) -> NDArray[np.generic]:
         # Opened anew, so that no volume stays in memory.
@@ -265,7 +254,7 @@ def write_series(series: Series, path: Path | str, facts: Mapping[str, object] |
     with written_whole(path) as temporary:
         if kind == _FOLDER:
             _write_folder(series, temporary)
-            write_sidecar(temporary / _FOLDER_SIDECAR, facts or {}, series.times)
+            write_sidecar(temporary / FOLDER_SIDECAR, facts or {}, series.times)
             return
         if kind in (".seq.nrrd", ".nrrd"):
             write_sequence(series, temporary)
@@ -336,7 +325,7 @@ def _check_replaceable(folder: Path) -> None:
     if not folder.exists():
         return
     if not folder.is_dir() or any(
-        not _FRAME.fullmatch(file.name) and file.name != _FOLDER_SIDECAR for file in folder.iterdir()
+        not _FRAME.fullmatch(file.name) and file.name != FOLDER_SIDECAR for file in folder.iterdir()
     ):
         message = f"{folder} exists and holds other things than a series; choose another name."
         raise InputError(message)

@@ -136,7 +136,13 @@ INPUTS = tuple(_BY_NAME)
 
 
 def upsample(image: NDArray[np.floating], size: tuple[int, int], method: str) -> FloatArray:
-    """Interpolate ``(..., h, w)`` to ``(..., *size)`` by the name of the method (one of `INPUTS`)."""
+    """Interpolate ``(..., h, w)`` to ``(..., *size)`` by the name of the method, one of `INPUTS`.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
     if method not in _BY_NAME:
         message = f"There is no interpolation named {method}; use one of {', '.join(INPUTS)}."
         raise InputError(message)
@@ -188,9 +194,7 @@ def resample(volume: Volume, geometry: Geometry) -> Volume:
     """
     if volume.geometry.same_grid(geometry):
         return Volume(volume.data, geometry)
-    if not volume.geometry.overlaps(geometry):
-        message = "The two volumes do not overlap in space; check that both are of the same patient and body region."
-        raise InputError(message)
+    _check_overlap(volume, geometry)
     image = to_sitk(volume)
     reference = sitk.Image([1, 1, 1], sitk.sitkUInt8)
     reference.SetSpacing(geometry.spacing)
@@ -202,6 +206,12 @@ def resample(volume: Volume, geometry: Geometry) -> Volume:
     resampler.SetInterpolator(sitk.sitkLinear)
     resampler.UseNearestNeighborExtrapolatorOn()
     return Volume(sitk.GetArrayFromImage(resampler.Execute(image)), geometry)
+
+
+def _check_overlap(volume: Volume, geometry: Geometry) -> None:
+    if not volume.geometry.overlaps(geometry):
+        message = "The two volumes do not overlap in space; check that both are of the same patient and body region."
+        raise InputError(message)
 
 
 def interpolate(volume: Volume, like: Geometry, method: str) -> Volume:
@@ -222,9 +232,7 @@ def interpolate(volume: Volume, like: Geometry, method: str) -> Volume:
     InputError
         If `like` has the lower resolution, or the two do not overlap.
     """
-    if not volume.geometry.overlaps(like):
-        message = "The two volumes do not overlap in space; check that both are of the same patient and body region."
-        raise InputError(message)
+    _check_overlap(volume, like)
     grid = high_resolution_grid(volume.geometry, like)
     if method == "trilinear" and grid is not like:
         return resample(volume, like)

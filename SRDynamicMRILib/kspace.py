@@ -70,17 +70,24 @@ def low_resolution_size(size: tuple[int, int], fraction: float) -> tuple[int, in
         If the fraction is outside (0, 1] or leaves nothing of this matrix.
     """
     check_fraction(fraction)
+    kept = _centre_kept(size, fraction)
+    if kept is None:
+        message = (
+            f"Keeping {fraction:.4g} of k-space leaves nothing of a {size[0]}x{size[1]} matrix; use a larger fraction."
+        )
+        raise InputError(message)
+    return kept
+
+
+def _centre_kept(size: tuple[int, int], fraction: float) -> tuple[int, int] | None:
+    """What `low_resolution_size` returns; None if nothing is left."""
     full_height, full_width = size
     height, width = size
     while height * width > fraction * full_height * full_width:
         height -= 2
         width = full_width - 2 * ((full_width - round(height * full_width / full_height)) // 2)
         if height < 1 or width < 1:
-            message = (
-                f"Keeping {fraction:.4g} of k-space leaves nothing of a {full_height}x{full_width} matrix; "
-                "use a larger fraction."
-            )
-            raise InputError(message)
+            return None
     return height, width
 
 
@@ -113,7 +120,7 @@ def full_size(kept: tuple[int, int], fraction: float) -> tuple[int, int]:
         [n for n in range(max(m, int(middle[axis]) - 8), int(middle[axis]) + 10) if (n - m) % 2 == 0]
         for axis, m in enumerate(kept)
     ]
-    fitting = [size for size in product(near[0], near[1]) if low_resolution_size(size, fraction) == kept]
+    fitting = [size for size in product(near[0], near[1]) if _centre_kept(size, fraction) == kept]
     if not fitting:
         return max(kept[0], round(middle[0])), max(kept[1], round(middle[1]))
 

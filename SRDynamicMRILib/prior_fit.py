@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from .contrast import LEAST_VARIANCE, REGION, Pair, at_one_resolution, in_plane_gradient, local_moments
+from .contrast import LEAST_VARIANCE, REGION, PriorAndSeries, at_one_resolution, in_plane_gradient, local_moments
 from .metrics import body_mask
 from .volume import FloatArray, Volume
 
@@ -54,15 +54,15 @@ def likeness(prior: Volume, low_resolution: Volume) -> float | None:
     InputError
         If the two do not overlap in space.
     """
-    pair = at_one_resolution(prior, low_resolution)
-    if pair is None:
+    both = at_one_resolution(prior, low_resolution)
+    if both is None:
         return None
-    in_place = _explained(pair.prior, pair.series, pair.covered)
-    shift = _shift(pair)
+    in_place = _likeness_in_place(both.prior, both.series, both.covered)
+    shift = _shift(both)
     if not any(shift):
         return in_place
-    moved, there = (ndimage.shift(each, shift, order=0) for each in (pair.prior, np.ones(pair.prior.shape, np.float32)))
-    return max(in_place, _explained(moved, pair.series, pair.covered & (there > 0)))
+    moved, there = (ndimage.shift(each, shift, order=0) for each in (both.prior, np.ones(both.prior.shape, np.float32)))
+    return max(in_place, _likeness_in_place(moved, both.series, both.covered & (there > 0)))
 
 
 def misfit(value: float | None) -> list[str]:
@@ -76,7 +76,8 @@ def misfit(value: float | None) -> list[str]:
     ]
 
 
-def _explained(own: FloatArray, other: FloatArray, covered: NDArray[np.bool_]) -> float:
+def _likeness_in_place(own: FloatArray, other: FloatArray, covered: NDArray[np.bool_]) -> float:
+    """Likeness of two images ``(D, H, W)`` as they lie, 0 to 1."""
     moments = local_moments(own, other, covered)
     first, second = moments.variance
     squared = moments.covariance**2 / ((first + np.float32(LEAST_VARIANCE)) * (second + np.float32(LEAST_VARIANCE)))
@@ -87,17 +88,17 @@ def _explained(own: FloatArray, other: FloatArray, covered: NDArray[np.bool_]) -
     return float((squared[compared] * weight).sum() / weight.sum()) if weight.sum() > 0 else 0.0
 
 
-def _shift(pair: Pair) -> tuple[int, int, int]:
+def _shift(both: PriorAndSeries) -> tuple[int, int, int]:
     """Voxels ``(D, H, W)`` by which the planning scan has to be moved so that gradients lie on one another."""
 
     def centred(image: FloatArray) -> FloatArray:
         gradient = in_plane_gradient(image)
-        return np.where(pair.covered, gradient - gradient[pair.covered].mean(), np.float32(0))
+        return np.where(both.covered, gradient - gradient[both.covered].mean(), np.float32(0))
 
-    own, other = centred(pair.prior), centred(pair.series)
+    own, other = centred(both.prior), centred(both.series)
     size = [fft.next_fast_len(2 * n, real=True) for n in own.shape]
     correlation = fft.irfftn(fft.rfftn(other, size) * np.conj(fft.rfftn(own, size)), size)
-    reach = [min(int(_REACH / mm), n - 1) for mm, n in zip(pair.grid.spacing[::-1], own.shape, strict=True)]
+    reach = [min(int(_REACH / mm), n - 1) for mm, n in zip(both.grid.spacing[::-1], own.shape, strict=True)]
     near = correlation[np.ix_(*(np.arange(-r, r + 1) % n for r, n in zip(reach, size, strict=True)))]
     best = np.unravel_index(int(near.argmax()), near.shape)
     z, y, x = (int(place) - r for place, r in zip(best, reach, strict=True))

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import __version__
 from .fidelity import Fidelity
-from .times import read_sidecar, sidecar_of
+from .times import FOLDER_SIDECAR, read_sidecar, sidecar_of
 
 NOTICE = "AI-generated images. Not for diagnosis."
 
@@ -35,7 +35,7 @@ def environment() -> dict[str, str]:
 
 def recorded(path: Path) -> dict[str, Any]:
     """Facts that this software has written beside an image; empty if there are none. They may be anybody's by now."""
-    known = read_sidecar(path / "series.json" if path.is_dir() else sidecar_of(path)).get(_KEY)
+    known = read_sidecar(path / FOLDER_SIDECAR if path.is_dir() else sidecar_of(path)).get(_KEY)
     return known if isinstance(known, dict) else {}
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -80,12 +81,13 @@ class FrameFolder:
             temporary.mkdir()
             (temporary / _MANIFEST).write_bytes(job.encode())
 
-    def has(self, number: int, grid: Geometry) -> bool:
-        """Whether a time point is finished; a file that lost power or a disk has damaged counts as none."""
+    def finished(self, number: int, grid: Geometry) -> Volume | None:
+        """A finished time point ``(D, H, W)``; None for one whose file lost power or a disk has damaged."""
         try:
-            return read_volume(self.file(number)).geometry.same_grid(grid)
+            volume = read_volume(self.file(number))
         except InputError:
-            return False
+            return None
+        return Volume(volume.data, grid) if volume.geometry.same_grid(grid) else None
 
     def series(self, numbers: Sequence[int], times: Sequence[float], geometry: Geometry) -> Series:
         """Return the finished time points as a series, read one at a time."""
@@ -168,10 +170,9 @@ def super_resolve_series(
     mine = share(numbers)
     figures: dict[int, Fidelity] = {}
 
-    def finish(number: int, acquired: Volume, result: Volume | None) -> Fidelity:
-        """Write a result, unless it is there already, and judge what is in the file."""
-        if result is not None:
-            write_volume(result, frames.file(number))
+    def finish(number: int, acquired: Volume, result: Volume) -> Fidelity:
+        """Write a result and judge what is in the file."""
+        write_volume(result, frames.file(number))
         return fidelity(_result_of(frames, number, grid), acquired)
 
     def tell(number: int, figure: Fidelity) -> None:
@@ -185,12 +186,15 @@ def super_resolve_series(
         for done, number in enumerate(mine, start=1):
             acquired = coming.pop().result()
             coming += [reader.submit(series.__getitem__, following) for following in mine[done : done + 1]]
-            result = None
-            if not frames.has(number, grid):
-                result = super_resolve(acquired, model, grid, device=device, inference=inference, progress=progress)
+            kept = frames.finished(number, grid)
+            if kept is None:
+                made = super_resolve(acquired, model, grid, device=device, inference=inference, progress=progress)
+                judge = partial(finish, number, acquired, made)
+            else:
+                judge = partial(fidelity, kept, acquired)
             for earlier, future in writing:
                 tell(earlier, future.result())
-            writing = [(number, writer.submit(finish, number, acquired, result))]
+            writing = [(number, writer.submit(judge))]
             progress.step(done, len(mine))
         for earlier, future in writing:
             tell(earlier, future.result())

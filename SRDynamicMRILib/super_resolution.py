@@ -91,7 +91,7 @@ def super_resolve(
     Raises
     ------
     InputError
-        If the network gives something that is not finite.
+        If the network gives something that is not finite, or memory does not suffice.
     """
     device = device or torch.device("cpu")
     inference = inference or Inference()

@@ -24,6 +24,9 @@ _SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6, "usec": 
 _ABOUT_TIME = re.compile(r"axis \d index values|NRRD_units\[(3|pixel)\]|MultiVolume\.\w+", re.ASCII)
 _KEY = "VolumeTiming"
 
+FOLDER_SIDECAR = "series.json"
+"""Name of the sidecar in a folder of volumes."""
+
 
 def usable_times(times: Sequence[float], count: int) -> list[float]:
     """Return the times if they are `count` finite, ascending numbers, otherwise nothing."""

@@ -20,13 +20,15 @@ from scenes import Slicer, SliceView, Window
 from SRDynamicMRISlicer.comparison import Comparison, on_one_slider
 from SRDynamicMRISlicer.comparison_layouts import ROWS, Layout, LayoutSwitch, View
 from SRDynamicMRISlicer.comparison_notice import Notice
-from SRDynamicMRISlicer.metrics_nodes import MapSequences, compare_time_point
+from SRDynamicMRISlicer.metrics_nodes import MapSequences
 from SRDynamicMRISlicer.scene_browsers import browser_of
+from SRDynamicMRISlicer.scene_outputs import difference_map
 from SRDynamicMRISlicer.scene_provenance import facts_of_result, shows_generated
 from SRDynamicMRISlicer.scene_results import ResultSequence
 
 from SRDynamicMRILib.interpolation import interpolate
 from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.metrics import compare
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Series
 
@@ -55,7 +57,9 @@ def comparison_picture() -> dict[View, np.ndarray]:
     for number, volume in enumerate(low):
         made = interpolate(volume, truth.geometry, "zero_filled")
         result.add(number, made)
-        maps.add(number, compare_time_point(made, truth[number]))
+        true_now = truth[number]
+        similarity = compare(made.data, true_now.data)[1]
+        maps.add(number, true_now.with_data(similarity), difference_map(made, true_now))
     shown = on_one_slider(source, {View.LOW: source, View.RESULT: result.node, View.TRUTH: true})
     shown |= {View.SSIM: maps.ssim.proxy, View.DIFFERENCE: maps.difference.proxy}
     Comparison(layout).show(shown)

@@ -74,6 +74,8 @@ class Outcome:
 
 
 Command = Callable[..., Outcome]
+QUIET = ("--progress", "none")
+JSON = ("--progress", "json")
 Show = Callable[[str], None]
 
 
@@ -134,6 +136,15 @@ class Recorder(Progress):
 def same_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
     a, b = first.state_dict(), second.state_dict()
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def strict_json(path: Path) -> Any:
+    """Content of a JSON file; NaN and Infinity, which JSON does not have, fail."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,11 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import FRACTION, SHAPE, SPACING, Command, Outcome, Patient
+from conftest import FRACTION, JSON, QUIET, SHAPE, SPACING, Command, Outcome, Patient, strict_json
 from scipy import stats
 from test_report import from_outside
 
@@ -38,8 +37,6 @@ from SRDynamicMRILib.table3 import METHODS, as_text
 from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
 from SRDynamicMRILib.volume import Series, Volume
 
-QUIET = ("--progress", "none")
-JSON = ("--progress", "json")
 SUBJECTS = {"one": [1, 2], "two": [0, 1]}
 """Time points that are compared: frame 0 of the first subject is its static scan."""
 
@@ -98,13 +95,6 @@ def lines(path: Path) -> Rows:
 
 def values(rows: Rows, metric: str, **wanted: str) -> list[float]:
     return [float(row[metric]) for row in rows if all(row[key] == value for key, value in wanted.items())]
-
-
-def strict_json(path: Path) -> Any:
-    def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is not JSON")
-
-    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
 
 
 def tree(folder: Path) -> dict[str, int]:

@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FRACTION, SHAPE, SPACING, TINY, Command, Patient, tiny_network
+from conftest import FRACTION, JSON, QUIET, SHAPE, SPACING, TINY, Command, Patient, tiny_network
 
-from SRDynamicMRILib import cli
+from SRDynamicMRILib import cli, series_super_resolution
 from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.fidelity import Fidelity
 from SRDynamicMRILib.files import read_series, read_volume, write_series
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import JsonProgress
-from SRDynamicMRILib.volume import Series
+from SRDynamicMRILib.volume import Series, Volume
 
-JSON = ("--progress", "json")
-QUIET = ("--progress", "none")
 TIME_POINTS = 8
 COMMON = ("--fraction", FRACTION, "--stride", 4, 6, 8, "--threads", 1, "--device", "cpu")
 """By overlapping patches, so that a time point takes long enough to be interrupted after the first."""
@@ -194,6 +192,20 @@ def test_a_damaged_time_point_is_done_again(
     outcome = command(*half, "--resume", *JSON)
     assert (outcome.code, outcome.err) == (0, "")
     assert frame.read_bytes() == sound
+
+
+def test_a_finished_time_point_is_read_once_to_go_on_and_once_for_the_output(
+    command: Command, half: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(path: Path) -> Volume:
+        read.append(path.name)
+        return read_volume(path)
+
+    monkeypatch.setattr(series_super_resolution, "read_volume", counted)
+    assert command(*half, "--resume", *QUIET).code == 0
+    assert [read.count(f"frame_{number:04d}.nii.gz") for number in (0, 1)] == [2, 2]
 
 
 def test_resume_where_nothing_was_begun(command: Command, patient: Patient, tmp_path: Path) -> None:

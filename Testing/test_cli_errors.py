@@ -18,15 +18,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from conftest import FEATURES, FRACTION, SHAPE, TINY, Command, Outcome, Patient, tiny_network
+from conftest import FEATURES, FRACTION, QUIET, SHAPE, TINY, Command, Outcome, Patient, tiny_network
 from safetensors.torch import save_file
 
 from SRDynamicMRILib.checkpoints import Model, save_model
 from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.volume import Series, Volume
-
-QUIET = ("--progress", "none")
 
 
 @dataclass(frozen=True)

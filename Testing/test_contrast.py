@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import Recorder
 
 from SRDynamicMRILib.contrast import match_contrast
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.training.fine_tuning import adapt_prior
 from SRDynamicMRILib.volume import Geometry, Volume
 
@@ -25,14 +25,6 @@ def inverted(volume: Volume) -> Volume:
     return volume.with_data(np.interp(volume.data / peak, [0, 0.05, 0.12, 1, 2], [0, 0.03, 1, 0.1, 0.1]) * peak)
 
 
-class Messages(Progress):
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-
-    def log(self, message: str) -> None:
-        self.messages.append(message)
-
-
 @pytest.mark.parametrize("factor", [1.0, 0.01, 500.0])
 def test_scan_of_the_same_contrast_is_left_alone(factor: float) -> None:
     prior = PHANTOM.static.with_data(PHANTOM.static.data * np.float32(factor))
@@ -41,7 +33,7 @@ def test_scan_of_the_same_contrast_is_left_alone(factor: float) -> None:
     assert match.by_line > 0.93
     assert match.way == "same"
     assert match.prior is prior
-    progress = Messages()
+    progress = Recorder()
     adapted = adapt_prior(prior, SERIES, progress)
     assert adapted.volume is prior
     assert adapted.strength == 1
@@ -59,7 +51,7 @@ def test_other_contrast_becomes_that_of_the_series() -> None:
     same = np.corrcoef(PHANTOM.static.data.ravel(), truth.ravel())[0, 1]
     assert before < 0.65 * same < 0.95 * same < after
     assert match.prior.geometry == prior.geometry
-    progress = Messages()
+    progress = Recorder()
     adapted = adapt_prior(prior, SERIES, progress)
     assert np.array_equal(adapted.volume.data, match.prior.data)
     assert adapted.strength == 0.75
@@ -112,7 +104,7 @@ def test_where_no_curve_can_tell_every_region_gets_its_line() -> None:
     before, after = (np.corrcoef(volume.data.ravel(), truth.ravel())[0, 1] for volume in (prior, match.prior))
     assert after > before + 0.1
     assert match.prior.data.min() >= 0
-    progress = Messages()
+    progress = Recorder()
     adapted = adapt_prior(prior, SERIES, progress)
     assert adapted.strength == 0.5
     assert "every region" in progress.messages[0]

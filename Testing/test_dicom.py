@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.files import is_series, read_series, read_volume
+from SRDynamicMRILib.files import read_series, read_volume
 
 SPACING = (1.5, 2.5, 7.0)
 ORIGIN = np.array([12.0, -34.0, 56.0])
@@ -83,7 +83,6 @@ def test_4d_folder(tmp_path_factory: pytest.TempPathFactory, angles: tuple[float
     direction = Rotation.from_euler("xyz", angles).as_matrix()
     voxels = write_dicom(folder, trigger_times, direction=direction, seed=seed)
     series = read_series(folder)
-    assert is_series(folder)
     assert series.times == pytest.approx([0.010, 0.061, 0.112])
     assert all(np.array_equal(volume.data, truth) for volume, truth in zip(series, voxels, strict=True))
     assert series.geometry.shape == SHAPE
@@ -129,7 +128,6 @@ def test_one_time_point_is_a_volume(tmp_path: Path) -> None:
     (tmp_path / "DICOMDIR").write_bytes(bytes(128) + b"DICM, but no pixels")
     (tmp_path / "readme.txt").write_text("text")
     volume = read_volume(tmp_path)
-    assert not is_series(tmp_path)
     assert np.array_equal(volume.data, voxels[0])
     assert volume.geometry.spacing == pytest.approx(SPACING)
 

@@ -8,26 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import Recorder
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation import METRIC_NAMES, Evaluation, evaluate, write_csv
 from SRDynamicMRILib.metrics import Metrics, body_mask, compare
-from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 GRID = Geometry((7, 16, 18), (1.5, 1.5, 3.0), (-10.0, 5.0, 20.0))
-
-
-class Recorder(Progress):
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-        self.steps: list[tuple[int, int]] = []
-
-    def log(self, message: str) -> None:
-        self.messages.append(message)
-
-    def step(self, done: int, total: int) -> None:
-        self.steps.append((done, total))
 
 
 def series(spread: float, points: int = 3, grid: Geometry = GRID) -> Series:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import TIME_POINTS, TINY, Command, Patient, tiny_network
+from conftest import JSON, QUIET, TIME_POINTS, TINY, Command, Patient, tiny_network
 
 from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.fidelity import fidelity, fidelity_map, in_words
@@ -19,8 +19,6 @@ from SRDynamicMRILib.prior_fit import FITS, LIKENESS
 from SRDynamicMRILib.provenance import description, recorded, recorded_fidelity, recorded_warnings
 from SRDynamicMRILib.times import sidecar_of
 from SRDynamicMRILib.volume import Series
-
-JSON, QUIET = ("--progress", "json"), ("--progress", "none")
 
 
 @pytest.fixture

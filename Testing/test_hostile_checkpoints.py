@@ -13,15 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import FRACTION, TINY, Command, Patient, tiny_network
+from conftest import FRACTION, QUIET, TINY, Command, Patient, tiny_network
 from safetensors.torch import save_file
 
 from SRDynamicMRILib.checkpoints import Model, import_checkpoint, load_model, save_model
 from SRDynamicMRILib.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-QUIET = ("--progress", "none")
 
 
 class Reduced:

@@ -33,6 +33,8 @@ from SRDynamicMRILib.checkpoints import file_sha256
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation import evaluate, write_csv
 from SRDynamicMRILib.files import read_series, read_volume, write_series
+from SRDynamicMRILib.interpolation import interpolate
+from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 TIMES = (0.0, 0.5, 1.25)
@@ -179,7 +181,6 @@ def test_only_time_points_that_the_result_has_are_compared(
     assert numbers_of(nodes.result, nodes.series) == list(numbers)
     prepared = files.prepare(Kind.EVALUATE, nodes)
     truth = random_series(GRID, TIMES).select(list(numbers))
-    assert prepared.frames == ""
     assert [len(read_series(path)) for path in (prepared.truth, prepared.result)] == [len(numbers)] * 2
     assert all(np.array_equal(a.data, b.data) for a, b in zip(read_series(prepared.truth), truth, strict=True))
     assert set(prepared.baselines) == {TRILINEAR, ZERO_FILLED}
@@ -323,7 +324,7 @@ def test_maps_and_figures_of_a_comparison(app: Slicer, files: JobFiles, tmp_path
     table, ssim = evaluated(nodes, files, tmp_path)
     evaluation = evaluation_from_csv(table)
     maps = MapSequences(nodes.series, nodes.result.GetName())
-    for step in map_steps(maps, evaluation, ssim, nodes.result, nodes.truth, [0, 2]):
+    for step in map_steps(maps, ssim, nodes.result, nodes.truth, [0, 2]):
         step()
     assert numbers_of(maps.ssim.node, nodes.series) == [0, 2]
     difference = series_of(maps.difference.node)[1]
@@ -358,15 +359,27 @@ def test_a_table_is_saved_with_all_digits(app: Slicer, files: JobFiles, tmp_path
 
 def test_a_result_that_has_changed_meanwhile_gets_no_maps(app: Slicer, files: JobFiles, tmp_path: Path) -> None:
     nodes = compared(app, (0, 2))
-    table, ssim = evaluated(nodes, files, tmp_path)
-    evaluation = evaluation_from_csv(table)
+    ssim = evaluated(nodes, files, tmp_path)[1]
     maps = MapSequences(nodes.series, "r")
-    steps = map_steps(maps, evaluation, ssim, nodes.result, nodes.truth, [0, 2])
+    steps = map_steps(maps, ssim, nodes.result, nodes.truth, [0, 2])
     with pytest.raises(InputError, match="has changed since it was compared"):
-        map_steps(maps, evaluation, ssim, nodes.result, nodes.truth, [0])
+        map_steps(maps, ssim, nodes.result, nodes.truth, [0])
     app.scene.RemoveNode(nodes.truth)
     with pytest.raises(InputError, match="was deleted from the scene"):
         steps[0]()
+
+
+def test_the_difference_is_of_where_the_result_lies() -> None:
+    truth = random_volume(oblique((8, 16, 24)))
+    brighter = difference_map(truth.with_data(truth.data + 3), truth)
+    assert brighter.data == pytest.approx(3 / truth.data.max(), rel=1e-4)
+    assert brighter.geometry == truth.geometry
+    low = downsample(truth, 0.25)
+    expected = difference_map(interpolate(low, truth.geometry, "trilinear"), truth)
+    assert np.abs(difference_map(low, truth).data - expected.data).mean() < 1e-3
+    away = Volume(truth.data, Geometry(truth.shape, (1, 1, 1), (9e3, 0, 0)))
+    with pytest.raises(InputError, match="overlap"):
+        difference_map(away, truth)
 
 
 def test_a_truth_without_intensities_cannot_be_compared() -> None:

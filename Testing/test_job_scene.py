@@ -16,8 +16,8 @@ from SRDynamicMRISlicer.job_scene import JobScene, is_compared
 from SRDynamicMRISlicer.jobs import Job, Kind, Worker
 from SRDynamicMRISlicer.metrics_nodes import SHOWN
 from SRDynamicMRISlicer.model_nodes import hash_of_model, model_file
-from SRDynamicMRISlicer.panel_choices import Metric
-from SRDynamicMRISlicer.presenter import RUNNING, Choices, Frames, Presenter, State
+from SRDynamicMRISlicer.panel_choices import Metric, TimePoints
+from SRDynamicMRISlicer.presenter import RUNNING, Choices, Presenter, State
 from SRDynamicMRISlicer.sample_data import make_samples
 from SRDynamicMRISlicer.scene_browsers import browser_of, proxy_of
 from SRDynamicMRISlicer.scene_inputs import scene_facts
@@ -227,7 +227,7 @@ def test_no_attribute_holds_the_name_of_a_patient(desk: Desk, patient: Patient) 
     p = desk.parameters
     p.priorVolume.SetName("ZQFAMILY planning")
     p.dynamicSeries.SetName("ZQFAMILY cine")
-    desk.look(first=1, last=1, frames=Frames.RANGE)
+    desk.look(first=1, last=1, frames=TimePoints.RANGE)
     desk.run("super_resolve")
     made = [p.result, p.result.GetNthDataNode(0), proxy_of(p.result)]
     assert all(facts_of(node) for node in made)
@@ -256,7 +256,7 @@ def test_results_are_never_lost_unasked(tmp_path: Path, patient: Patient, answer
     p.result = desk.app.sequence(random_series(FLAT), "precious")
     precious = p.result
     kept = series_of(precious)[0].data
-    desk.look(first=1, last=1, frames=Frames.RANGE)
+    desk.look(first=1, last=1, frames=TimePoints.RANGE)
     desk.run("super_resolve")
     assert desk.asked == ["precious holds results. Replace them? If not, the new results go to a new sequence."]
     assert (p.result is precious) is answer

@@ -152,9 +152,8 @@ JOBS = {
         ["superresolve", str(A), str(B), "--fraction", "0.1", "--device", "auto", "--seed", "0"],
     ),
     "evaluation": (
-        jobs.evaluate_job(A, B, C, baselines={"Zero-filled": A, "x=y": B}, frames="0:2"),
-        ["evaluate", str(A), str(B), "--baseline", f"Zero-filled={A}", f"x=y={B}"]
-        + ["--output", str(C), "--frames", "0:2"],
+        jobs.evaluate_job(A, B, C, baselines={"Zero-filled": A, "x=y": B}),
+        ["evaluate", str(A), str(B), "--baseline", f"Zero-filled={A}", f"x=y={B}", "--output", str(C)],
     ),
     "evaluation alone": (jobs.evaluate_job(A, B, C), ["evaluate", str(A), str(B), "--output", str(C)]),
     "phantom": (jobs.phantom_job(A, time_points=4), ["phantom", str(A), "--time-points", "4", "--seed", "0"]),

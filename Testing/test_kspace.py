@@ -223,7 +223,12 @@ def test_usual_matrices_are_guessed_from_what_is_left_of_them(full: tuple[int, i
     assert full_size(low_resolution_size(full, fraction), fraction) == full
 
 
-@given(st.integers(8, 200), st.integers(8, 200), st.floats(0.05, 1.0))
+@pytest.mark.parametrize(("kept", "fraction", "full"), [((4, 4), 0.25, (8, 8)), ((2, 3), 0.0625, (8, 13))])
+def test_tiny_matrices_are_guessed_too(kept: tuple[int, int], fraction: float, full: tuple[int, int]) -> None:
+    assert full_size(kept, fraction) == full
+
+
+@given(st.integers(1, 200), st.integers(1, 200), st.floats(0.01, 1.0))
 def test_guessed_matrix_is_no_smaller_than_what_is_left(height: int, width: int, fraction: float) -> None:
     size = full_size((height, width), fraction)
     assert size[0] >= height

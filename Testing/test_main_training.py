@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Command, Recorder, same_weights
+from conftest import QUIET, Command, Recorder, same_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -356,10 +356,10 @@ def test_weights_are_how_often_sources_are_drawn_from() -> None:
 )
 def test_task_that_cannot_be_done_is_refused(wrong: dict[str, object]) -> None:
     task = MainTraining(folders=[Path("a"), Path("b")])
-    task.check()
-    replace(task, patience=1, weights=(0, 1)).check()
+    task.check(TINY)
+    replace(task, patience=1, weights=(0, 1)).check(TINY)
     with pytest.raises(InputError) as caught:
-        replace(task, **wrong).check()
+        replace(task, **wrong).check(TINY)
     assert str(caught.value).endswith(".")
 
 
@@ -369,6 +369,23 @@ def test_task_that_cannot_be_done_is_refused(wrong: dict[str, object]) -> None:
 def test_recipe_that_cannot_be_followed_is_refused(scans: Path, wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match="at least one feature map"):
         train(task_on(scans), replace(TINY, **wrong), CPU)
+
+
+@pytest.mark.parametrize(("fraction", "factor"), [(1.0, 1), (0.015, 9)])
+def test_fractions_that_no_fast_network_is_for_are_refused(
+    command: Command, scans: Path, tmp_path: Path, fraction: float, factor: int
+) -> None:
+    """Before any of them is trained for: their models could not be read again."""
+    output = tmp_path / "m.safetensors"
+    training = ("train", "--data", scans, "--output", output, "--recipe", "fast", "--steps", 1, "--features", 1)
+    outcome = command(*training, "--each-fraction", "--fractions", 0.25, fraction, *QUIET)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == (
+        f"The network of the recipe fast makes 2 to 8 voxels of each along rows and columns, but the fraction "
+        f"{fraction:g} asks for {factor}; give other fractions, or choose another recipe.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+    MainTraining(folders=[scans], fractions=(0.016, 0.99)).check(FAST)
 
 
 # ------------------------------------------------------------------------------------------------ validation

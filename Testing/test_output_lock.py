@@ -11,13 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import FRACTION, Command, Patient
+from conftest import FRACTION, QUIET, Command, Patient
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.files import read_series
 from SRDynamicMRILib.output_lock import alone
 
-QUIET = ("--progress", "none")
 Arguments = Callable[[Patient, Path], list[object]]
 
 COMMANDS: dict[str, tuple[str, Arguments]] = {

@@ -15,8 +15,7 @@ from processes import FakeTimer
 from SRDynamicMRISlicer import help_text, panel_choices, process_tree
 from SRDynamicMRISlicer.durations import BUDGETS
 from SRDynamicMRISlicer.graphics_cards import Device, devices, with_chosen
-from SRDynamicMRISlicer.panel_choices import Arrangement, Budget, Metric, TimePoints
-from SRDynamicMRISlicer.presenter import Frames
+from SRDynamicMRISlicer.panel_choices import Arrangement, Budget, Metric
 from SRDynamicMRISlicer.process_tree import kill_tree
 from SRDynamicMRISlicer.step_queue import StepQueue
 
@@ -185,9 +184,8 @@ def test_every_choice_of_a_list_has_its_words(name: str) -> None:
     assert all(word[0].isupper() for word in words)
 
 
-def test_choices_are_those_of_the_parts_behind_them() -> None:
+def test_budgets_to_choose_are_those_whose_duration_is_known() -> None:
     assert [budget.value for budget in Budget] == list(BUDGETS)
-    assert [frames.value for frames in TimePoints] == [frames.value for frames in Frames]
 
 
 def test_choices_of_the_comparison_are_those_of_the_views() -> None:

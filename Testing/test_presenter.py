@@ -22,6 +22,7 @@ from SRDynamicMRISlicer.durations import (
 from SRDynamicMRISlicer.inputs import ImageFacts, InputFacts
 from SRDynamicMRISlicer.jobs import GRACE, PATIENCE, Job, Kind, Worker
 from SRDynamicMRISlicer.loss_curve import LossCurve
+from SRDynamicMRISlicer.panel_choices import TimePoints
 from SRDynamicMRISlicer.presenter import (
     LAST_LINES,
     NEEDS,
@@ -32,7 +33,6 @@ from SRDynamicMRISlicer.presenter import (
     Choices,
     Control,
     Files,
-    Frames,
     Presenter,
     RefusedError,
     State,
@@ -304,14 +304,14 @@ def test_a_fraction_that_is_none(panel: Panel, fraction: float) -> None:
 @pytest.mark.parametrize(
     ("choices", "possible"),
     [
-        (Choices(frames=Frames.RANGE, first=0, last=9), True),
-        (Choices(frames=Frames.RANGE, first=3, last=3), True),
-        (Choices(frames=Frames.RANGE, first=0, last=10), False),
-        (Choices(frames=Frames.RANGE, first=4, last=3), False),
-        (Choices(frames=Frames.RANGE, first=-1, last=3), False),
-        (Choices(frames=Frames.SHOWN, shown=9), True),
-        (Choices(frames=Frames.SHOWN, shown=10), False),
-        (Choices(frames=Frames.ALL, first=99, last=3), True),
+        (Choices(frames=TimePoints.RANGE, first=0, last=9), True),
+        (Choices(frames=TimePoints.RANGE, first=3, last=3), True),
+        (Choices(frames=TimePoints.RANGE, first=0, last=10), False),
+        (Choices(frames=TimePoints.RANGE, first=4, last=3), False),
+        (Choices(frames=TimePoints.RANGE, first=-1, last=3), False),
+        (Choices(frames=TimePoints.SHOWN, shown=9), True),
+        (Choices(frames=TimePoints.SHOWN, shown=10), False),
+        (Choices(frames=TimePoints.ALL, first=99, last=3), True),
     ],
 )
 def test_time_points(panel: Panel, choices: Choices, possible: bool) -> None:
@@ -387,20 +387,18 @@ def test_arguments_of_every_job(panel: Panel) -> None:
         budget="quick",
         keep_contrast=True,
         device="cuda:1",
-        frames=Frames.RANGE,
+        frames=TimePoints.RANGE,
         first=2,
         last=4,
         simulated_fraction=0.25,
         seed=7,
     )
     panel.presenter.set_choices(choices)
-    files = replace(FILES, frames="2:5")
-    panel.files = lambda kind: files
     expected = {
         Kind.FINE_TUNE: "/prior --like /series --output /o --model /base --budget quick --device cuda:1 --seed 7"
         " --keep-contrast",
         Kind.SUPER_RESOLVE: "/series /o --model /tuned --like /prior --frames 2:5 --device cuda:1 --seed 7",
-        Kind.EVALUATE: "/result /truth --baseline A=/a --output /o --frames 2:5",
+        Kind.EVALUATE: "/result /truth --baseline A=/a --output /o",
         Kind.INTERPOLATE: "/series /o --like /prior --method zero_filled",
         Kind.PHANTOM: "/o --time-points 10 --seed 7",
         Kind.DOWNSAMPLE: "/series /o --fraction 0.25",
@@ -415,7 +413,7 @@ def test_arguments_of_every_job(panel: Panel) -> None:
 
 
 def test_frames_and_models(panel: Panel) -> None:
-    panel.presenter.set_choices(Choices(frames=Frames.SHOWN, shown=3, tuned_model=Path("/tuned"), use_tuned=False))
+    panel.presenter.set_choices(Choices(frames=TimePoints.SHOWN, shown=3, tuned_model=Path("/tuned"), use_tuned=False))
     arguments = panel.begin(Kind.SUPER_RESOLVE).arguments
     assert arguments[arguments.index("--frames") + 1] == "3"
     assert "--model" not in arguments
@@ -1007,7 +1005,7 @@ def test_the_panel_tells_and_learns_how_long_it_takes(panel: Panel) -> None:
     process.say("stage", name="Writing")
     process.complete()
     assert panel.view.super_resolve_text == "10 time points, about 20 s on this computer"
-    panel.presenter.set_choices(Choices(device="cpu", frames=Frames.SHOWN))
+    panel.presenter.set_choices(Choices(device="cpu", frames=TimePoints.SHOWN))
     assert panel.view.super_resolve_text == "1 time point, about 15 s on this computer"
 
 

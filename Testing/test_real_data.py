@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Command
+from conftest import QUIET, Command
 
 from SRDynamicMRILib.files import read_series, read_volume
 from SRDynamicMRILib.kspace import low_resolution_size
@@ -18,7 +18,6 @@ pytestmark = pytest.mark.real_data
 
 FRACTION = 0.0625
 FRAMES = "6:8"
-QUIET = ("--progress", "none")
 
 
 def assert_same_place(found: Geometry, wanted: Geometry) -> None:

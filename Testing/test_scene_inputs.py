@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scenes import Slicer, oblique, random_series, random_volume, rigid
-from SRDynamicMRISlicer.scene_inputs import ImageFacts, scene_facts, simulated_facts
+from SRDynamicMRISlicer.inputs import ImageFacts
+from SRDynamicMRISlicer.scene_inputs import scene_facts, simulated_facts
 from SRDynamicMRISlicer.scene_sequences import put
 from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkImageData
@@ -31,8 +32,8 @@ def test_good_inputs_are_described(app: Slicer) -> None:
     truth = app.sequence(random_series(FULL), "truth")
     facts = scene_facts(prior, series, truth, repetition_time=2.0)
     assert facts.prior == ImageFacts(prior.GetID(), "plan", (24, 16, 4), (2.0, 2.0, 5.0))
-    assert facts.series == ImageFacts(series.GetID(), "cine", (12, 8, 4), (4.0, 4.0, 5.0), (0.0, 0.5, 1.25))
-    assert facts.truth == ImageFacts(truth.GetID(), "truth", (24, 16, 4), (2.0, 2.0, 5.0), (0.0, 0.5, 1.25))
+    assert facts.series == ImageFacts(series.GetID(), "cine", (12, 8, 4), (4.0, 4.0, 5.0), 3)
+    assert facts.truth == ImageFacts(truth.GetID(), "truth", (24, 16, 4), (2.0, 2.0, 5.0), 3)
     assert facts.fraction == 0.25
     assert facts.effective_resolution == (4.0, 4.0)
     assert facts.overlap is True

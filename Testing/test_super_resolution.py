@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from conftest import Recorder
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
@@ -17,7 +18,6 @@ from SRDynamicMRILib.inference import Inference
 from SRDynamicMRILib.interpolation import trilinear_index, zero_filled
 from SRDynamicMRILib.kspace import crop_kspace, downsample
 from SRDynamicMRILib.networks.unet import UNet3D
-from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.super_resolution import super_resolve, target_grid
 from SRDynamicMRILib.volume import Geometry, Volume
 
@@ -35,14 +35,6 @@ DEFAULT_INFO = ModelInfo(
     data_consistency=True,
 )
 PAPER_INFO = ModelInfo(features=4, fractions=(0.0625,))
-
-
-class Recorder(Progress):
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-
-    def log(self, message: str) -> None:
-        self.messages.append(message)
 
 
 class ShortOfMemory(UNet3D):

@@ -12,10 +12,7 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from .comparison_layouts import View
 from .scene_browsers import nodes_of
-from .scene_volumes import geometry_of
-
-_FLIP = np.array([-1.0, -1.0, 1.0])
-"""Signs that turn RAS into LPS, and back."""
+from .scene_volumes import FLIP, geometry_of
 
 _COMPOSITE = "vtkMRMLSliceCompositeNode"
 
@@ -118,7 +115,7 @@ def _extent(
     geometry = geometry_of(volume)
     depth, height, width = geometry.shape
     corners = [
-        _FLIP * geometry.position(corner)
+        FLIP * geometry.position(corner)
         for corner in product((-0.5, width - 0.5), (-0.5, height - 0.5), (-0.5, depth - 0.5))
     ]
     inverse = vtkMatrix4x4()
@@ -126,7 +123,7 @@ def _extent(
     inside = np.array([inverse.MultiplyPoint((*corner, 1.0))[:3] for corner in corners])
     # The middle of the field of view may lie between two slices: go to the centre of the next voxel along the normal.
     normal = np.array([node.GetSliceToRAS().GetElement(row, 2) for row in range(3)])
-    along = int(np.argmax(np.abs(geometry.axes.T @ (_FLIP * normal) / np.asarray(geometry.spacing))))
+    along = int(np.argmax(np.abs(geometry.axes.T @ (FLIP * normal) / np.asarray(geometry.spacing))))
     middle = np.array([(width - 1) / 2, (height - 1) / 2, (depth - 1) / 2])
     middle[along] = np.ceil(middle[along])
-    return inside.min(axis=0), inside.max(axis=0), _FLIP * geometry.position(middle)
+    return inside.min(axis=0), inside.max(axis=0), FLIP * geometry.position(middle)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import slicer
 
 from .inputs import ImageFacts, InputFacts
-from .scene_inputs import ImageFacts as SceneImage
 from .scene_inputs import SceneFacts
 from .scene_provenance import fidelity_of, warnings_of
 from .scene_volumes import grid_of
@@ -26,9 +25,9 @@ def input_facts(
         Whether it was compared with the ground truth.
     """
     return InputFacts(
-        prior=_image(facts.prior),
-        series=_image(facts.series),
-        truth=_image(facts.truth),
+        prior=facts.prior,
+        series=facts.series,
+        truth=facts.truth,
         result=None if result is None else result_facts(result),
         effective_resolution=facts.effective_resolution,
         fraction=facts.fraction,
@@ -53,9 +52,3 @@ def result_facts(result: slicer.vtkMRMLSequenceNode) -> ImageFacts | None:
     depth, height, width = grid.shape
     x, y, z = (float(length) for length in grid.spacing)
     return ImageFacts(result.GetID(), result.GetName(), (width, height, depth), (x, y, z), count)
-
-
-def _image(image: SceneImage | None) -> ImageFacts | None:
-    if image is None:
-        return None
-    return ImageFacts(image.id, image.name, image.matrix, image.spacing, len(image.times))

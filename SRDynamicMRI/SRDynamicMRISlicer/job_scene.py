@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import slicer
@@ -157,7 +157,7 @@ class JobScene:
             question = _("{name} holds results. Replace them? If not, the new results go to a new sequence.")
             overwrite = self._ask(question.format(name=selected.GetName()))
         self._result = None
-        return _Prepared(prepared.nodes, prepared.files, prepared.choices, overwrite, selected)
+        return replace(prepared, overwrite=overwrite, selected=selected)
 
     # While a job runs
 
@@ -285,7 +285,7 @@ class JobScene:
         for old in (p.ssimMaps, p.differenceMaps):  # they were computed and can be again
             remove_sequence(old)
         maps = MapSequences(source, name)
-        steps = map_steps(maps, self.evaluation, outputs[SSIM_MAP], nodes.result, nodes.truth, numbers)
+        steps = map_steps(maps, outputs[SSIM_MAP], nodes.result, nodes.truth, numbers)
         p.ssimMaps, p.differenceMaps = maps.ssim.node, maps.difference.node
         self._write_figures()
         p.metricsTable.SetNodeReferenceID(_OF_RESULT, nodes.result.GetID())

@@ -118,12 +118,10 @@ def super_resolve_job(
     return Job(Kind.SUPER_RESOLVE, (str(series), str(output), *options))
 
 
-def evaluate_job(
-    result: Path, truth: Path, output: Path, *, baselines: Mapping[str, Path] | None = None, frames: str = ""
-) -> Job:
+def evaluate_job(result: Path, truth: Path, output: Path, *, baselines: Mapping[str, Path] | None = None) -> Job:
     """Compare a result, and baselines by name, with the ground truth; everything goes to the folder `output`."""
     named = [f"{name}={path}" for name, path in (baselines or {}).items()]
-    options = _options(output=output, frames=frames)
+    options = _options(output=output)
     return Job(Kind.EVALUATE, (str(result), str(truth), *(["--baseline", *named] if named else []), *options))
 
 
@@ -271,7 +269,7 @@ _EVENTS: dict[str, Callable[[Mapping[str, object]], Event]] = {
     "progress": _steps,
     "loss": lambda fields: Loss(_count(fields["step"]), _number(fields["value"])),
     "frame": lambda fields: Frame(_count(fields["index"]), _path(fields["path"])),
-    "log": lambda fields: _log(fields),
+    "log": _log,
     "result": _result,
     "error": lambda fields: Error(_text(fields["message"])),
 }

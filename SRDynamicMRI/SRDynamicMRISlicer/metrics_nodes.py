@@ -1,8 +1,6 @@
-"""Figures and maps of a comparison as nodes: tables, charts, and what to draw for one time point.
+"""Figures and maps of a comparison as nodes: tables, charts and sequences.
 
-The figures themselves are the library's. One time point (`compare_time_point`) takes a fifth of a second for a million
-voxels, so it may run while the user waits; whole series are for the worker's `evaluate`, whose table
-`evaluation_from_csv` reads.
+The figures themselves are those of the worker's `evaluate`, whose table `evaluation_from_csv` reads.
 """
 
 from __future__ import annotations
@@ -10,18 +8,15 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import slicer
 from vtkmodules.vtkCommonCore import vtkDoubleArray, vtkStringArray
 from vtkmodules.vtkCommonDataModel import vtkTable
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation import CSV_HEADER, METRIC_NAMES, Evaluation
-from SRDynamicMRILib.interpolation import resample
-from SRDynamicMRILib.metrics import Metrics, compare
+from SRDynamicMRILib.metrics import Metrics
 from SRDynamicMRILib.volume import Volume
 
 from .comparison_colours import show_as_difference, show_as_ssim
@@ -35,39 +30,6 @@ TIME_COLUMN = "Time (s)"
 
 _PALETTE = ((0x56, 0xB4, 0xE9), (0xE6, 0x9F, 0x00), (0x00, 0x9E, 0x73), (0xCC, 0x79, 0xA7), (0x00, 0x72, 0xB2))
 """Okabe and Ito's colours, told apart with any colour vision; as in the report."""
-
-
-@dataclass(frozen=True)
-class TimePoint:
-    """A result beside the truth at one time point.
-
-    Parameters
-    ----------
-    metrics
-        Over the whole volume.
-    ssim
-        SSIM map on the grid of the truth.
-    difference
-        Result minus truth on that grid, as a share of the truth's maximum.
-    """
-
-    metrics: Metrics
-    ssim: Volume
-    difference: Volume
-
-
-def compare_time_point(result: Volume, truth: Volume) -> TimePoint:
-    """Compare a volume with the truth, after bringing it to its grid if it lies on another.
-
-    Raises
-    ------
-    InputError
-        If the two do not overlap, or the truth is nowhere above zero.
-    """
-    aligned = resample(result, truth.geometry)
-    metrics, similarity = compare(aligned.data, truth.data)
-    difference = (aligned.data - truth.data) / np.float32(truth.data.max())
-    return TimePoint(metrics, truth.with_data(similarity), truth.with_data(difference))
 
 
 class MapSequences:
@@ -85,10 +47,20 @@ class MapSequences:
         self.ssim = ResultSequence(source, _("{name} SSIM").format(name=name), {"Image": "SSIM map"})
         self.difference = ResultSequence(source, _("{name} difference").format(name=name), {"Image": "difference"})
 
-    def add(self, number: int, point: TimePoint) -> None:
-        """Add the maps of a time point, counted as in the source; both show their colours and legend from then on."""
-        self.ssim.add(number, point.ssim)
-        self.difference.add(number, point.difference)
+    def add(self, number: int, ssim: Volume, difference: Volume) -> None:
+        """Add the maps of a time point, counted as in the source; both show their colours and legend from then on.
+
+        Parameters
+        ----------
+        number
+            Of the time point.
+        ssim
+            SSIM map ``(D, H, W)`` on the grid of the truth.
+        difference
+            Result minus truth on that grid, as a share of the truth's maximum.
+        """
+        self.ssim.add(number, ssim)
+        self.difference.add(number, difference)
         if self.ssim.proxy is not None and self.difference.proxy is not None:
             show_as_ssim(self.ssim.proxy)
             show_as_difference(self.difference.proxy)

@@ -29,8 +29,9 @@ from .job_scene import JobScene, is_compared
 from .jobs import Interpreter, Job, Kind, Worker
 from .model_nodes import ATTRIBUTE, model_file
 from .panel import Panel
+from .panel_choices import TimePoints
 from .parameters import Parameters
-from .presenter import Choices, Files, Frames, Presenter
+from .presenter import Choices, Files, Presenter
 from .qt_process import QtProcess
 from .qt_settings import QtSettings
 from .qt_timer import QtTimer
@@ -338,7 +339,7 @@ class ModuleSession(VTKObservationMixin):
         self.comparison.update()
         self.jobs.choose_figures()
         self._ui.summaryTableView.setMRMLTableNode(p.summaryTable)
-        ranged = p.frames.value == Frames.RANGE.value
+        ranged = p.frames is TimePoints.RANGE
         for widget in (self._ui.rangeLabel, self._ui.firstFrameSpinBox, self._ui.lastFrameSpinBox):
             widget.visible = ranged
         self._show_simulated()
@@ -389,7 +390,7 @@ class ModuleSession(VTKObservationMixin):
             budget=p.budget.value,
             keep_contrast=p.keepContrast,
             device=p.device,
-            frames=Frames(p.frames.value),
+            frames=p.frames,
             first=p.firstFrame,
             last=p.lastFrame,
             shown=self._time_point(p),

@@ -24,7 +24,7 @@ class Budget(Enum):
 
 
 class TimePoints(Enum):
-    """Which time points to super-resolve; the values are those of `presenter.Frames`."""
+    """Which time points to super-resolve."""
 
     ALL = "all"
     RANGE = "range"

@@ -16,6 +16,7 @@ from .durations import BUDGETS, Estimates, TimeLeft, duration, result_voxels
 from .inputs import ImageFacts, InputFacts
 from .jobs import Ending, Event, Frame, Job, Kind, Log, Loss, Outcome, Stage, Steps, Timer, Worker
 from .loss_curve import LossCurve
+from .panel_choices import Budget, TimePoints
 from .signal import Signal
 from .translation import _
 
@@ -90,14 +91,6 @@ def check_transition(before: State, after: State) -> None:
         raise RuntimeError(message)
 
 
-class Frames(enum.Enum):
-    """Which time points to super-resolve."""
-
-    ALL = "all"
-    RANGE = "range"
-    SHOWN = "shown"
-
-
 @dataclass(frozen=True)
 class Choices:
     """What the user has set.
@@ -138,7 +131,7 @@ class Choices:
     budget: str = "standard"
     keep_contrast: bool = False
     device: str = "auto"
-    frames: Frames = Frames.ALL
+    frames: TimePoints = TimePoints.ALL
     first: int = 0
     last: int = 0
     shown: int = 0
@@ -154,16 +147,16 @@ class Choices:
     def frame_range(self, time_points: int) -> tuple[int, int]:
         """First and last time point to super-resolve, in a series of so many."""
         ranges = {
-            Frames.ALL: (0, time_points - 1),
-            Frames.RANGE: (self.first, self.last),
-            Frames.SHOWN: (self.shown, self.shown),
+            TimePoints.ALL: (0, time_points - 1),
+            TimePoints.RANGE: (self.first, self.last),
+            TimePoints.SHOWN: (self.shown, self.shown),
         }
         return ranges[self.frames]
 
     def frames_text(self) -> str:
         """The time points as the command line has them."""
         ranged, shown = f"{self.first}:{self.last + 1}", f"{self.shown}"
-        return {Frames.ALL: "", Frames.RANGE: ranged, Frames.SHOWN: shown}[self.frames]
+        return {TimePoints.ALL: "", TimePoints.RANGE: ranged, TimePoints.SHOWN: shown}[self.frames]
 
 
 @dataclass(frozen=True)
@@ -178,8 +171,6 @@ class Files:
         Inputs that the job needs.
     baselines
         Series to compare the result with, by name.
-    frames
-        Time points of the ground truth that the result has, as the command line has them; all if empty.
     """
 
     output: Path
@@ -189,7 +180,6 @@ class Files:
     result: Path | None = None
     checkpoint: Path | None = None
     baselines: Mapping[str, Path] = field(default_factory=dict)
-    frames: str = ""
 
 
 @dataclass(frozen=True)
@@ -494,13 +484,7 @@ class Presenter:
                 seed=c.seed,
             )
         if kind is Kind.EVALUATE:
-            return jobs.evaluate_job(
-                _given(files.result),
-                _given(files.truth),
-                files.output,
-                baselines=files.baselines,
-                frames=files.frames,
-            )
+            return jobs.evaluate_job(_given(files.result), _given(files.truth), files.output, baselines=files.baselines)
         if kind is Kind.INTERPOLATE:
             return jobs.interpolate_job(_given(files.series), files.output, like=_given(files.prior))
         if kind is Kind.DOWNSAMPLE:
@@ -776,9 +760,8 @@ class Presenter:
         found = [sentence for told in self._told.values() for sentence in told]
         if uses_tuned and choices.tuned_on and (prior is None or prior.id != choices.tuned_on):
             found.append(_("The fine-tuned model was made for another planning scan than the one chosen."))
-        return tuple(
-            dict.fromkeys((*found, *self._inputs.result_warnings))
-        )  # the result keeps what the worker has told
+        found += self._inputs.result_warnings  # which keeps what the worker has told: some are there twice
+        return tuple(dict.fromkeys(found))
 
     def _notice(self) -> str:
         """What has to be said where results are shown."""
@@ -794,7 +777,7 @@ class Presenter:
         return text.format(notice=notice, error=error, added=added)
 
     def _budget_texts(self) -> dict[str, str]:
-        names = {"quick": _("Quick"), "standard": _("Standard"), "paper": _("As in the paper")}
+        names = {budget.value: budget.label() for budget in Budget}
         prior = self._inputs.prior
         if prior is None:
             return names

@@ -17,6 +17,7 @@ from SRDynamicMRILib.interpolation import high_resolution_grid
 from SRDynamicMRILib.kspace import effective_resolution, low_resolution_grid
 from SRDynamicMRILib.volume import Geometry, Series
 
+from .inputs import ImageFacts
 from .scene_browsers import same_time_axis
 from .scene_import import chosen_sequence, chosen_series, stacked_time_points
 from .scene_volumes import volume_of
@@ -27,29 +28,6 @@ TYPICAL_REPETITION_TIME = 2.3
 
 _ALREADY_FULL = 0.9
 """Share of k-space from which on there is hardly anything to win."""
-
-
-@dataclass(frozen=True)
-class ImageFacts:
-    """One input.
-
-    Parameters
-    ----------
-    id, name
-        Of its node.
-    matrix
-        Columns, rows and slices.
-    spacing
-        Voxel size in the same order, in mm.
-    times
-        Time of every time point in seconds; one for a volume.
-    """
-
-    id: str
-    name: str
-    matrix: tuple[int, int, int]
-    spacing: tuple[float, float, float]
-    times: tuple[float, ...] = (0.0,)
 
 
 @dataclass(frozen=True)
@@ -242,4 +220,4 @@ def _image(node: slicer.vtkMRMLNode | None, series: Series | None) -> ImageFacts
     if node is None or series is None:
         return None
     depth, height, width = series.geometry.shape
-    return ImageFacts(node.GetID(), node.GetName(), (width, height, depth), series.geometry.spacing, series.times)
+    return ImageFacts(node.GetID(), node.GetName(), (width, height, depth), series.geometry.spacing, len(series))

@@ -20,13 +20,7 @@ from SRDynamicMRILib.interpolation import resample
 from SRDynamicMRILib.volume import Series, Volume
 
 from .job_files import TRILINEAR, ZERO_FILLED
-from .metrics_nodes import (
-    MapSequences,
-    TimePoint,
-    fill_metrics_table,
-    fill_summary_table,
-    metric_chart,
-)
+from .metrics_nodes import MapSequences, fill_metrics_table, fill_summary_table, metric_chart
 from .scene_browsers import proxy_of, stop_browsing
 from .scene_import import chosen_series
 from .scene_results import ResultSequence
@@ -63,7 +57,6 @@ def series_steps(result: ResultSequence, path: Path | str, numbers: Sequence[int
 
 def map_steps(
     maps: MapSequences,
-    evaluation: Evaluation,
     ssim_file: Path | str,
     result: slicer.vtkMRMLSequenceNode,
     truth: slicer.vtkMRMLNode,
@@ -75,8 +68,6 @@ def map_steps(
     ----------
     maps
         The sequences.
-    evaluation
-        The figures.
     ssim_file
         The map that the worker has written.
     result, truth
@@ -98,8 +89,7 @@ def map_steps(
             if result.GetScene() is None or truth.GetScene() is None:
                 raise InputError(_("What was compared was deleted from the scene, so its maps cannot be shown."))
             shown, true = chosen_series(result)[0][place], chosen_series(truth)[0][number]
-            metrics = evaluation.whole[RESULT][place]
-            maps.add(number, TimePoint(metrics, similarity[place], difference_map(shown, true)))
+            maps.add(number, similarity[place], difference_map(shown, true))
 
         return add
 
@@ -107,7 +97,7 @@ def map_steps(
 
 
 def difference_map(result: Volume, truth: Volume) -> Volume:
-    """Result minus truth on the grid of the truth, as a share of the truth's maximum.
+    """Result minus truth ``(D, H, W)`` on the grid of the truth, as a share of the truth's maximum.
 
     Raises
     ------

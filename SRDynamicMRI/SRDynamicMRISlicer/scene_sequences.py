@@ -50,11 +50,6 @@ class SequenceIndex:
         count = len(self.values)
         return (index_seconds(self.values, self.unit) if self.numeric else []) or numbered(count)
 
-    @property
-    def label(self) -> str:
-        """Name and unit as an axis of a plot has them."""
-        return f"{self.name} ({self.unit})" if self.unit else self.name
-
 
 def index_of(sequence: slicer.vtkMRMLSequenceNode) -> SequenceIndex:
     """The index of a sequence."""

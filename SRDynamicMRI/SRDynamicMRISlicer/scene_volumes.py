@@ -20,7 +20,7 @@ from .translation import _
 
 Matrix = NDArray[np.float64]
 
-_FLIP = np.array([-1.0, -1.0, 1.0])
+FLIP = np.array([-1.0, -1.0, 1.0])
 """Signs that turn RAS into LPS, and back."""
 
 _LARGEST_SHEAR = 1e-3
@@ -77,8 +77,8 @@ def grid_of(node: slicer.vtkMRMLVolumeNode) -> Geometry:
     width, height, depth = node.GetImageData().GetDimensions()
     directions = vtkMatrix4x4()
     node.GetIJKToRASDirectionMatrix(directions)
-    direction = _FLIP[:, None] * _array(directions)[:3, :3]
-    return Geometry((depth, height, width), node.GetSpacing(), _triple(_FLIP * node.GetOrigin()), _nine(direction))
+    direction = FLIP[:, None] * _array(directions)[:3, :3]
+    return Geometry((depth, height, width), node.GetSpacing(), _triple(FLIP * node.GetOrigin()), _nine(direction))
 
 
 def world_matrix(node: slicer.vtkMRMLTransformableNode) -> Matrix | None:
@@ -100,7 +100,7 @@ def world_matrix(node: slicer.vtkMRMLTransformableNode) -> Matrix | None:
         raise InputError(text.format(name=node.GetName(), transform=transform.GetName()))
     matrix = vtkMatrix4x4()
     transform.GetMatrixTransformToWorld(matrix)
-    flip = np.diag([*_FLIP, 1.0])
+    flip = np.diag([*FLIP, 1.0])
     world: Matrix = flip @ _array(matrix) @ flip
     return world
 
@@ -152,7 +152,7 @@ def store_volume(volume: Volume, node: slicer.vtkMRMLScalarVolumeNode) -> None:
     matrix = world_matrix(node)
     geometry = moved(volume.geometry, None if matrix is None else np.linalg.inv(matrix), node.GetName())
     directions = vtkMatrix4x4()
-    direction = _FLIP[:, None] * np.asarray(geometry.direction).reshape(3, 3)
+    direction = FLIP[:, None] * np.asarray(geometry.direction).reshape(3, 3)
     for row, column in np.ndindex(3, 3):
         directions.SetElement(row, column, direction[row, column])
     image = vtkImageData()
@@ -160,7 +160,7 @@ def store_volume(volume: Volume, node: slicer.vtkMRMLScalarVolumeNode) -> None:
     image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.data).ravel(), deep=True))
     was_modifying = node.StartModify()  # one event, so that no view draws new voxels in the old place
     try:
-        node.SetOrigin(*(_FLIP * geometry.origin))
+        node.SetOrigin(*(FLIP * geometry.origin))
         node.SetSpacing(*geometry.spacing)
         node.SetIJKToRASDirectionMatrix(directions)
         node.SetAndObserveImageData(image)

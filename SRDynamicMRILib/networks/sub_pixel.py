@@ -9,6 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+FACTORS = range(2, 9)
+"""Voxels that a network may give per voxel, along rows and along columns."""
+
 BLOCKS = 6
 """Residual blocks of the trunk (He et al. 2016; without batch normalisation as in Lim et al. 2017)."""
 

@@ -15,6 +15,7 @@ from .. import __version__
 from ..checkpoints import Model, ModelInfo, Network, new_network, weights_sha256
 from ..distributed import ranks, share
 from ..errors import InputError
+from ..networks.sub_pixel import FACTORS
 from ..perceptual_loss import loss_named, perceptual_identity
 from ..progress import Progress
 from ..recipes import FRACTIONS, Precision, Recipe
@@ -95,8 +96,8 @@ class MainTraining:
     patience: int | None = None
     precision: Precision = "float32"
 
-    def check(self) -> None:
-        """Raise `InputError` if it cannot be done."""
+    def check(self, recipe: Recipe) -> None:
+        """Raise `InputError` if it cannot be done, or not by this recipe."""
         patience = 1 if self.patience is None else self.patience
         if min(self.steps, self.validate_every, patience) < 1 or self.synthetic < 0:
             message = "Steps, steps between validations and patience must be 1 or more, synthetic volumes 0 or more."
@@ -111,6 +112,19 @@ class MainTraining:
             len(self.weights) != kinds or min(self.weights) < 0 or not 0 < sum(self.weights) < math.inf
         ):
             message = f"Give {kinds} weights, one for each folder and the last for synthetic volumes, none below zero."
+            raise InputError(message)
+        if recipe.features < 1 or recipe.batch < 1 or not 0 < recipe.learning_rate < math.inf:
+            raise InputError("Training needs at least one feature map and one patch at a time, and a rate above zero.")
+        if recipe.batch % ranks():
+            message = f"A batch of {recipe.batch} cannot be shared by {ranks()} processes; make it a multiple of them."
+            raise InputError(message)
+        factor = recipe.factor(self.fractions)
+        if recipe.sub_pixel and factor not in FACTORS:
+            message = (
+                f"The network of the recipe {recipe.name} makes {FACTORS[0]} to {FACTORS[-1]} voxels of each along "
+                f"rows and columns, but the fraction {min(self.fractions):g} asks for {factor}; give other fractions, "
+                "or choose another recipe."
+            )
             raise InputError(message)
 
 
@@ -195,15 +209,10 @@ def train(
     Raises
     ------
     InputError
-        If there is nothing to train on, or what there is cannot be read.
+        If that cannot be done (see `MainTraining.check`), or what there is to train on cannot be read.
     """
     progress = progress or Progress()
-    task.check()
-    if recipe.features < 1 or recipe.batch < 1 or not 0 < recipe.learning_rate < math.inf:
-        raise InputError("Training needs at least one feature map and one patch at a time, and a rate above zero.")
-    if recipe.batch % ranks():
-        message = f"A batch of {recipe.batch} cannot be shared by {ranks()} processes; make it a multiple of them."
-        raise InputError(message)
+    task.check(recipe)
     info = _description(task, recipe, start)
     network = _initial_network(recipe, info, start)
     loss = loss_named(recipe.loss, device, perceptual_network)
