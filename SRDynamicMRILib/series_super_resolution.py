@@ -6,12 +6,13 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import torch
 
@@ -28,6 +29,9 @@ from .super_resolution import super_resolve
 from .volume import Geometry, Series, Volume
 
 _MANIFEST = "job.json"
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -179,8 +183,7 @@ def super_resolve_series(
         figures[number] = figure
         progress.frame(number, frames.file(number), figure)
 
-    # While one time point is computed, the next is read and the one before is written.
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+    with _executor(device) as reader, _executor(device) as writer:
         coming = [reader.submit(series.__getitem__, number) for number in mine[:1]]
         writing: list[tuple[int, Future[Fidelity]]] = []
         for done, number in enumerate(mine, start=1):
@@ -192,9 +195,10 @@ def super_resolve_series(
                 judge = partial(finish, number, acquired, made)
             else:
                 judge = partial(fidelity, kept, acquired)
-            for earlier, future in writing:
+            writing.append((number, writer.submit(judge)))
+            while writing and (writing[0][1].done() or len(writing) > 1):  # never more than one behind
+                earlier, future = writing.pop(0)
                 tell(earlier, future.result())
-            writing = [(number, writer.submit(judge))]
             progress.step(done, len(mine))
         for earlier, future in writing:
             tell(earlier, future.result())
@@ -203,6 +207,28 @@ def super_resolve_series(
         for number in sorted(set(numbers).difference(mine)):  # other processes have made them
             tell(number, fidelity(_result_of(frames, number, grid), series[number]))
     return frames.series(numbers, [series.times[n] for n in numbers], grid), figures
+
+
+def works_beside(device: torch.device) -> bool:
+    """Whether the next time point is read and the one before written while a device computes one.
+
+    A CPU all of whose cores compute has none to spare: it would be a tenth slower (``make bench``).
+    """
+    return device.type != "cpu"
+
+
+def _executor(device: torch.device) -> Executor:
+    return ThreadPoolExecutor(1) if works_beside(device) else _AtOnce()
+
+
+class _AtOnce(Executor):
+    """Does what it is given at once."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Call a function; its errors are raised here."""
+        future: Future[T] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
 
 
 def _result_of(frames: FrameFolder, number: int, grid: Geometry) -> Volume:

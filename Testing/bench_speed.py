@@ -24,15 +24,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from SRDynamicMRILib import series_super_resolution
 from SRDynamicMRILib.checkpoints import Model, load_model
 from SRDynamicMRILib.devices import fastest_precision
-from SRDynamicMRILib.fidelity import fidelity
-from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
+from SRDynamicMRILib.files import read_series, write_series, write_volume
 from SRDynamicMRILib.inference import Inference
 from SRDynamicMRILib.interpolation import zero_filled
 from SRDynamicMRILib.kspace import downsample
@@ -41,7 +42,7 @@ from SRDynamicMRILib.patches import patch_positions
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.recipes import FRACTIONS, PAPER
-from SRDynamicMRILib.series_super_resolution import FrameFolder, job_description, super_resolve_series
+from SRDynamicMRILib.series_super_resolution import FrameFolder, super_resolve_series
 from SRDynamicMRILib.shipped import base_model, fast_model, start_model
 from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
@@ -229,30 +230,22 @@ def fine_tuning(device: torch.device) -> Iterator[dict[str, object]]:
 
 
 def series(truth: Volume, device: torch.device, folder: Path) -> Iterator[dict[str, object]]:
-    """Time of a series from file to file: step by step, and as it is done, reading and writing beside computing."""
+    """Time of a series from file to file: one thing after the other, and reading and writing beside computing."""
     low = downsample(truth, LOWEST)
     write_series(Series.of([low] * TIME_POINTS), folder / "series.nii.gz")
-    given = read_series(folder / "series.nii.gz")
+    given, frames = read_series(folder / "series.nii.gz"), FrameFolder(folder / "frames")
     for name, path in (("fast network", fast_model(LOWEST)), ("U-Net", base_model(LOWEST))):
         assert path is not None
         model = load_model(path)
 
-        def step_by_step(model: Model = model) -> None:
-            frames = FrameFolder(folder / "step by step")
-            frames.begin(job_description(given, model, truth.geometry, Inference(), device), resume=False)
-            for number, acquired in enumerate(given):
-                result = super_resolve(acquired, model, truth.geometry, device=device)
-                write_volume(result, frames.file(number))
-                fidelity(read_volume(frames.file(number)), acquired)
-
-        def overlapped(model: Model = model) -> None:
-            numbers, frames = range(TIME_POINTS), FrameFolder(folder / "overlapped")
+        def run(beside: bool, model: Model = model) -> None:
             settings = {"device": device, "inference": Inference(), "progress": Progress()}
-            super_resolve_series(given, numbers, model, truth.geometry, frames, **settings)  # type: ignore[arg-type]
+            with patch.object(series_super_resolution, "works_beside", lambda _: beside):
+                super_resolve_series(given, range(TIME_POINTS), model, truth.geometry, frames, **settings)  # type: ignore[arg-type]
 
-        step_by_step()
-        one, other = (median_time(action) / TIME_POINTS for action in (step_by_step, overlapped))
-        yield {"network": name, "device": str(device), "step by step": one, "overlapped": other, "ratio": one / other}
+        run(False)
+        one, other = (median_time(partial(run, beside)) / TIME_POINTS for beside in (False, True))
+        yield {"network": name, "device": str(device), "in turn": one, "beside": other, "ratio": one / other}
 
 
 def batches(truth: Volume, device: torch.device) -> Iterator[dict[str, object]]:
