@@ -1,30 +1,46 @@
 """Text headers (NRRD, MetaImage) that ITK must not see: its parsers crash on them instead of refusing them.
 
-Found with damaged files (Testing/test_fuzzing.py) in SimpleITK 2.5.7: it crashes where a senseless NRRD field
-is longer than 500 to 1000 characters, and where MetaImage's number of dimensions is none; and it takes memory for as
-many compressed bytes as a MetaImage header says.
+Found with damaged files (Testing/test_fuzzing.py) in SimpleITK 2.5.7: it crashes where a senseless NRRD field is longer
+than 500 to 1000 characters, and where MetaImage's number of dimensions is none; it takes memory for as many compressed
+bytes as a MetaImage header says; and it has printf make the names of numbered files by a pattern that the header gives,
+which could read and write memory.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 _LONGEST_FIELD = 500
 _FREE_TEXT = re.compile(rb"#|content: |[^:]*:=")
+_NRRDS_VOXELS = re.compile(rb"\s*data ?file\s*:\s*(.*)", re.IGNORECASE)
 _NUMBER_OF_DIMENSIONS = re.compile(rb"\s*NDims\s*[=:]\s*(.*?)\s*")
 _COMPRESSED_SIZE = re.compile(rb"\s*CompressedDataSize\s*[=:]\s*(.*?)\s*")
-_LAST_OF_METAIMAGE = re.compile(rb"\s*ElementDataFile\b.*")
+_METAIMAGES_VOXELS = re.compile(rb"\s*ElementDataFile\b")
+_NUMBERED_FILES = re.compile(rb"[^%]*%\d{0,2}d[^%\s]*(\s+\d{1,9}){3}(\s+\d)?\s*")
+"""First, last and step come after the pattern; in NRRD, the dimensions of each file may too."""
 
 
 def is_safe_nrrd(path: Path) -> bool:
-    """Whether no field of an NRRD header is longer than real ones are; comments and keys may be."""
-    return all(len(line) <= _LONGEST_FIELD or _FREE_TEXT.match(line) for line in _lines(path))
+    """Whether an NRRD header has nothing in it that ITK cannot bear.
+
+    That is no field longer than real ones are (comments and keys may be), and no senseless pattern of numbered files.
+    """
+    for line in takewhile(bool, _lines(path)):  # an empty line ends it
+        if len(line) > _LONGEST_FIELD and not _FREE_TEXT.match(line):
+            return False
+        if (found := _NRRDS_VOXELS.fullmatch(line)) and not _is_safe_name(found[1]):
+            return False
+    return True
 
 
 def is_safe_metaimage(path: Path, held: int) -> bool:
-    """Whether a MetaImage header has a possible number of dimensions, and no more compressed bytes than are there.
+    """Whether a MetaImage header has nothing in it that ITK cannot bear.
+
+    That is a possible number of dimensions, no more compressed bytes than there are, and no senseless pattern of
+    numbered files.
 
     Parameters
     ----------
@@ -38,13 +54,18 @@ def is_safe_metaimage(path: Path, held: int) -> bool:
             return False
         if (found := _COMPRESSED_SIZE.fullmatch(line)) and not (found[1].isdigit() and int(found[1][:20]) <= held):
             return False
-        if _LAST_OF_METAIMAGE.match(line):
-            break
+        if found := _METAIMAGES_VOXELS.match(line):  # the last field
+            return _is_safe_name(line)
     return True
 
 
+def _is_safe_name(name: bytes) -> bool:
+    """Whether the name of the file with the voxels holds no percent sign, but in a sound ``slice%03d.raw 1 40 1``."""
+    return b"%" not in name or _NUMBERED_FILES.fullmatch(name) is not None
+
+
 def _lines(path: Path) -> Iterator[bytes]:
-    """The lines of a header, which an empty one ends."""
+    """The lines of a file, wherever a carriage return or a newline ends one."""
     with path.open("rb") as stream:
-        while line := stream.readline().rstrip(b"\r\n"):
-            yield line
+        for line in stream:
+            yield from line.rstrip(b"\r\n").split(b"\r")

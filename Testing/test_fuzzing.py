@@ -283,6 +283,10 @@ CRASHES_ITK = {
     "NRRD field": ("v.nrrd", b"endian: little", b"e" * 2000),
     "MetaImage": ("v.mha", b"NDims = 3", b"NDims = -1"),
     "MetaImage of many dimensions": ("v.mha", b"NDims = 3", b"NDims = 100"),
+    "MetaImage's name of voxels": ("v.mha", b"= LOCAL", b"= %s%s%s%s%s%s%s%s%n"),
+    "MetaImage with an empty line": ("v.mha", b"NDims = 3", b"\nNDims = 100"),
+    "NRRD's name of voxels": ("v.nhdr", b"data file: v.raw.gz", b"data file: v%d%s%s%s%s%n 1 3 1"),
+    "NRRD's width of a number": ("v.nhdr", b"data file: v.raw.gz", b"Datafile: v%900000d 1 3 1"),
 }
 
 
@@ -298,6 +302,25 @@ def test_headers_that_crash_itk_are_refused(tmp_path: Path, case: str) -> None:
     code = f"import SimpleITK; SimpleITK.ReadImage({str(tmp_path / name)!r})"
     crashed = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode
     assert crashed < 0, "ITK refuses it by itself now: text_headers.py may go"
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "pattern"),
+    [
+        ("v.mhd", "ElementDataFile = v.zraw", "ElementDataFile = v%02d.raw 1 3 1"),
+        ("v.nhdr", "v.raw.gz", "v%02d.raw 1 3 1"),
+    ],
+)
+def test_slices_in_numbered_files_are_read(tmp_path: Path, name: str, before: str, pattern: str) -> None:
+    write_volume(noise(), tmp_path / name)
+    header = (tmp_path / name).read_text(encoding="ascii")
+    assert before in header
+    header = header.replace(before, pattern).replace("encoding: gzip", "encoding: raw")
+    header = re.sub("CompressedData.*\n", "", header)
+    (tmp_path / name).write_text(header, encoding="ascii")
+    for number, slice_ in enumerate(noise().data, start=1):
+        (tmp_path / f"v{number:02d}.raw").write_bytes(slice_.tobytes())
+    assert np.array_equal(read_volume(tmp_path / name).data, noise().data)
 
 
 def test_an_absurd_matrix_in_a_sidecar_is_passed_over(command: Command, patient: Patient, tmp_path: Path) -> None:
