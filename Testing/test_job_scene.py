@@ -13,7 +13,7 @@ from scenes import Slicer, random_series, random_volume, rigid
 from SRDynamicMRISlicer.input_facts import input_facts
 from SRDynamicMRISlicer.job_files import JobFiles
 from SRDynamicMRISlicer.job_scene import JobScene, is_compared
-from SRDynamicMRISlicer.jobs import Job, Kind, Worker
+from SRDynamicMRISlicer.jobs import Job, Kind
 from SRDynamicMRISlicer.metrics_nodes import SHOWN
 from SRDynamicMRISlicer.model_nodes import hash_of_model, model_file
 from SRDynamicMRISlicer.panel_choices import Metric, TimePoints
@@ -31,6 +31,7 @@ from SRDynamicMRISlicer.scene_provenance import (
 )
 from SRDynamicMRISlicer.scene_sequences import series_of
 from SRDynamicMRISlicer.step_queue import StepQueue
+from SRDynamicMRISlicer.worker import Worker
 
 from SRDynamicMRILib import commands
 from SRDynamicMRILib.checkpoints import file_sha256

@@ -46,7 +46,10 @@ PLAIN_MODULES = (
     "signal",
     "standby",
     "step_queue",
+    "timer",
     "translation",
+    "worker",
+    "worker_events",
 )
 """Parts of the Slicer module that know neither Qt nor MRML, and start without what takes long to load."""
 

@@ -20,7 +20,7 @@ from SRDynamicMRISlicer.durations import (
     result_voxels,
 )
 from SRDynamicMRISlicer.inputs import ImageFacts, InputFacts
-from SRDynamicMRISlicer.jobs import GRACE, PATIENCE, Job, Kind, Worker
+from SRDynamicMRISlicer.jobs import Job, Kind
 from SRDynamicMRISlicer.loss_curve import LossCurve
 from SRDynamicMRISlicer.panel_choices import TimePoints
 from SRDynamicMRISlicer.presenter import (
@@ -39,6 +39,7 @@ from SRDynamicMRISlicer.presenter import (
     View,
     check_transition,
 )
+from SRDynamicMRISlicer.worker import GRACE, PATIENCE, Worker
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.provenance import NOTICE

@@ -19,9 +19,9 @@ from conftest import TINY, Show, tiny_network
 from processes import INTERPRETER, FakeProcess, FakeTimer
 from scenes import Slicer
 from SRDynamicMRISlicer.inputs import ImageFacts, InputFacts
-from SRDynamicMRISlicer.jobs import Worker
 from SRDynamicMRISlicer.presenter import Choices, Files, Presenter, State
 from SRDynamicMRISlicer.scene_results import ResultSequence
+from SRDynamicMRISlicer.worker import Worker
 
 from SRDynamicMRILib import cli
 from SRDynamicMRILib.checkpoints import Model, save_model

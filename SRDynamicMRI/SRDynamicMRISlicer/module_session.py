@@ -26,7 +26,7 @@ from .input_facts import input_facts
 from .input_watch import InputWatch
 from .job_files import JobFiles
 from .job_scene import JobScene, is_compared
-from .jobs import Interpreter, Job, Kind, Worker
+from .jobs import Job, Kind
 from .model_nodes import ATTRIBUTE, model_file
 from .panel import Panel
 from .panel_choices import TimePoints
@@ -46,6 +46,7 @@ from .slots import plain, tell
 from .standby import Standby
 from .step_queue import StepQueue
 from .translation import _
+from .worker import Interpreter, Worker
 
 _LIBRARY = Path(SRDynamicMRILib.__file__).resolve().parent.parent
 

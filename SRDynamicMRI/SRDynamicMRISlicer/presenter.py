@@ -14,11 +14,14 @@ from SRDynamicMRILib.errors import InputError
 from . import jobs
 from .durations import BUDGETS, Estimates, TimeLeft, duration, result_voxels
 from .inputs import ImageFacts, InputFacts
-from .jobs import Ending, Event, Frame, Job, Kind, Log, Loss, Outcome, Stage, Steps, Timer, Worker
+from .jobs import Job, Kind
 from .loss_curve import LossCurve
 from .panel_choices import Budget, TimePoints
 from .signal import Signal
+from .timer import Timer
 from .translation import _
+from .worker import LOG_LINES, Ending, Outcome, Worker
+from .worker_events import Event, Frame, Log, Loss, Stage, Steps
 
 REFRESH = 0.25
 """Seconds between two views while something runs, however much it tells."""
@@ -325,7 +328,7 @@ class Presenter:
         self._stage = self._message = self._failure = self._advice = ""
         self._told: dict[Kind, tuple[str, ...]] = {}
         self._curve = LossCurve()
-        self._log: deque[str] = deque(maxlen=jobs.LOG_LINES)
+        self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._shown: View | None = None
         self._call_off: Callable[[], None] | None = None
 
