@@ -18,7 +18,7 @@ from conftest import TINY, Command, Patient, tiny_network
 from processes import INTERPRETER, FakeProcess
 from scenes import Slicer
 from SRDynamicMRISlicer.jobs import Kind
-from SRDynamicMRISlicer.presenter import State
+from SRDynamicMRISlicer.states import State
 from SRDynamicMRISlicer.worker import Worker
 from test_cli_errors import BAD_CHECKPOINTS, BAD_MODELS, CUDA_OUT, Place, files_of_at_most, limit
 from test_job_scene import Desk, low_patient

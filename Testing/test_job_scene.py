@@ -10,6 +10,7 @@ import pytest
 from conftest import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, Patient
 from processes import INTERPRETER, FakeTimer, Loop, RealProcess
 from scenes import Slicer, random_series, random_volume, rigid
+from SRDynamicMRISlicer.choices import Choices
 from SRDynamicMRISlicer.input_facts import input_facts
 from SRDynamicMRISlicer.job_files import JobFiles
 from SRDynamicMRISlicer.job_scene import JobScene, is_compared
@@ -17,7 +18,7 @@ from SRDynamicMRISlicer.jobs import Job, Kind
 from SRDynamicMRISlicer.metrics_nodes import SHOWN
 from SRDynamicMRISlicer.model_nodes import hash_of_model, model_file
 from SRDynamicMRISlicer.panel_choices import Metric, TimePoints
-from SRDynamicMRISlicer.presenter import RUNNING, Choices, Presenter, State
+from SRDynamicMRISlicer.presenter import Presenter
 from SRDynamicMRISlicer.sample_data import make_samples
 from SRDynamicMRISlicer.scene_browsers import browser_of, proxy_of
 from SRDynamicMRISlicer.scene_inputs import scene_facts
@@ -30,6 +31,7 @@ from SRDynamicMRISlicer.scene_provenance import (
     write_facts,
 )
 from SRDynamicMRISlicer.scene_sequences import series_of
+from SRDynamicMRISlicer.states import RUNNING, State
 from SRDynamicMRISlicer.step_queue import StepQueue
 from SRDynamicMRISlicer.worker import Worker
 

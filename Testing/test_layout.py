@@ -33,6 +33,8 @@ DATA_MODULES = (
     "patches",
 )
 PLAIN_MODULES = (
+    "choices",
+    "chosen_job",
     "dependencies",
     "durations",
     "graphics_cards",
@@ -41,10 +43,14 @@ PLAIN_MODULES = (
     "jobs",
     "loss_curve",
     "panel_choices",
+    "panel_view",
     "presenter",
     "process_tree",
+    "reasons",
+    "sentences",
     "signal",
     "standby",
+    "states",
     "step_queue",
     "timer",
     "translation",

@@ -18,9 +18,12 @@ import slicer
 from conftest import TINY, Show, tiny_network
 from processes import INTERPRETER, FakeProcess, FakeTimer
 from scenes import Slicer
+from SRDynamicMRISlicer.choices import Choices
+from SRDynamicMRISlicer.chosen_job import Files
 from SRDynamicMRISlicer.inputs import ImageFacts, InputFacts
-from SRDynamicMRISlicer.presenter import Choices, Files, Presenter, State
+from SRDynamicMRISlicer.presenter import Presenter
 from SRDynamicMRISlicer.scene_results import ResultSequence
+from SRDynamicMRISlicer.states import State
 from SRDynamicMRISlicer.worker import Worker
 
 from SRDynamicMRILib import cli

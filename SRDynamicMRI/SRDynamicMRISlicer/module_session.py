@@ -18,6 +18,8 @@ from slicer.util import VTKObservationMixin
 import SRDynamicMRILib
 from SRDynamicMRILib.errors import InputError
 
+from .choices import Choices
+from .chosen_job import Files
 from .comparison_panel import ComparisonPanel
 from .dependencies import are_installed, ensure, read_requirements
 from .device_list import DeviceList
@@ -31,7 +33,7 @@ from .model_nodes import ATTRIBUTE, model_file
 from .panel import Panel
 from .panel_choices import TimePoints
 from .parameters import Parameters
-from .presenter import Choices, Files, Presenter
+from .presenter import Presenter
 from .qt_process import QtProcess
 from .qt_settings import QtSettings
 from .qt_timer import QtTimer
