@@ -18,7 +18,8 @@ import numpy as np
 
 from .benchmark import Benchmark, find_subjects, run_benchmark
 from .benchmark_folder import BenchmarkFolder
-from .checkpoints import Model, check_model_name, import_checkpoint, load_model, save_model
+from .checkpoint_import import import_checkpoint
+from .checkpoints import Model, check_model_name, load_model, save_model
 from .demo import run_demo
 from .devices import device_named
 from .distributed import is_first
