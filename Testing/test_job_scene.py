@@ -35,9 +35,9 @@ from SRDynamicMRISlicer.states import RUNNING, State
 from SRDynamicMRISlicer.step_queue import StepQueue
 from SRDynamicMRISlicer.worker import Worker
 
-from SRDynamicMRILib import commands
 from SRDynamicMRILib.checkpoints import file_sha256
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.evaluation_files import RESULT
 from SRDynamicMRILib.files import read_series, read_volume, write_series
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Geometry
@@ -349,7 +349,7 @@ def test_a_damaged_output_is_told_in_words(desk: Desk) -> None:
 
 
 def test_names_are_those_of_the_worker() -> None:
-    assert f"ssim map of {commands.RESULT}" == SSIM_MAP
+    assert f"ssim map of {RESULT}" == SSIM_MAP
 
 
 def test_only_the_chosen_result_counts_as_compared(desk: Desk) -> None:

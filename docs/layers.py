@@ -64,7 +64,14 @@ LAYERS = (
         "tables, tests, figures, reports",
         ("evaluation", "significance", "table3", "benchmark_folder", "report"),
     ),
-    Layer("command line", "whole runs", ("benchmark", "demo", "commands", "cli", "standby", "__main__")),
+    Layer(
+        "command line",
+        "whole runs",
+        (
+            "benchmark", "demo", "command_outputs", "model_choice", "evaluation_files", "commands", "cli", "standby",
+            "__main__",
+        ),
+    ),
 )  # fmt: skip
 
 EXCEPTIONS = {
