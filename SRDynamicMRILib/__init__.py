@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .checkpoints import Model, ModelInfo, import_checkpoint, load_model, save_model
+    from .checkpoint_import import import_checkpoint
+    from .checkpoints import Model, ModelInfo, load_model, save_model
     from .errors import InputError
     from .evaluation import Evaluation, evaluate
     from .files import read_series, read_volume, write_series, write_volume
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from .volume import Geometry, Series, Volume
 
 _MODULES = {
-    "checkpoints": ("Model", "ModelInfo", "import_checkpoint", "load_model", "save_model"),
+    "checkpoint_import": ("import_checkpoint",),
+    "checkpoints": ("Model", "ModelInfo", "load_model", "save_model"),
     "errors": ("InputError",),
     "evaluation": ("Evaluation", "evaluate"),
     "files": ("read_series", "read_volume", "write_series", "write_volume"),

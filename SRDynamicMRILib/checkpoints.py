@@ -1,14 +1,12 @@
 """Models on disk: a ``.safetensors`` file whose metadata says everything needed to use it.
 
-Nothing in such a file is ever executed. Pickled checkpoints of others are read by `import_checkpoint` alone, which lets
-PyTorch load tensors and nothing else.
+Nothing in such a file is ever executed. Pickled checkpoints of others are read by `checkpoint_import` alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -23,11 +21,12 @@ from . import __version__
 from .errors import InputError
 from .image_files import written_whole
 from .interpolation import INPUTS
-from .kspace import check_fraction
 from .networks.sub_pixel import FACTORS, SubPixelNetwork
 from .networks.unet import UNet3D
 
-_MAXIMUM_FEATURES = 512
+MAXIMUM_FEATURES = 512
+"""Of the first level; a file that claims more is damaged."""
+
 _LARGEST_NUMBER = 1e15
 _METADATA_KEY = "SRDynamicMRI"
 _WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -117,7 +116,7 @@ class ModelInfo:
         info = cls(**known)
         if info.architecture not in ARCHITECTURES:
             raise ValueError(f"its architecture {info.architecture[:40]!r} is not known")
-        if not 1 <= info.features <= _MAXIMUM_FEATURES:
+        if not 1 <= info.features <= MAXIMUM_FEATURES:
             raise ValueError(f"it claims {info.features} features")
         if not (info.factor in FACTORS if info.architecture == "SubPixelNetwork" else info.factor == 1):
             raise ValueError(f"it claims to make {info.factor} voxels of each")
@@ -296,7 +295,7 @@ def load_model(path: str | Path) -> Model:
         raise InputError(message)
     try:
         info = ModelInfo.from_json(metadata[_METADATA_KEY])
-        network = _network_with(tensors, info)
+        network = network_with(tensors, info)
     except (ValueError, RecursionError) as error:  # the latter from absurdly nested JSON
         message = f"{path} cannot be used as a model: {error}."
         raise InputError(message) from error
@@ -315,7 +314,7 @@ def _shapes(info: ModelInfo) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _network_with(tensors: Mapping[str, Tensor], info: ModelInfo) -> Network:
+def network_with(tensors: Mapping[str, Tensor], info: ModelInfo) -> Network:
     """The network with these weights; ValueError if they do not fit."""
     expected = _shapes(info)
     found = {name: tuple(t.shape) for name, t in tensors.items()}
@@ -339,75 +338,3 @@ def _is_plain(tensor: Tensor) -> bool:
     if tensor.dtype not in _WEIGHT_TYPES or tensor.layout is not torch.strided or tensor.device.type != "cpu":
         return False
     return tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size()
-
-
-def import_checkpoint(source: Path, fractions: tuple[float, ...] = ()) -> Model:
-    """Read a published PyTorch checkpoint of the paper's network.
-
-    The file is unpickled with ``weights_only=True``: it can bring tensors, numbers and containers, never code.
-    The weights may be at the top level or under ``state_dict`` or ``model_state_dict``, with or without a ``module.``
-    prefix.
-
-    Parameters
-    ----------
-    source
-        The ``.pth`` file.
-    fractions
-        Shares of k-space that the weights were trained for, if known.
-
-    Returns
-    -------
-        The model, to be used as the paper does (index-based trilinear input, division by the maximum).
-
-    Raises
-    ------
-    InputError
-        If the file is no such checkpoint, or holds anything but weights.
-    """
-    for fraction in fractions:
-        check_fraction(fraction)
-    if not source.is_file():
-        message = f"There is no checkpoint {source}; check the name."
-        raise InputError(message)
-    if _is_zip_bomb(source):
-        message = f"{source} claims to hold more than its own size, so it was not loaded; get the file again."
-        raise InputError(message)
-    try:
-        content = torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle can fail in any way
-        message = (
-            f"{source} is damaged or holds more than weights, so it was not loaded; "
-            "ask its author for a file that holds the state dict alone."
-        )
-        raise InputError(message) from error
-    state = _state_dict(content)
-    first = state.get("down_path.0.block.0.weight")
-    if first is None or first.ndim != 5 or not 1 <= first.shape[0] <= _MAXIMUM_FEATURES:
-        message = f"{source} holds no weights of the paper's 3D U-Net (down_path.0.block.0.weight is missing or odd)."
-        raise InputError(message)
-    info = ModelInfo(features=first.shape[0], fractions=fractions, loss="perceptual", recipe="paper")
-    try:
-        network = _network_with(state, info)
-    except ValueError as error:
-        message = f"{source} cannot be used: {error}."
-        raise InputError(message) from error
-    return Model(network, replace(info, training_data=f"imported checkpoint {source.name}"))
-
-
-def _is_zip_bomb(path: Path) -> bool:
-    """Whether a checkpoint, a ZIP file which PyTorch never compresses, would take more memory than it takes on disk."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return False  # of the older kind without ZIP, or damaged, which PyTorch says
-
-
-def _state_dict(content: Any) -> dict[str, Tensor]:
-    """The weights within whatever containers a training script put around them."""
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping):
-        return {}
-    return {str(k).removeprefix("module."): v for k, v in content.items() if isinstance(v, Tensor)}

@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 import json
-import math
-import os
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
-from functools import wraps
 from pathlib import Path
-
-import numpy as np
 
 from .benchmark import Benchmark, find_subjects, run_benchmark
 from .benchmark_folder import BenchmarkFolder
-from .checkpoints import Model, check_model_name, import_checkpoint, load_model, save_model
+from .checkpoint_import import import_checkpoint
+from .checkpoints import Model, load_model, save_model
+from .command_outputs import (
+    Command,
+    Outputs,
+    alone_at_output,
+    check_model_output,
+    check_output_of,
+    frames_folder,
+    make_folder,
+    state_file,
+    write_images,
+)
 from .demo import run_demo
 from .devices import device_named
 from .distributed import is_first
 from .errors import InputError
-from .evaluation import Evaluation, align, as_text, evaluate, summary, write_csv, write_json
+from .evaluation import align, write_json
+from .evaluation_files import RESULT, write_evaluation
 from .fidelity import fidelity_maps, in_words
-from .files import beside, check_output, file_name, read_series, read_volume, write_series, write_volume
-from .image_files import check_folder
-from .inference import SHIFTS, Inference
+from .files import beside, file_name, read_series, read_volume, write_series, write_volume
 from .intensities import unusual
 from .interpolation import high_resolution_grid, interpolate
 from .kspace import check_fraction, downsample, low_resolution_size
+from .model_choice import inference_of, kept_share, model_and_grid, other_fraction
 from .output_lock import alone
 from .phantom import abdomen
 from .prior_fit import LIKENESS, likeness, misfit
 from .progress import JsonProgress, Progress
-from .provenance import NOTICE, description, environment, recorded_fidelity, recorded_matrix, recorded_warnings
-from .recipes import DEFAULT, PAPER, RECIPES, Precision, recipe_named
+from .provenance import NOTICE, description
+from .recipes import recipe_named
 from .series_super_resolution import FrameFolder, super_resolve_series
-from .shipped import FRACTION_TOLERANCE, PERCEPTUAL_NETWORK, base_model, fast_model, shipped_file, start_model
-from .super_resolution import target_grid
-from .times import frame_numbers, frame_slice, sidecar_of
+from .shipped import PERCEPTUAL_NETWORK, base_model, shipped_file, start_model
+from .times import frame_numbers, frame_slice
 from .training.fine_tuning import (
     LITTLE_OF_THE_WAY,
     adapt_prior,
@@ -53,48 +59,7 @@ from .training.fine_tuning import (
 from .training.main_training import MainTraining, train
 from .training.tensorboard import TensorBoardProgress
 from .training.vessel_training import VesselTraining, save_encoder, train_vessel_network, unseen_dice
-from .volume import FloatArray, Geometry, Series, Volume
-
-Outputs = dict[str, Path]
-Command = Callable[[Namespace, Progress], Outputs]
-
-PAPER_STRIDE = (3, 3, 3)
-"""Step between patches where the recipe wants patches and none is given: the paper's 1 takes 27 times as long."""
-
-_FINEST = 100
-"""How many times more rows or columns than were acquired a sidecar can say there were; more is a damaged one."""
-
-RESULT = "result"
-"""What `evaluate` calls the series it is about."""
-
-
-def _alone_at_output(unfinished: Callable[[Path], Path]) -> Callable[[Command], Command]:
-    """Let a command hold its output, so that no second run writes there.
-
-    Parameters
-    ----------
-    unfinished
-        Gives the file or folder beside an output where the command keeps what is not finished.
-    """
-
-    def decorate(command: Command) -> Command:
-        @wraps(command)
-        def held(arguments: Namespace, progress: Progress) -> Outputs:
-            output = arguments.output
-            with alone(output, unfinished(output)) if is_first() else nullcontext():
-                return command(arguments, progress)
-
-        return held
-
-    return decorate
-
-
-def _state_file(output: Path) -> Path:
-    return output.with_name(output.stem + ".state.safetensors")
-
-
-def _frames_folder(output: Path) -> Path:
-    return FrameFolder.beside(output).path
+from .volume import FloatArray, Series, Volume
 
 
 def demo(arguments: Namespace, progress: Progress) -> Outputs:
@@ -107,7 +72,7 @@ def phantom(arguments: Namespace, progress: Progress) -> Outputs:
     progress.stage("Making the phantom")
     made = abdomen(arguments.seed, time_points=arguments.time_points, needle=arguments.needle)
     outputs = {"static": arguments.outdir / "static.nii.gz", "dynamic": arguments.outdir / "dynamic.nii.gz"}
-    _make_folder(arguments.outdir)
+    make_folder(arguments.outdir)
     write_volume(made.static, outputs["static"])
     write_series(made.dynamic, outputs["dynamic"])
     if made.needle_tip is not None and made.needle_entry is not None:
@@ -120,7 +85,7 @@ def phantom(arguments: Namespace, progress: Progress) -> Outputs:
 def downsample_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Keep the centre of k-space of a volume or series."""
     check_fraction(arguments.fraction)
-    _check_output(arguments.input, arguments.output)
+    check_output_of(arguments.input, arguments.output)
     series = read_series(arguments.input)
     full = (series.geometry.shape[1], series.geometry.shape[2])
     size = low_resolution_size(full, arguments.fraction)
@@ -128,7 +93,7 @@ def downsample_command(arguments: Namespace, progress: Progress) -> Outputs:
     progress.stage("Downsampling")
     result = series.map(lambda volume: downsample(volume, arguments.fraction), geometry)
     facts = description(fraction=arguments.fraction, full_matrix=full)
-    _write(_counted(result, progress), arguments.output, facts)
+    write_images(_counted(result, progress), arguments.output, facts)
     progress.log(
         f"{full[0]}x{full[1]} became {size[0]}x{size[1]}, voxels of "
         f"{geometry.spacing[0]:.2f} x {geometry.spacing[1]:.2f} x {geometry.spacing[2]:.2f} mm."
@@ -138,7 +103,7 @@ def downsample_command(arguments: Namespace, progress: Progress) -> Outputs:
 
 def interpolate_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Interpolate a volume or series to the grid of another volume."""
-    _check_output(arguments.input, arguments.output)
+    check_output_of(arguments.input, arguments.output)
     series = read_series(arguments.input)
     like = read_series(arguments.like).geometry
     if not high_resolution_grid(series.geometry, like).same_grid(like):
@@ -147,16 +112,16 @@ def interpolate_command(arguments: Namespace, progress: Progress) -> Outputs:
         )
     progress.stage("Interpolating")
     result = series.map(lambda volume: interpolate(volume, like, arguments.method), like)
-    _write(_counted(result, progress), arguments.output, description(method=arguments.method))
+    write_images(_counted(result, progress), arguments.output, description(method=arguments.method))
     return {"output": arguments.output}
 
 
-@_alone_at_output(_state_file)
+@alone_at_output(state_file)
 def train_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Train a base model, or one for each fraction."""
     for fraction in arguments.fractions:
         check_fraction(fraction)
-    _check_model_output(arguments.output)
+    check_model_output(arguments.output)
     given = {"features": arguments.features, "batch": arguments.batch, "learning_rate": arguments.learning_rate}
     recipe = replace(recipe_named(arguments.recipe), **{k: v for k, v in given.items() if v is not None})
     device = device_named(arguments.device)
@@ -182,7 +147,7 @@ def train_command(arguments: Namespace, progress: Progress) -> Outputs:
     for one in tasks.values():  # each may take hours
         one.check(recipe)
     for output, one in tasks.items():
-        if arguments.resume and len(tasks) > 1 and output.exists() and not _state_file(output).exists():
+        if arguments.resume and len(tasks) > 1 and output.exists() and not state_file(output).exists():
             progress.log(f"{output} is there already and is kept.")
             continue
         folder = arguments.tensorboard
@@ -192,23 +157,23 @@ def train_command(arguments: Namespace, progress: Progress) -> Outputs:
                 recipe,
                 device,
                 listener,
-                _state_file(output),
+                state_file(output),
                 arguments.resume,
                 arguments.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
                 start,
             )
         if is_first():
             save_model(model, output, half_precision=arguments.half_precision)
-            _state_file(output).unlink(missing_ok=True)
+            state_file(output).unlink(missing_ok=True)
     return {"model": arguments.output} if len(tasks) == 1 else {output.stem: output for output in tasks}
 
 
-@_alone_at_output(_state_file)
+@alone_at_output(state_file)
 def train_perceptual_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Train the perceptual network."""
-    _check_model_output(arguments.output)
+    check_model_output(arguments.output)
     task = VesselTraining(arguments.steps, arguments.seed, arguments.features)
-    state = _state_file(arguments.output)
+    state = state_file(arguments.output)
     network = train_vessel_network(task, device_named(arguments.device), progress, state, arguments.resume)
     dice = unseen_dice(network, task.seed)
     save_encoder(network, task, dice, arguments.output)
@@ -217,10 +182,10 @@ def train_perceptual_command(arguments: Namespace, progress: Progress) -> Output
     return {"model": arguments.output}
 
 
-@_alone_at_output(_state_file)
+@alone_at_output(state_file)
 def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Fine-tune a model on the planning scan."""
-    _check_model_output(arguments.output)
+    check_model_output(arguments.output)
     budget = budget_named(arguments.budget)
     if arguments.fraction is not None:
         check_fraction(arguments.fraction)
@@ -241,7 +206,7 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         kept = kept_size(prior.geometry, low_resolution.geometry)
     else:
         kept = kept_by_fraction(prior.geometry, arguments.fraction)
-    share = _share(kept, prior.geometry)
+    share = kept_share(kept, prior.geometry)
     if arguments.model is not None:
         base = load_model(arguments.model)
         warnings += other_fraction(base, share)
@@ -257,7 +222,7 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         seed=arguments.seed,
         device=device_named(arguments.device),
         progress=progress,
-        state_file=_state_file(arguments.output),
+        state_file=state_file(arguments.output),
         resume=arguments.resume,
         perceptual_network=arguments.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
         strength=strength,
@@ -266,20 +231,20 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     if alike is not None:
         model = model.with_info(metrics={**model.info.metrics, LIKENESS: alike})
     save_model(model, arguments.output)
-    _state_file(arguments.output).unlink(missing_ok=True)
+    state_file(arguments.output).unlink(missing_ok=True)
     return {"model": arguments.output}
 
 
-@_alone_at_output(_frames_folder)
+@alone_at_output(frames_folder)
 def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Super-resolve a volume or series."""
-    _check_output(arguments.input, arguments.output)
+    check_output_of(arguments.input, arguments.output)
     series = read_series(arguments.input)
-    model, grid = _model_and_grid(arguments, series, progress)
+    model, grid = model_and_grid(arguments, series, progress)
     numbers = frame_numbers(arguments.frames, len(series))
     map_file = _fidelity_map_file(arguments, model)
     chosen = series.select(numbers)
-    warnings = other_fraction(model, _share(series.geometry.shape[1:], grid)) + unusual(chosen, "the series")
+    warnings = other_fraction(model, kept_share(series.geometry.shape[1:], grid)) + unusual(chosen, "the series")
     warnings += misfit(_likeness_of_prior(model, chosen[0], arguments.like))
     for sentence in warnings:
         progress.warn(sentence)
@@ -291,7 +256,7 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
         grid,
         frames,
         device=device_named(arguments.device),
-        inference=_inference(model, arguments.stride, arguments.precision, arguments.shifts),
+        inference=inference_of(model, arguments.stride, arguments.precision, arguments.shifts),
         progress=progress,
         resume=arguments.resume,
     )
@@ -303,23 +268,14 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     facts |= {"fidelity": [asdict(each) for each in true], "warnings": warnings}
     outputs = {"output": arguments.output}
     if map_file is not None:
-        _write(fidelity_maps(result, chosen), map_file, description(image="fidelity map", model=model.sha256))
+        write_images(fidelity_maps(result, chosen), map_file, description(image="fidelity map", model=model.sha256))
         outputs["fidelity map"] = map_file
-    _write(result, arguments.output, description(notice=NOTICE, **facts))
+    write_images(result, arguments.output, description(notice=NOTICE, **facts))
     progress.log(in_words(true))
     if progress.watched:  # whoever watches may still be reading the frames: they are theirs now
         return {**outputs, "frames": frames.path}
     frames.remove()
     return outputs
-
-
-def _model_and_grid(arguments: Namespace, series: Series, progress: Progress) -> tuple[Model, Geometry]:
-    """The model to use and the grid of its results."""
-    model = load_model(arguments.model or base_model())
-    grid = _result_grid(arguments, series, model, progress)
-    if arguments.model is None:  # the grid tells the fraction, and that the model
-        model = load_model(_shipped_model(_share(series.geometry.shape[1:], grid), arguments.fast))
-    return model, grid
 
 
 def _fidelity_map_file(arguments: Namespace, model: Model) -> Path | None:
@@ -329,24 +285,7 @@ def _fidelity_map_file(arguments: Namespace, model: Model) -> Path | None:
         path = beside(arguments.output, "fidelity")
     if path is not None:
         for other in (arguments.input, arguments.output):
-            _check_output(other, path)
-    return path
-
-
-def _shipped_model(fraction: float, fast: bool) -> Path:
-    """The model that comes with this software for a fraction of k-space.
-
-    Raises
-    ------
-    InputError
-        If the fast one is wanted and there is none near that fraction.
-    """
-    if not fast:
-        return base_model(fraction)
-    path = fast_model(fraction)
-    if path is None:
-        message = f"There is no fast model for {100 * fraction:.3g}% of k-space; leave out --fast."
-        raise InputError(message)
+            check_output_of(other, path)
     return path
 
 
@@ -361,41 +300,11 @@ def evaluate_command(arguments: Namespace, progress: Progress) -> Outputs:
     chosen = {name: _same_frames(read_series(path), len(truth), numbers) for name, path in methods.items()}
     truth = truth.select(numbers)
     chosen = align(chosen, truth, progress)
-    _make_folder(arguments.output.parent)
+    make_folder(arguments.output.parent)
     with tempfile.TemporaryDirectory(dir=arguments.output.parent, prefix=".evaluating-") as name:
-        made = _evaluation_files(chosen, truth, Path(name), progress, arguments.result if arguments.figures else None)
-        _make_folder(arguments.output)
+        made = write_evaluation(chosen, truth, Path(name), progress, arguments.result if arguments.figures else None)
+        make_folder(arguments.output)
         return {name: path.replace(arguments.output / path.name) for name, path in made.items()}
-
-
-def _evaluation_files(
-    methods: dict[str, Series], truth: Series, folder: Path, progress: Progress, reported: Path | None
-) -> Outputs:
-    """Evaluate and write everything into a folder, with figures and a report if `reported`, the result, is given."""
-    evaluation = evaluate(
-        methods, truth, progress, lambda name, number, values: np.save(_map_file(folder, name, number), values)
-    )
-    outputs = {"metrics": folder / "metrics.csv", "summary": folder / "summary.json"}
-    for name in methods:
-        path = folder / f"ssim_{file_name(name)}.nii.gz"
-        outputs[f"ssim map of {name}"] = path
-        _write(_map_series(folder, name, truth), path, description(method=name, image="SSIM map"))
-        outputs[f"description of the ssim map of {name}"] = sidecar_of(path)
-    write_csv(evaluation, outputs["metrics"])
-    write_json(summary(evaluation, RESULT), outputs["summary"])
-    if reported is not None:
-        outputs |= _figures(evaluation, methods, truth, folder, progress, reported)
-    progress.log(as_text(evaluation, RESULT))
-    return outputs
-
-
-def _map_file(folder: Path, method: str, number: int) -> Path:
-    return folder / f"{file_name(method)}.{number}.npy"
-
-
-def _map_series(folder: Path, method: str, truth: Series) -> Series:
-    """The SSIM maps of a method, each loaded when asked for."""
-    return Series(lambda number: np.load(_map_file(folder, method, number)), truth.times, truth.geometry)
 
 
 def _check_baselines(names: Sequence[str]) -> None:
@@ -426,7 +335,7 @@ def benchmark_command(arguments: Namespace, progress: Progress) -> Outputs:
         frames=frame_slice(arguments.frames),
         seed=arguments.seed,
         device=device_named(arguments.device),
-        inference=_inference(next(iter(bases.values())), None),
+        inference=inference_of(next(iter(bases.values())), None),
         perceptual_network=arguments.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
         figures=arguments.figures,
     )
@@ -434,7 +343,7 @@ def benchmark_command(arguments: Namespace, progress: Progress) -> Outputs:
         for sentence in other_fraction(base, fraction):
             progress.warn(sentence)
     if is_first():
-        _make_folder(arguments.output.parent)
+        make_folder(arguments.output.parent)
     with alone(arguments.output) if is_first() else nullcontext():
         return run_benchmark(benchmark, BenchmarkFolder(arguments.output), progress=progress, resume=arguments.resume)
 
@@ -457,31 +366,9 @@ def info_command(arguments: Namespace, progress: Progress) -> Outputs:
 
 def import_checkpoint_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Turn a published PyTorch checkpoint into a model."""
-    _check_model_output(arguments.output)
+    check_model_output(arguments.output)
     save_model(import_checkpoint(arguments.input, tuple(arguments.fractions)), arguments.output)
     return {"model": arguments.output}
-
-
-def _result_grid(arguments: Namespace, series: Series, model: Model, progress: Progress) -> Geometry:
-    """Grid of a super-resolved series, from the arguments or from what is known about the input."""
-    if arguments.fraction is not None:
-        check_fraction(arguments.fraction)
-    like = None
-    if arguments.like is not None:
-        like = read_series(arguments.like).geometry
-        if not like.overlaps(series.geometry):
-            raise InputError(
-                "The prior and the series do not overlap in space; "
-                "check that both are of the same patient and body region."
-            )
-        if not like.same_orientation(series.geometry):
-            progress.log("The prior has another orientation than the series: only its voxel size is taken over.")
-    elif arguments.fraction is None and not model.info.prior_spacing:
-        full = recorded_matrix(arguments.input)
-        acquired = series.geometry.shape[1:]
-        if full is not None and all(a <= f <= _FINEST * a for f, a in zip(full, acquired, strict=True)):
-            return series.geometry.with_matrix(full)
-    return target_grid(series.geometry, like, model, arguments.fraction)
 
 
 def _likeness_of_prior(model: Model, acquired: Volume, like: Path | None) -> float | None:
@@ -491,37 +378,6 @@ def _likeness_of_prior(model: Model, acquired: Volume, like: Path | None) -> flo
     if like is not None:
         return likeness(read_series(like)[0], acquired)
     return model.info.metrics.get(LIKENESS)
-
-
-def _share(kept: tuple[int, int], full: Geometry) -> float:
-    """Share of in-plane k-space that so many rows and columns are."""
-    return kept[0] * kept[1] / (full.shape[1] * full.shape[2])
-
-
-def other_fraction(model: Model, share: float) -> list[str]:
-    """Return what to say if a model was trained for other shares of k-space than this."""
-    known = model.info.fractions
-    if not known or min(abs(math.log(share / fraction)) for fraction in known) <= FRACTION_TOLERANCE:
-        return []
-    names = ", ".join(f"{100 * fraction:.4g}%" for fraction in known)
-    return [f"The model was trained for {names} of k-space, but this is {100 * share:.4g}%."]
-
-
-def _inference(
-    model: Model, stride: Sequence[int] | None, precision: Precision | None = None, shifts: int = 1
-) -> Inference:
-    """How to apply a model: as its recipe does, or by patches with a stride."""
-    recipe = RECIPES.get(model.info.recipe, DEFAULT)
-    if not 1 <= shifts <= len(SHIFTS):
-        raise InputError(f"The number of shifts must be from 1 to {len(SHIFTS)}; give another one.")
-    if stride is None and recipe.whole_volume:
-        return Inference(precision=precision, shifts=shifts)
-    if model.info.factor > 1:
-        raise InputError("The fast network takes whole volumes only; leave out --stride.")
-    step = stride or PAPER_STRIDE
-    if min(step) < 1:
-        raise InputError("The stride between patches must be at least 1 on every axis; give larger numbers.")
-    return Inference(patch=PAPER.patch, stride=(step[0], step[1], step[2]), precision=precision, shifts=shifts)
 
 
 def _same_frames(series: Series, total: int, numbers: Sequence[int]) -> Series:
@@ -544,64 +400,6 @@ def _counted(series: Series, progress: Progress) -> Series:
 def _require_matplotlib() -> None:
     """Raise `InputError` before the work if its figures could not be drawn."""
     from .report import Panel  # noqa: F401
-
-
-def _figures(
-    evaluation: Evaluation, series: dict[str, Series], truth: Series, folder: Path, progress: Progress, reported: Path
-) -> Outputs:
-    from .report import Panel, ReportContent, write_figures, write_report
-
-    progress.stage("Drawing figures")
-    true = recorded_fidelity(reported)
-    given = next((name for name in series if name != RESULT), RESULT)
-    panel = Panel(label="Series", evaluation=evaluation, series=series, truth=truth)
-    outputs = write_figures(panel, given, RESULT, folder)
-    if given != RESULT:
-        content = ReportContent(
-            title="Comparison with the ground truth",
-            summary=f"{len(truth)} time points of the result and of {len(series) - 1} other methods.",
-            panels=[panel],
-            result=RESULT,
-            input=given,
-            timings={},
-            details={**environment(), **({"Fidelity": in_words(true)} if true else {})},
-            notes=recorded_warnings(reported),
-        )
-        outputs["report"] = folder / "report.html"
-        write_report(content, outputs["report"])
-    return outputs
-
-
-def _write(series: Series, path: Path, facts: dict[str, object]) -> None:
-    """Write a series, or a volume if it has one time point and does not go to a folder, with a sidecar."""
-    if len(series) == 1 and path.suffix:
-        write_volume(series[0], path, facts)
-    else:
-        write_series(series, path, facts)
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = f"Cannot make the folder {path}: {error.strerror}; choose another."
-        raise InputError(message) from error
-
-
-def _check_output(source: Path, output: Path) -> None:
-    """Raise `InputError` before the work if an output cannot be written or would replace what it is made of."""
-    check_output(output)
-    # Unlike Path.resolve, realpath does not fail on links that lead in a circle.
-    names = [(output, source), (sidecar_of(output), sidecar_of(source))]
-    if any(os.path.realpath(new) == os.path.realpath(old) for new, old in names):
-        message = f"{output} would replace {source} or the description beside it; choose another name."
-        raise InputError(message)
-
-
-def _check_model_output(path: Path) -> None:
-    """Raise `InputError` before the work if a model cannot be written there."""
-    check_model_name(path)
-    check_folder(path)
 
 
 @contextmanager

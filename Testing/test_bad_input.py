@@ -17,8 +17,9 @@ import pytest
 from conftest import TINY, Command, Patient, tiny_network
 from processes import INTERPRETER, FakeProcess
 from scenes import Slicer
-from SRDynamicMRISlicer.jobs import Kind, Worker
-from SRDynamicMRISlicer.presenter import State
+from SRDynamicMRISlicer.jobs import Kind
+from SRDynamicMRISlicer.states import State
+from SRDynamicMRISlicer.worker import Worker
 from test_cli_errors import BAD_CHECKPOINTS, BAD_MODELS, CUDA_OUT, Place, files_of_at_most, limit
 from test_job_scene import Desk, low_patient
 
@@ -183,7 +184,7 @@ TABLE: dict[str, dict[str, list[str]]] = {
         ],
         "module": [
             "test_presenter.py::test_the_same_job_goes_on_where_it_was_cancelled",
-            "test_jobs.py::test_cancel_and_go_on_really",
+            "test_worker.py::test_cancel_and_go_on_really",
             "test_scene_sequences.py::test_what_a_cancelled_run_did_not_reach_stays_empty",
         ],
     },

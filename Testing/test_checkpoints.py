@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
 
+from SRDynamicMRILib.checkpoint_import import import_checkpoint
 from SRDynamicMRILib.checkpoints import (
     Model,
     ModelInfo,
     file_sha256,
-    import_checkpoint,
     load_model,
     new_network,
     save_model,

@@ -30,7 +30,7 @@ from conftest import (
 from scipy.spatial.transform import Rotation
 from test_report import from_outside
 
-from SRDynamicMRILib import __version__, commands, demo
+from SRDynamicMRILib import __version__, commands, demo, model_choice
 from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.cli import build_parser
 from SRDynamicMRILib.commands import COMMANDS, SHARED
@@ -334,7 +334,7 @@ def test_a_volume_smaller_than_a_patch(command: Command, patient: Patient, tmp_p
 def test_the_shipped_model_is_the_default(
     command: Command, patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "base_model", lambda fraction=None: patient.model)
+    monkeypatch.setattr(model_choice, "base_model", lambda fraction=None: patient.model)
     arguments = (patient.low_volume, tmp_path / "sr.nii.gz", "--fraction", FRACTION)
     assert command("superresolve", *arguments, *QUIET).code == 0
     assert strict_json(tmp_path / "sr.json")["SRDynamicMRI"]["model"] == load_model(patient.model).sha256

@@ -26,7 +26,8 @@ from hypothesis import strategies as st
 from test_dicom import trigger_times, write_dicom
 
 from SRDynamicMRILib.benchmark_folder import BenchmarkFolder, Plan, TimePoints
-from SRDynamicMRILib.checkpoints import Model, import_checkpoint, load_model, save_model
+from SRDynamicMRILib.checkpoint_import import import_checkpoint
+from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation import write_json
 from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume

@@ -16,7 +16,8 @@ import torch
 from conftest import FRACTION, QUIET, TINY, Command, Patient, tiny_network
 from safetensors.torch import save_file
 
-from SRDynamicMRILib.checkpoints import Model, import_checkpoint, load_model, save_model
+from SRDynamicMRILib.checkpoint_import import import_checkpoint
+from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -10,14 +10,15 @@ import pytest
 from conftest import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, Patient
 from processes import INTERPRETER, FakeTimer, Loop, RealProcess
 from scenes import Slicer, random_series, random_volume, rigid
+from SRDynamicMRISlicer.choices import Choices
 from SRDynamicMRISlicer.input_facts import input_facts
 from SRDynamicMRISlicer.job_files import JobFiles
 from SRDynamicMRISlicer.job_scene import JobScene, is_compared
-from SRDynamicMRISlicer.jobs import Job, Kind, Worker
+from SRDynamicMRISlicer.jobs import Job, Kind
 from SRDynamicMRISlicer.metrics_nodes import SHOWN
 from SRDynamicMRISlicer.model_nodes import hash_of_model, model_file
 from SRDynamicMRISlicer.panel_choices import Metric, TimePoints
-from SRDynamicMRISlicer.presenter import RUNNING, Choices, Presenter, State
+from SRDynamicMRISlicer.presenter import Presenter
 from SRDynamicMRISlicer.sample_data import make_samples
 from SRDynamicMRISlicer.scene_browsers import browser_of, proxy_of
 from SRDynamicMRISlicer.scene_inputs import scene_facts
@@ -30,11 +31,13 @@ from SRDynamicMRISlicer.scene_provenance import (
     write_facts,
 )
 from SRDynamicMRISlicer.scene_sequences import series_of
+from SRDynamicMRISlicer.states import RUNNING, State
 from SRDynamicMRISlicer.step_queue import StepQueue
+from SRDynamicMRISlicer.worker import Worker
 
-from SRDynamicMRILib import commands
 from SRDynamicMRILib.checkpoints import file_sha256
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.evaluation_files import RESULT
 from SRDynamicMRILib.files import read_series, read_volume, write_series
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Geometry
@@ -346,7 +349,7 @@ def test_a_damaged_output_is_told_in_words(desk: Desk) -> None:
 
 
 def test_names_are_those_of_the_worker() -> None:
-    assert f"ssim map of {commands.RESULT}" == SSIM_MAP
+    assert f"ssim map of {RESULT}" == SSIM_MAP
 
 
 def test_only_the_chosen_result_counts_as_compared(desk: Desk) -> None:

@@ -33,6 +33,8 @@ DATA_MODULES = (
     "patches",
 )
 PLAIN_MODULES = (
+    "choices",
+    "chosen_job",
     "dependencies",
     "durations",
     "graphics_cards",
@@ -41,12 +43,19 @@ PLAIN_MODULES = (
     "jobs",
     "loss_curve",
     "panel_choices",
+    "panel_view",
     "presenter",
     "process_tree",
+    "reasons",
+    "sentences",
     "signal",
     "standby",
+    "states",
     "step_queue",
+    "timer",
     "translation",
+    "worker",
+    "worker_events",
 )
 """Parts of the Slicer module that know neither Qt nor MRML, and start without what takes long to load."""
 

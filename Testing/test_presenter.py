@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import TIME_POINTS, Patient
 from processes import INTERPRETER, FakeFailingToStart, FakeProcess, FakeTimer, Loop, RealProcess
+from SRDynamicMRISlicer.choices import Choices
+from SRDynamicMRISlicer.chosen_job import Files
 from SRDynamicMRISlicer.durations import (
     BUDGETS,
     START,
@@ -20,25 +22,13 @@ from SRDynamicMRISlicer.durations import (
     result_voxels,
 )
 from SRDynamicMRISlicer.inputs import ImageFacts, InputFacts
-from SRDynamicMRISlicer.jobs import GRACE, PATIENCE, Job, Kind, Worker
+from SRDynamicMRISlicer.jobs import Job, Kind
 from SRDynamicMRISlicer.loss_curve import LossCurve
 from SRDynamicMRISlicer.panel_choices import TimePoints
-from SRDynamicMRISlicer.presenter import (
-    LAST_LINES,
-    NEEDS,
-    REFRESH,
-    RUNNING,
-    STATE_OF,
-    TRANSITIONS,
-    Choices,
-    Control,
-    Files,
-    Presenter,
-    RefusedError,
-    State,
-    View,
-    check_transition,
-)
+from SRDynamicMRISlicer.panel_view import Control, View
+from SRDynamicMRISlicer.presenter import LAST_LINES, NEEDS, REFRESH, Presenter, RefusedError
+from SRDynamicMRISlicer.states import RUNNING, STATE_OF, TRANSITIONS, State, check_transition
+from SRDynamicMRISlicer.worker import GRACE, PATIENCE, Worker
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.provenance import NOTICE

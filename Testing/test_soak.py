@@ -18,10 +18,13 @@ import slicer
 from conftest import TINY, Show, tiny_network
 from processes import INTERPRETER, FakeProcess, FakeTimer
 from scenes import Slicer
+from SRDynamicMRISlicer.choices import Choices
+from SRDynamicMRISlicer.chosen_job import Files
 from SRDynamicMRISlicer.inputs import ImageFacts, InputFacts
-from SRDynamicMRISlicer.jobs import Worker
-from SRDynamicMRISlicer.presenter import Choices, Files, Presenter, State
+from SRDynamicMRISlicer.presenter import Presenter
 from SRDynamicMRISlicer.scene_results import ResultSequence
+from SRDynamicMRISlicer.states import State
+from SRDynamicMRISlicer.worker import Worker
 
 from SRDynamicMRILib import cli
 from SRDynamicMRILib.checkpoints import Model, save_model

@@ -11,8 +11,9 @@ import pytest
 from conftest import Patient
 from processes import INTERPRETER, ROOT, FakeProcess, FakeTimer, Loop, RealProcess
 from SRDynamicMRISlicer import jobs
-from SRDynamicMRISlicer.jobs import Ending, Interpreter, Job, Outcome, Worker
+from SRDynamicMRISlicer.jobs import Job
 from SRDynamicMRISlicer.standby import Standby, WaitingProcess
+from SRDynamicMRISlicer.worker import Ending, Interpreter, Outcome, Worker
 
 JOB = jobs.phantom_job(Path("out"))
 

@@ -51,7 +51,7 @@ LAYERS = (
     ),
     Layer("k-space", "what a shorter acquisition measures; resampling", ("kspace", "interpolation")),
     Layer("records", "what is told of the work and of its results", ("progress", "provenance", "fidelity")),
-    Layer("network", "networks, and models as files", ("networks", "checkpoints", "shipped")),
+    Layer("network", "networks, and models as files", ("networks", "checkpoints", "checkpoint_import", "shipped")),
     Layer("loss", "how far two images are apart, to train and to judge by", ("perceptual_loss", "metrics")),
     Layer("training", "main training, fine-tuning", ("training", "contrast", "prior_fit")),
     Layer(
@@ -64,7 +64,14 @@ LAYERS = (
         "tables, tests, figures, reports",
         ("evaluation", "significance", "table3", "benchmark_folder", "report"),
     ),
-    Layer("command line", "whole runs", ("benchmark", "demo", "commands", "cli", "standby", "__main__")),
+    Layer(
+        "command line",
+        "whole runs",
+        (
+            "benchmark", "demo", "command_outputs", "model_choice", "evaluation_files", "commands", "cli", "standby",
+            "__main__",
+        ),
+    ),
 )  # fmt: skip
 
 EXCEPTIONS = {

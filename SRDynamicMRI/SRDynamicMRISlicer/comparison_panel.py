@@ -12,11 +12,11 @@ from .comparison import Comparison
 from .comparison_layouts import Layout, View, slice_views
 from .comparison_selection import Shown, chosen_views, shown, slider_of
 from .comparison_views import show_figures
-from .jobs import Timer
 from .parameters import Parameters
 from .reveal_control import RevealControl
 from .scene_provenance import shows_generated
 from .time_slider import TimeSlider
+from .timer import Timer
 from .translation import _
 from .view_notices import ViewNotices
 

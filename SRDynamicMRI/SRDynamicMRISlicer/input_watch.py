@@ -8,9 +8,9 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
-from .jobs import Timer
 from .scene_browsers import proxy_of
 from .scene_import import chosen_sequence
+from .timer import Timer
 
 REST = 0.3
 """Seconds without a change after which inputs are read: that takes a second for a long series."""

@@ -19,8 +19,8 @@ from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.files import write_series, write_volume
 from SRDynamicMRILib.volume import Geometry, Series
 
+from .chosen_job import Files
 from .jobs import Kind
-from .presenter import Files
 from .scene_import import chosen_sequence, chosen_series
 from .scene_sequences import index_of
 from .scene_volumes import volume_of

@@ -13,13 +13,14 @@ from SRDynamicMRILib.evaluation import Evaluation
 from SRDynamicMRILib.provenance import recorded
 from SRDynamicMRILib.shipped import base_model
 
+from .choices import Choices
+from .chosen_job import Files
 from .job_files import JobFiles, JobNodes, numbers_of
 from .jobs import Job, Kind
 from .metrics_nodes import MapSequences, evaluation_from_csv
 from .model_nodes import add_model, hash_of_model
 from .panel_choices import Metric
 from .parameters import Parameters
-from .presenter import Choices, Files
 from .sample_data import DYNAMIC, STATIC, load_sample
 from .scene_import import as_sequence
 from .scene_outputs import (

@@ -18,6 +18,8 @@ from slicer.util import VTKObservationMixin
 import SRDynamicMRILib
 from SRDynamicMRILib.errors import InputError
 
+from .choices import Choices
+from .chosen_job import Files
 from .comparison_panel import ComparisonPanel
 from .dependencies import are_installed, ensure, read_requirements
 from .device_list import DeviceList
@@ -26,12 +28,12 @@ from .input_facts import input_facts
 from .input_watch import InputWatch
 from .job_files import JobFiles
 from .job_scene import JobScene, is_compared
-from .jobs import Interpreter, Job, Kind, Worker
+from .jobs import Job, Kind
 from .model_nodes import ATTRIBUTE, model_file
 from .panel import Panel
 from .panel_choices import TimePoints
 from .parameters import Parameters
-from .presenter import Choices, Files, Presenter
+from .presenter import Presenter
 from .qt_process import QtProcess
 from .qt_settings import QtSettings
 from .qt_timer import QtTimer
@@ -46,6 +48,7 @@ from .slots import plain, tell
 from .standby import Standby
 from .step_queue import StepQueue
 from .translation import _
+from .worker import Interpreter, Worker
 
 _LIBRARY = Path(SRDynamicMRILib.__file__).resolve().parent.parent
 

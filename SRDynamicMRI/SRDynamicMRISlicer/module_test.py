@@ -19,12 +19,12 @@ from .comparison_views import composite_node
 from .metrics_nodes import SHOWN
 from .model_nodes import hash_of_model, is_model
 from .panel_choices import Budget, TimePoints
-from .presenter import RUNNING, State
 from .scene_browsers import add_browser, browser_of, proxy_of
 from .scene_outputs import save_table
 from .scene_provenance import facts_of
 from .scene_sequences import add_sequence, series_of
 from .scene_volumes import add_volume
+from .states import RUNNING, State
 
 SHAPE = (8, 48, 64)
 SPACING = (5.0, 5.2, 9.0)

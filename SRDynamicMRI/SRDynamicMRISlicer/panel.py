@@ -9,7 +9,7 @@ from typing import Any
 from .jobs import Kind
 from .loss_chart import LossChart
 from .panel_choices import Budget
-from .presenter import Control, View
+from .panel_view import Control, View
 from .translation import _
 
 _STEPS = 1000
@@ -38,7 +38,7 @@ CONTROLS: Mapping[str, tuple[str, ...]] = {
     "export": ("exportTableButton",),
     "cancel": ("cancelButton",),
 }
-"""Widgets by the name of the control in `presenter.View` that they follow."""
+"""Widgets by the name of the control in `panel_view.View` that they follow."""
 
 _CANCEL_OF = {Kind.FINE_TUNE: "fineTuneCancelButton", Kind.SUPER_RESOLVE: "superResolveCancelButton"}
 """Buttons that stop one kind of job only."""

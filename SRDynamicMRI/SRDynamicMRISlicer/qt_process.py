@@ -1,4 +1,4 @@
-"""A program in the background, on Qt: what `jobs.Process` asks for."""
+"""A program in the background, on Qt: what `worker.Process` asks for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .signal import Signal
 
 
 class QtProcess:
-    """Runs one program; see `jobs.Process` for what its signals and methods promise."""
+    """Runs one program; see `worker.Process` for what its signals and methods promise."""
 
     def __init__(self) -> None:
         self.started: Signal[[]] = Signal()

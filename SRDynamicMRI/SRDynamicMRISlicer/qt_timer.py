@@ -1,4 +1,4 @@
-"""Calls back later in the main thread, on Qt: what `jobs.Timer` asks for."""
+"""Calls back later in the main thread, on Qt: what `timer.Timer` asks for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import qt
 
 
 class QtTimer:
-    """See `jobs.Timer`."""
+    """See `timer.Timer`."""
 
     def call_later(self, seconds: float, action: Callable[[], None]) -> Callable[[], None]:
         """Call a function once, after so many seconds; returns a function that calls it off."""

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from .jobs import PATIENCE, Interpreter, Process
+from .worker import PATIENCE, Interpreter, Process
 
 
 class WaitingProcess:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from .jobs import Timer
 from .signal import Signal
+from .timer import Timer
 
 Step = Callable[[], object]
 
