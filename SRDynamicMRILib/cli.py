@@ -125,7 +125,7 @@ def build_parser() -> argparse.ArgumentParser:
     target.add_argument("--like", metavar="LRVOLUME", type=Path, help="the low-resolution series, or a volume of it")
     p.add_argument("--output", metavar="M.safetensors", type=Path, required=True)
     p.add_argument("--model", metavar="BASE", type=Path, help="model to begin with (default: the shipped one)")
-    p.add_argument("--budget", choices=("quick", "standard", "paper"), default="standard")
+    p.add_argument("--budget", choices=("quick", "standard", "long", "paper"), default="standard")
     p.add_argument("--precision", choices=PRECISIONS, help="of the convolutions (default: the fastest here)")
     p.add_argument("--keep-contrast", action="store_true", help="never match the prior's intensities to the series")
     p.add_argument("--perceptual-network", metavar="FILE", type=Path, help="weights of the perceptual loss")
@@ -159,7 +159,9 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--output", metavar="DIR", type=Path, required=True)
     p.add_argument("--fractions", type=float, nargs="+", default=list(FRACTIONS), help="shares of k-space to keep")
     p.add_argument("--model", metavar="BASE", type=Path, help="model after main training (default: the shipped one)")
-    p.add_argument("--budget", choices=("quick", "standard", "paper"), default="standard", help="of fine-tuning")
+    p.add_argument(
+        "--budget", choices=("quick", "standard", "long", "paper"), default="standard", help="of fine-tuning"
+    )
     p.add_argument("--perceptual-network", metavar="FILE", type=Path, help="weights of the perceptual loss")
     p.add_argument("--frames", metavar="A:B", help="time points of every series to compare (default: all)")
     p.add_argument("--no-figures", dest="figures", action="store_false", help="numbers only (no matplotlib)")

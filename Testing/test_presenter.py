@@ -341,7 +341,12 @@ def test_nothing_in_words() -> None:
     view = Panel().view
     assert view.prior_text == view.series_text == view.truth_text == view.about_series == view.notice == ""
     assert view.status == "Choose a planning scan and a dynamic series, or load the sample data."
-    assert view.budget_texts == {"quick": "Quick", "standard": "Standard", "paper": "As in the paper"}
+    assert view.budget_texts == {
+        "quick": "Quick",
+        "standard": "Standard",
+        "long": "Long",
+        "paper": "As in the paper",
+    }
 
 
 def test_problems_are_shown_and_told() -> None:

@@ -970,7 +970,7 @@ def test_paper_budget_without_a_perceptual_network_is_refused(base: Model) -> No
 
 
 def test_unknown_budget_is_refused() -> None:
-    with pytest.raises(InputError, match="use one of quick, standard, paper"):
+    with pytest.raises(InputError, match="use one of quick, standard, long, paper"):
         budget_named("endless")
 
 

@@ -23,7 +23,7 @@ class Choices:
     use_tuned
         Whether to super-resolve with the fine-tuned model, where there is one.
     budget
-        Of fine-tuning: quick, standard or paper.
+        Of fine-tuning: quick, standard, long or paper.
     keep_contrast
         Whether the planning scan's intensities are never matched to the series.
     device

@@ -10,7 +10,7 @@ from SRDynamicMRILib.recipes import PAPER
 from .inputs import ImageFacts
 from .translation import _
 
-BUDGETS: dict[str, int | None] = {"quick": 100, "standard": 300, "paper": None}
+BUDGETS: dict[str, int | None] = {"quick": 100, "standard": 300, "long": 1000, "paper": None}
 """Steps of the library's budgets for fine-tuning, which can only be asked with PyTorch; a test compares them."""
 
 START = 10.0

@@ -12,6 +12,7 @@ class Budget(Enum):
 
     QUICK = "quick"
     STANDARD = "standard"
+    LONG = "long"
     PAPER = "paper"
 
     def label(self) -> str:
@@ -19,6 +20,7 @@ class Budget(Enum):
         return {
             Budget.QUICK: _("Quick"),
             Budget.STANDARD: _("Standard"),
+            Budget.LONG: _("Long"),
             Budget.PAPER: _("As in the paper"),
         }[self]
 

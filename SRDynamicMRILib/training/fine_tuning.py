@@ -63,7 +63,9 @@ HALF_WAY = 0.5
 LITTLE_OF_THE_WAY = 0.25
 """Strength of fine-tuning on a prior that does not show what the series shows, as far as can be told."""
 
-BUDGETS = {b.name: b for b in (Budget("quick", 100), Budget("standard", 300), Budget("paper", None))}
+BUDGETS = {
+    b.name: b for b in (Budget("quick", 100), Budget("standard", 300), Budget("long", 1000), Budget("paper", None))
+}
 
 
 def budget_named(name: str) -> Budget:
