@@ -212,8 +212,8 @@ def super_resolve_series(
 def works_beside(device: torch.device) -> bool:
     """Whether the next time point is read and the one before written while a device computes one.
 
-    A CPU all of whose cores compute has none to spare: this gains at most 2% there (``make bench``), loses up to a fifth
-    where other programs run, and tells of a time point later.
+    A CPU all of whose cores compute has none to spare: this gains at most 2% there (``make bench``), loses up to a
+    fifth where other programs run, and tells of a time point later.
     """
     return device.type != "cpu"
 

@@ -45,8 +45,9 @@ LAYERS = (
         "data",
         "volumes and series with their geometry, files, synthetic data",
         (
-            "volume", "files", "image_files", "nifti", "dicom", "sequence_files", "times", "text_headers",
-            "output_lock", "phantom", "angiogram", "acquisition", "patches", "normalisation", "intensities",
+            "volume", "files", "image_files", "nifti", "dicom", "dicom_elements", "sequence_files", "times",
+            "text_headers", "output_lock", "phantom", "angiogram", "acquisition", "patches",
+            "normalisation", "intensities",
         ),
     ),
     Layer("k-space", "what a shorter acquisition measures; resampling", ("kspace", "interpolation")),
