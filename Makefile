@@ -17,10 +17,11 @@ lint: $(VENV)/development.ready
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-# How much of the library the tests run, subprocesses counted.
+# How much of the library the tests run, subprocesses counted. A signal that comes while coverage.py holds its lock makes
+# it wait for itself for ever, so processes that are sent one are left out.
 coverage: $(VENV)/development.ready
 	rm -f .coverage .coverage.*
-	$(RUN) -m coverage run -m pytest
+	$(RUN) -m coverage run -m pytest --deselect Testing/test_cancel_and_resume.py::test_superresolve_goes_on_after
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
 
