@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .dicom_elements import claims_what_it_holds
 from .errors import InputError
-from .image_files import image_geometry, read_header, read_image
+from .image_files import damaged, image_geometry, read_header, read_image
 from .times import numbered, usable_times
 from .volume import Geometry, Series
 
@@ -91,8 +91,7 @@ def open_dicom(files: Sequence[Path], folder: Path) -> Series:
 
 def _read_slice(path: Path) -> _Slice:
     if not claims_what_it_holds(path):
-        message = f"{path} is damaged or cut short; copy or export it again."
-        raise InputError(message)
+        raise InputError(damaged(path))
     header = read_header(path, _GDCM)
     tags = {key: header.GetMetaData(key).strip(" \0") for key in header.GetMetaDataKeys()}
     if int(_number(tags.get(_FRAMES, "")) or 1) > 1:

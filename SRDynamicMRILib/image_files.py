@@ -68,7 +68,7 @@ def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
         found == "MetaImageIO" and not is_safe_metaimage(path, _held(path))
     )
     if unsafe:
-        raise InputError(_damaged(path))
+        raise InputError(damaged(path))
     reader.SetImageIO(found)
     with _plain_errors(path):
         reader.ReadImageInformation()
@@ -318,10 +318,11 @@ def _plain_errors(path: Path) -> Iterator[None]:
         if isinstance(error, MemoryError) or "alloc" in reason:
             message = f"There is not enough memory to read {path}; crop it or use a larger machine."
             raise InputError(message) from error
-        raise InputError(_damaged(path)) from error
+        raise InputError(damaged(path)) from error
 
 
-def _damaged(path: Path) -> str:
+def damaged(path: Path) -> str:
+    """What to say of a file that is not whole."""
     return f"{path} is damaged or cut short; copy or export it again."
 
 
