@@ -54,7 +54,7 @@ def read_volume(path: Path | str) -> Volume:
     Raises
     ------
     InputError
-        If there is no such file, it cannot be read, holds several time points, a single slice, colours,
+        If there is no such file, it cannot be read, holds several time points, colours, lines instead of slices,
         voxels that are not finite, or the same value everywhere.
     """
     path = Path(path)
@@ -90,7 +90,7 @@ def read_series(path: Path | str) -> Series:
 
 
 def check_voxels(volume: Volume, name: str) -> None:
-    """Raise `InputError` unless all voxels are finite and there is something to be seen.
+    """Raise `InputError` unless the slices are images, all voxels are finite and there is something to be seen.
 
     Parameters
     ----------
@@ -109,6 +109,9 @@ def check_voxels(volume: Volume, name: str) -> None:
     elif volume.data.size == 0 or volume.data.min() == volume.data.max():
         value = f"all voxels are {volume.data.flat[0]:g}" if volume.data.size else "no voxels"
         message = f"{name} shows nothing: {value}; export it again or leave it out."
+    elif min(volume.shape[1:]) < 2:
+        height, width = volume.shape[1:]
+        message = f"{name} has slices of {height}x{width} voxels, which are lines, not images; export it again."
     if message:
         raise InputError(message)
 

@@ -158,11 +158,9 @@ def _check_kind(header: sitk.ImageFileReader, path: Path, sequence: bool) -> Non
     elif header.GetNumberOfComponents() > 1 and not sequence:
         message = f"{path} is a colour or vector image; give one with a single grey value for each voxel."
     elif dimension not in (3, 4) or (sequence and dimension != 3):
-        message = f"{path} has {dimension} dimensions; a volume has 3 and a series has 4."
-    elif min(header.GetSize()[:3]) < 2:
         message = (
-            f"{path} is a single slice, but a volume of two slices or more is needed; if it is one file of a "
-            "DICOM series or a folder of volumes, give the folder."
+            f"{path} has {dimension} dimensions, but a volume has 3 and a series has 4; save a single slice with a "
+            "third dimension of 1."
         )
     if message:
         raise InputError(message)

@@ -59,12 +59,12 @@ TABLE: dict[str, dict[str, list[str]]] = {
         "command line": [
             "test_cli_errors.py::test_a_bad_image[2D]",
             "test_cli_errors.py::test_a_bad_image[photograph]",
-            "test_cli_errors.py::test_a_bad_image[single slice]",
+            "test_cli_errors.py::test_a_bad_image[line of voxels]",
             "test_cli_errors.py::test_a_bad_image[colours]",
         ],
         "Python": ["test_files.py::test_no_volume", "test_volume.py::test_volume_of_other_dimensions_is_refused"],
         "module": [
-            "test_scene_inputs.py::test_a_single_slice_is_a_problem",
+            "test_scene_inputs.py::test_a_line_of_voxels_is_a_problem",
             "test_scene_inputs.py::test_colours_are_a_problem",
         ],
     },

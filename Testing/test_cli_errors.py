@@ -116,8 +116,10 @@ def photograph(place: Place) -> Path:
     return place.out("bad.png")
 
 
-def single_slice(place: Place) -> Path:
-    sitk.WriteImage(sitk.GetImageFromArray(np.ones((1, 48, 64), np.float32)), str(place.out("bad.nii.gz")))
+def line_of_voxels(place: Place) -> Path:
+    sitk.WriteImage(
+        sitk.GetImageFromArray(np.random.default_rng(0).random((8, 1, 64), np.float32)), str(place.out("bad.nii.gz"))
+    )
     return place.out("bad.nii.gz")
 
 
@@ -160,7 +162,7 @@ BAD_IMAGES: dict[str, tuple[Callable[[Place], Path], str]] = {
     "empty folder": (empty_folder, "holds no images"),
     "2D": (two_dimensional, "has 2 dimensions"),
     "photograph": (photograph, "has 2 dimensions"),
-    "single slice": (single_slice, "is a single slice"),
+    "line of voxels": (line_of_voxels, "which are lines, not images"),
     "colours": (colours, "is a colour or vector image"),
     "different sizes": (different_sizes, "must have the same size"),
     "cut short": (cut_short, "is damaged or cut short"),

@@ -338,7 +338,7 @@ def test_absurd_claims_take_no_memory(tmp_path: Path) -> None:
     ("shape", "vector", "sentence"),
     [
         ((4, 5), False, "has 2 dimensions"),
-        ((1, 4, 5), False, "is a single slice"),
+        ((3, 1, 5), False, "which are lines, not images"),
         ((3, 4, 5, 3), True, "is a colour or vector image"),
     ],
 )

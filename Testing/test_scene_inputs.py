@@ -94,9 +94,16 @@ def test_a_full_series_is_told_to_be_simulated(app: Slicer) -> None:
     assert "simulate" in facts.warnings[0]
 
 
-def test_a_single_slice_is_a_problem(app: Slicer) -> None:
-    node = app.volume(random_volume(Geometry((1, 16, 24))), "flat")
-    assert "flat is a single slice" in scene_facts(node, None).problems[0]
+def test_a_line_of_voxels_is_a_problem(app: Slicer) -> None:
+    node = app.volume(random_volume(Geometry((8, 1, 24))), "thin")
+    assert "thin has slices of 1x24 voxels" in scene_facts(node, None).problems[0]
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_single_slice_will_do(app: Slicer, depth: int) -> None:
+    full, acquired = Geometry((depth, 32, 48), (1.0, 1.0, 8.0)), Geometry((depth, 16, 24), (2.0, 2.0, 8.0))
+    facts = scene_facts(app.volume(random_volume(full)), app.sequence(random_series(acquired)))
+    assert (facts.problems, facts.fraction) == ((), 0.25)
 
 
 def test_colours_are_a_problem(app: Slicer) -> None:

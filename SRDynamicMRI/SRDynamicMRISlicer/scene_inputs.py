@@ -154,8 +154,6 @@ def _read(node: slicer.vtkMRMLNode | None, problems: list[str], volume: bool = F
         if node.GetScene() is None:
             raise InputError(_("{name} was deleted from the scene; choose another one.").format(name=name))
         read = Series.of([volume_of(node)]) if volume else chosen_series(node)[0]
-        if read.geometry.shape[0] < 2:
-            raise InputError(_("{name} is a single slice; a volume of two or more is needed.").format(name=name))
         for number, each in enumerate(read):
             of = _("Time point {number} of {name}").format(number=number, name=name)
             check_voxels(each, name if len(read) == 1 else of)
