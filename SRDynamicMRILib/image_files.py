@@ -54,6 +54,7 @@ def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
     """
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
+    reader.LoadPrivateTagsOn()  # where DICOM files have their b-values
     found = image_io or sitk.ImageFileReader.GetImageIOFromFileName(str(path))
     if found == "NiftiImageIO" and not is_nifti(path):
         message = f"{path} is NIfTI or Analyze, but not in one .nii or .nii.gz file; convert it to one."
