@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from .dicom_elements import read_elements
 from .dicom_order import decimal, order_in_time, said_of_time
 from .errors import InputError
-from .image_files import damaged, image_geometry, read_header, read_image
+from .image_files import image_geometry, read_header, read_image
 from .times import numbered
 from .volume import Geometry, Series
 
@@ -40,7 +40,6 @@ _SERIES = "0020|000e"
 _POSITION = "0020|0032"
 _PHOTOMETRIC = "0028|0004"
 _FRAMES = "0028|0008"
-_BITS_ALLOCATED = "0028|0100"
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 """What screen saves are stored as."""
@@ -69,7 +68,6 @@ class _Slice:
     geometry: Geometry
     tags: dict[str, str]
     colour: bool
-    pixel_bytes: int | None
 
     @property
     def normal(self) -> NDArray[np.float64]:
@@ -128,13 +126,10 @@ def open_dicom(files: Sequence[Path], folder: Path) -> Series:
 
 
 def _read_slice(path: Path) -> _Slice:
-    elements = read_elements(path)
-    if elements is None or not elements.sound:
-        raise InputError(damaged(path))
     header = read_header(path, _GDCM)
     tags = {key: header.GetMetaData(key).strip(" \0") for key in header.GetMetaDataKeys()}
     grey = tags.get(_PHOTOMETRIC, "MONOCHROME").startswith("MONOCHROME") and header.GetNumberOfComponents() == 1
-    return _Slice(path, image_geometry(header), tags, not grey, elements.pixel_bytes)
+    return _Slice(path, image_geometry(header), tags, not grey)
 
 
 def _read_pixels(path: Path) -> NDArray[np.float32]:
@@ -157,12 +152,10 @@ def _images(slices: Sequence[_Slice], folder: Path) -> tuple[list[_Slice], tuple
 
 
 def _check_readable(piece: _Slice) -> None:
-    """Raise `InputError` for a file that holds something else than one whole slice."""
-    depth, height, width = piece.geometry.shape
+    """Raise `InputError` for a file that holds something else than one grey slice."""
     frames = int(decimal(piece.tags.get(_FRAMES, "")) or 1)
-    bits = int(decimal(piece.tags.get(_BITS_ALLOCATED, "")) or 16)
     message = ""
-    if frames > 1 or depth > 1:
+    if frames > 1 or piece.geometry.shape[0] > 1:
         message = f"{piece.path} is an enhanced multi-frame DICOM file; convert it to NIfTI, for example by dcm2niix."
     elif piece.colour:
         message = f"{piece.path} is a colour image; give one with a single grey value for each voxel."
@@ -171,8 +164,6 @@ def _check_readable(piece: _Slice) -> None:
             f"{piece.path} is a Siemens mosaic, which shows all slices of a time point in one picture; convert it to "
             "NIfTI, for example by dcm2niix."
         )
-    elif piece.pixel_bytes is not None and piece.pixel_bytes < height * width * -(-bits // 8):
-        message = damaged(piece.path)
     if message:
         raise InputError(message)
 
@@ -218,7 +209,7 @@ def _check_one_kind(positions: Sequence[Sequence[_Slice]], folder: Path) -> None
     if not differing:
         return
     kinds = Counter(", ".join(told[piece.path][n] or "other" for n in differing) for piece in slices)
-    found = "; ".join(f"{kind} ({count} files)" for kind, count in kinds.items())
+    found = "; ".join(f"{kind} ({count} files)" for kind, count in sorted(kinds.items()))
     wanted = "the magnitude images" if len({_component(piece) for piece in slices}) > 1 else "those of one kind"
     message = (
         f"{folder} holds {len(kinds)} kinds of images in one series: {found}. Put {wanted} into a folder of their own."
