@@ -87,6 +87,7 @@ def downsample_command(arguments: Namespace, progress: Progress) -> Outputs:
     check_fraction(arguments.fraction)
     check_output_of(arguments.input, arguments.output)
     series = read_series(arguments.input)
+    _tell_warnings(series, progress)
     full = (series.geometry.shape[1], series.geometry.shape[2])
     size = low_resolution_size(full, arguments.fraction)
     geometry = series.geometry.with_matrix(size)
@@ -105,6 +106,7 @@ def interpolate_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Interpolate a volume or series to the grid of another volume."""
     check_output_of(arguments.input, arguments.output)
     series = read_series(arguments.input)
+    _tell_warnings(series, progress)
     like = read_series(arguments.like).geometry
     if not high_resolution_grid(series.geometry, like).same_grid(like):
         progress.log(
@@ -193,7 +195,9 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     warnings = unusual([prior], "the planning scan")
     strength, alike = 1.0, None
     if arguments.like is not None:
-        low_resolution = read_series(arguments.like)[0]
+        like = read_series(arguments.like)
+        warnings += like.warnings
+        low_resolution = like[0]
         prior = match_prior(prior, low_resolution.geometry, progress)
         alike = likeness(prior, low_resolution)
         wrong = misfit(alike)
@@ -244,7 +248,8 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     numbers = frame_numbers(arguments.frames, len(series))
     map_file = _fidelity_map_file(arguments, model)
     chosen = series.select(numbers)
-    warnings = other_fraction(model, kept_share(series.geometry.shape[1:], grid)) + unusual(chosen, "the series")
+    warnings = [*series.warnings, *other_fraction(model, kept_share(series.geometry.shape[1:], grid))]
+    warnings += unusual(chosen, "the series")
     warnings += misfit(_likeness_of_prior(model, chosen[0], arguments.like))
     for sentence in warnings:
         progress.warn(sentence)
@@ -385,6 +390,11 @@ def _same_frames(series: Series, total: int, numbers: Sequence[int]) -> Series:
     return series.select(numbers) if len(series) == total else series
 
 
+def _tell_warnings(series: Series, progress: Progress) -> None:
+    for sentence in series.warnings:
+        progress.warn(sentence)
+
+
 def _counted(series: Series, progress: Progress) -> Series:
     """The series, telling of every volume that is made."""
     total = len(series)
@@ -394,7 +404,7 @@ def _counted(series: Series, progress: Progress) -> Series:
         progress.step(number + 1, total)
         return voxels
 
-    return Series(load, series.times, series.geometry)
+    return Series(load, series.times, series.geometry, series.warnings)
 
 
 def _require_matplotlib() -> None:

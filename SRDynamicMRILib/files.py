@@ -185,7 +185,7 @@ def _checked(series: Series, path: Path) -> Series:
         check_voxels(volume, str(path) if len(series) == 1 else f"Time point {number} of {path}")
         return volume.data
 
-    return Series(load, series.times, series.geometry)
+    return Series(load, series.times, series.geometry, series.warnings)
 
 
 # Writing

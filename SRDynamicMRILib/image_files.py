@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from .dicom_elements import Elements, read_elements
 from .errors import InputError
 from .nifti import check_complete, is_nifti, read_nifti
 from .sequence_files import is_sequence
@@ -28,6 +29,9 @@ from .volume import FloatArray, Geometry, Series, Volume
 
 _LARGEST_COMPRESSION = 1000
 _ALWAYS_ALLOWED = 64 * 2**20
+
+_PHOTOMETRIC = "0028|0004"
+_BITS_ALLOCATED = "0028|0100"
 
 
 # Reading
@@ -54,6 +58,7 @@ def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
     """
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
+    reader.LoadPrivateTagsOn()  # where DICOM files have their b-values
     found = image_io or sitk.ImageFileReader.GetImageIOFromFileName(str(path))
     if found == "NiftiImageIO" and not is_nifti(path):
         message = f"{path} is NIfTI or Analyze, but not in one .nii or .nii.gz file; convert it to one."
@@ -64,8 +69,12 @@ def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
             "that SimpleITK knows, or a folder of DICOM files."
         )
         raise InputError(message)
-    unsafe = (found == "NrrdImageIO" and not is_safe_nrrd(path)) or (
-        found == "MetaImageIO" and not is_safe_metaimage(path, _held(path))
+    elements = read_elements(path) if found == "GDCMImageIO" else Elements(sound=True, image=True)
+    unsafe = (
+        (found == "NrrdImageIO" and not is_safe_nrrd(path))
+        or (found == "MetaImageIO" and not is_safe_metaimage(path, _held(path)))
+        or elements is None
+        or not elements.sound
     )
     if unsafe:
         raise InputError(damaged(path))
@@ -73,6 +82,8 @@ def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
     with _plain_errors(path):
         reader.ReadImageInformation()
     _check_claim(reader, path)
+    if elements and elements.pixel_bytes is not None:
+        _check_pixels(reader, elements.pixel_bytes, path)
     return reader
 
 
@@ -181,6 +192,20 @@ def _check_claim(header: sitk.ImageFileReader, path: Path) -> None:
             f"{held / 2**20:.2g} MiB; it is damaged, so export it again."
         )
         raise InputError(message)
+
+
+def _check_pixels(header: sitk.ImageFileReader, held: int, path: Path) -> None:
+    """Raise `InputError` if a DICOM file has fewer bytes of uncompressed pixels than its size asks for."""
+
+    def told(tag: str) -> str:
+        return header.GetMetaData(tag).strip(" \0") if header.HasMetaDataKey(tag) else ""
+
+    bits = int(told(_BITS_ALLOCATED)) if told(_BITS_ALLOCATED).isdecimal() else 16
+    samples = header.GetNumberOfComponents()
+    if told(_PHOTOMETRIC) == "YBR_FULL_422":  # two of three samples, colours being shared by neighbours
+        samples -= 1
+    if held < math.prod(header.GetSize()) * samples * -(-bits // 8):
+        raise InputError(damaged(path))
 
 
 def _held(path: Path) -> int:

@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,8 @@ import torch
 from conftest import FRACTION, TINY, Command, Patient, Show, tiny_network
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_dicom import trigger_times, write_dicom
+from pydicom.uid import ImplicitVRLittleEndian
+from test_dicom import Tags, recode, trigger_times, write_dicom
 
 from SRDynamicMRILib.benchmark_folder import BenchmarkFolder, Plan, TimePoints
 from SRDynamicMRILib.checkpoint_import import import_checkpoint
@@ -54,11 +56,12 @@ SHAPE = (3, 6, 7)
 
 @dataclass(frozen=True)
 class Subject:
-    """A kind of file: how a sound one is made, the name of what is damaged, and what reads it."""
+    """A kind of file: how a sound one is made, the name of what is damaged, what reads it, and why it is refused."""
 
     make: Callable[[Path], object]
     damaged: str
     read: Callable[[Path], object]
+    refusal: str = ""
 
 
 def noise(seed: int = 0) -> Volume:
@@ -80,6 +83,26 @@ def cine(name: str, damaged: str = "") -> Subject:
 def read_all(path: Path) -> None:
     for volume in read_series(path):
         assert np.isfinite(volume.data).all()
+
+
+def read_twice(path: Path) -> None:
+    """What was in memory before would differ."""
+    first = [volume.data for volume in read_series(path)]
+    rubbish = [np.full_like(volume, number) for number, volume in enumerate(first)]
+    del rubbish
+    assert all(np.array_equal(a, b.data) for a, b in zip(first, read_series(path), strict=True))
+
+
+def dicom(tags: Tags = trigger_times, shape: tuple[int, int, int] = SHAPE, cut: int = 0, refusal: str = "") -> Subject:
+    """A DICOM folder of which one file is damaged, which may lack some bytes of its pixels before."""
+
+    def make(folder: Path) -> None:
+        write_dicom(folder / "d", tags, shape=shape)
+        if cut:
+            file = folder / "d" / "IM0001.dcm"
+            recode(file, ImplicitVRLittleEndian, pixels=-cut)
+
+    return Subject(make, "d/IM0001.dcm", lambda folder: read_twice(folder / "d"), refusal)
 
 
 def save_state(folder: Path) -> None:
@@ -108,9 +131,10 @@ SUBJECTS = {
     "detached NRRD": image("v.nhdr"),
     "MetaImage": image("v.mha"),
     "detached MetaImage": image("v.mhd"),
-    "DICOM": Subject(
-        lambda f: write_dicom(f / "d", trigger_times, shape=SHAPE), "d/IM0004.dcm", lambda f: read_all(f / "d")
-    ),
+    "DICOM": dicom(),
+    "DICOM of one slice": dicom(shape=(1, *SHAPE[1:])),
+    "DICOM mosaic": dicom(lambda t, z: {"0008|0008": r"ORIGINAL\PRIMARY\M\ND\MOSAIC"}, refusal="is a Siemens mosaic"),
+    "DICOM with short pixels": dicom(cut=40, refusal="is damaged or cut short"),
     "4D NIfTI": cine("s.nii"),
     "4D MetaImage": cine("s.mha"),
     "Slicer sequence": cine("s.seq.nrrd"),
@@ -211,7 +235,8 @@ def test_a_damaged_file_ends_in_a_result_or_a_sentence(name: str, tmp_path: Path
     sound, folder = tmp_path / "sound", tmp_path / "damaged"
     sound.mkdir()
     subject.make(sound)
-    subject.read(sound)
+    with pytest.raises(InputError, match=subject.refusal) if subject.refusal else nullcontext():
+        subject.read(sound)
     original = (sound / subject.damaged).read_bytes()
     ends: Counter[str] = Counter()
     most = 0

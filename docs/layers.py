@@ -45,8 +45,8 @@ LAYERS = (
         "data",
         "volumes and series with their geometry, files, synthetic data",
         (
-            "volume", "files", "image_files", "nifti", "dicom", "dicom_elements", "sequence_files", "times",
-            "text_headers", "output_lock", "phantom", "angiogram", "acquisition", "patches",
+            "volume", "files", "image_files", "nifti", "dicom", "dicom_elements", "dicom_order", "sequence_files",
+            "times", "text_headers", "output_lock", "phantom", "angiogram", "acquisition", "patches",
             "normalisation", "intensities",
         ),
     ),
