@@ -86,12 +86,13 @@ class Nifti:
 
 @dataclass(frozen=True)
 class _Header:
-    """A header as the file has it, and the file that holds the voxels."""
+    """A header as the file has it, and the file that holds the voxels, if not in the same one, from its beginning."""
 
     content: bytes
     version: int
     order: str
     voxels: Path
+    is_pair: bool
 
     def get(self, name: str) -> tuple[Any, ...]:
         form, place = _PLACES[self.version][name]
@@ -154,7 +155,7 @@ def read_nifti(path: Path) -> Nifti:
     with _opened(header.voxels) as stream:
         if datatype not in _DTYPES or min(shape, default=0) < 1:
             raise EOFError
-        stream.seek(int(offset) if header.voxels != path else max(int(offset), _SIZES[header.version] + 4))
+        stream.seek(max(int(offset), 0 if header.is_pair else _SIZES[header.version] + 4))
         voxels: NDArray[np.generic] = np.empty(shape[::-1], dtype=np.dtype(header.order + _DTYPES[datatype]))
         space = voxels.reshape(-1).view(np.uint8).data
         filled = 0
@@ -215,9 +216,9 @@ def _header_of(path: Path) -> _Header | None:
                 continue
             magic = content[_MAGIC[version] : _MAGIC[version] + 3]
             if magic == b"ni%d" % version:
-                return _Header(content[:size], version, order, _partner(file, ".img"))
+                return _Header(content[:size], version, order, _partner(file, ".img"), is_pair=True)
             if magic == b"n+%d" % version:
-                return _Header(content[:size], version, order, file)
+                return _Header(content[:size], version, order, file, is_pair=False)
             if version == 1 and (is_image or is_header):
                 message = f"{path} is Analyze 7.5, which does not say where left is; convert it to NIfTI."
                 raise InputError(message)
