@@ -86,7 +86,7 @@ class Nifti:
 
 @dataclass(frozen=True)
 class _Header:
-    """A header as the file has it, and the file that holds the voxels, if not in the same one, from its beginning."""
+    """A header as its file has it, and the file with the voxels, which is another in a pair."""
 
     content: bytes
     version: int
