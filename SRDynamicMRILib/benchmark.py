@@ -33,6 +33,7 @@ from .inference import Inference
 from .interpolation import interpolate
 from .kspace import downsample, low_resolution_grid
 from .metrics import Metrics
+from .paths import read_bounded
 from .perceptual_loss import loss_named, perceptual_identity
 from .progress import Progress
 from .provenance import environment
@@ -431,7 +432,7 @@ def _gather(plan: Plan, folder: BenchmarkFolder) -> tuple[Results, dict[str, lis
     for subject, fraction in plan.pairs:
         points = plan.subjects[subject]
         files = [folder.metrics(subject, fraction, number) for number in points.numbers]
-        contents = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+        contents = [json.loads(read_bounded(file)) for file in files]
         whole, body = (
             {method: [Metrics(**content[region][method]) for content in contents] for method in METHODS}
             for region in ("whole", "body")
@@ -452,7 +453,7 @@ def _facts(
 
     def tuning(subject: str, fraction: float) -> object:
         path = folder.timing(subject, fraction)
-        return json.loads(path.read_text(encoding="utf-8"))["seconds"] if path.exists() else None
+        return json.loads(read_bounded(path))["seconds"] if path.exists() else None
 
     return {
         "environment": environment(),

@@ -17,6 +17,7 @@ from typing import Any
 from .errors import InputError
 from .files import file_name
 from .image_files import written_whole
+from .paths import read_bounded
 from .table3 import FINE_TUNED, MAIN
 
 _KEY = "SRDynamicMRI benchmark"
@@ -202,7 +203,7 @@ class BenchmarkFolder:
 
     def plan(self) -> Plan:
         """The plan that the first process has made."""
-        return Plan.from_json(self.job.read_text(encoding="utf-8"))
+        return Plan.from_json(read_bounded(self.job).decode("utf-8"))
 
     def _earlier(self) -> Plan | None:
         """Plan of an earlier benchmark in this folder, if there is one and nothing else is in the way."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from .checkpoints import MAXIMUM_FEATURES, Model, ModelInfo, network_with
 from .errors import InputError
 from .kspace import check_fraction
+from .paths import check_name, check_readable
 
 
 def import_checkpoint(source: Path, fractions: tuple[float, ...] = ()) -> Model:
@@ -44,9 +45,11 @@ def import_checkpoint(source: Path, fractions: tuple[float, ...] = ()) -> Model:
     """
     for fraction in fractions:
         check_fraction(fraction)
+    check_name(source)
     if not source.is_file():
         message = f"There is no checkpoint {source}; check the name."
         raise InputError(message)
+    check_readable(source)
     if _is_zip_bomb(source):
         message = f"{source} claims to hold more than its own size, so it was not loaded; get the file again."
         raise InputError(message)

@@ -23,6 +23,7 @@ from .image_files import written_whole
 from .interpolation import INPUTS
 from .networks.sub_pixel import FACTORS, SubPixelNetwork
 from .networks.unet import UNet3D
+from .paths import check_name, check_readable
 
 MAXIMUM_FEATURES = 512
 """Of the first level; a file that claims more is damaged."""
@@ -221,9 +222,11 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     InputError
         If the file is missing, truncated or no such file.
     """
+    check_name(path)
     if not path.is_file():
         message = f"There is no model file {path}; check the name."
         raise InputError(message)
+    check_readable(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as stream:
             metadata = dict(stream.metadata() or {})

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from . import __version__
 from .errors import InputError
 from .interpolation import METHODS
+from .paths import check_name
 from .progress import BarProgress, JsonProgress, Progress, WarningsOnly
 from .recipes import FRACTIONS, PRECISIONS, RECIPES
 from .stop_with_stdin import stopped_with_stdin
@@ -196,6 +197,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from .devices import set_threads
         from .distributed import is_extra, is_first, process_group
 
+        for path in _paths(vars(parsed).values()):
+            check_name(path)
         if parsed.threads is not None:
             set_threads(parsed.threads)
         if parsed.command == "evaluate":
@@ -236,6 +239,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         _on_termination(before)
     return 0
+
+
+def _paths(values: Iterable[object]) -> Iterator[Path]:
+    """All files and folders among the values of arguments."""
+    for value in values:
+        if isinstance(value, Path):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _paths(value)
 
 
 def _on_termination(handler: Any) -> Any:

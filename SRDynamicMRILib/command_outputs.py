@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
@@ -12,12 +11,12 @@ from pathlib import Path
 from .checkpoints import check_model_name
 from .distributed import is_first
 from .errors import InputError
-from .files import check_output, write_series, write_volume
+from .files import check_apart, check_output, write_series, write_volume
 from .image_files import check_folder
 from .output_lock import alone
+from .paths import check_name
 from .progress import Progress
 from .series_super_resolution import FrameFolder
-from .times import sidecar_of
 from .volume import Series
 
 Outputs = dict[str, Path]
@@ -55,14 +54,25 @@ def frames_folder(output: Path) -> Path:
     return FrameFolder.beside(output).path
 
 
-def check_output_of(source: Path, output: Path) -> None:
-    """Raise `InputError` before the work if an output cannot be written or would replace what it is made of."""
+def check_output_of(sources: Sequence[Path | None], output: Path, *unfinished: Path) -> None:
+    """Find out before the work whether an output can be written without loss.
+
+    Parameters
+    ----------
+    sources
+        Images that the output is made of; None for one that was not given.
+    output
+        File or folder to be made.
+    unfinished
+        What is written beside it before it is finished.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written, or would replace what it is made of.
+    """
     check_output(output)
-    # Unlike Path.resolve, realpath does not fail on links that lead in a circle.
-    names = [(output, source), (sidecar_of(output), sidecar_of(source))]
-    if any(os.path.realpath(new) == os.path.realpath(old) for new, old in names):
-        message = f"{output} would replace {source} or the description beside it; choose another name."
-        raise InputError(message)
+    check_apart([output, *unfinished], [source for source in sources if source is not None])
 
 
 def check_model_output(path: Path) -> None:
@@ -73,6 +83,7 @@ def check_model_output(path: Path) -> None:
 
 def make_folder(path: Path) -> None:
     """Make a folder and those above it, or raise `InputError`."""
+    check_name(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -33,7 +33,7 @@ from .errors import InputError
 from .evaluation import align, write_json
 from .evaluation_files import RESULT, write_evaluation
 from .fidelity import fidelity_maps, in_words
-from .files import beside, file_name, read_series, read_volume, write_series, write_volume
+from .files import beside, check_room, file_name, read_series, read_volume, write_series, write_volume
 from .intensities import unusual
 from .interpolation import high_resolution_grid, interpolate
 from .kspace import check_fraction, downsample, low_resolution_size
@@ -44,7 +44,7 @@ from .prior_fit import LIKENESS, likeness, misfit
 from .progress import JsonProgress, Progress
 from .provenance import NOTICE, description
 from .recipes import recipe_named
-from .series_super_resolution import FrameFolder, super_resolve_series
+from .series_super_resolution import FrameFolder, super_resolve_series, unfaithful
 from .shipped import PERCEPTUAL_NETWORK, base_model, shipped_file, start_model
 from .times import frame_numbers, frame_slice
 from .training.fine_tuning import (
@@ -85,12 +85,13 @@ def phantom(arguments: Namespace, progress: Progress) -> Outputs:
 def downsample_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Keep the centre of k-space of a volume or series."""
     check_fraction(arguments.fraction)
-    check_output_of(arguments.input, arguments.output)
+    check_output_of([arguments.input], arguments.output)
     series = read_series(arguments.input)
     _tell_warnings(series, progress)
     full = (series.geometry.shape[1], series.geometry.shape[2])
     size = low_resolution_size(full, arguments.fraction)
     geometry = series.geometry.with_matrix(size)
+    check_room(arguments.output, geometry, len(series))
     progress.stage("Downsampling")
     result = series.map(lambda volume: downsample(volume, arguments.fraction), geometry)
     facts = description(fraction=arguments.fraction, full_matrix=full)
@@ -104,7 +105,7 @@ def downsample_command(arguments: Namespace, progress: Progress) -> Outputs:
 
 def interpolate_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Interpolate a volume or series to the grid of another volume."""
-    check_output_of(arguments.input, arguments.output)
+    check_output_of([arguments.input, arguments.like], arguments.output)
     series = read_series(arguments.input)
     _tell_warnings(series, progress)
     like = read_series(arguments.like).geometry
@@ -112,6 +113,7 @@ def interpolate_command(arguments: Namespace, progress: Progress) -> Outputs:
         progress.log(
             f"{arguments.like} has another field of view than {arguments.input}: the result is resampled to it."
         )
+    check_room(arguments.output, like, len(series))
     progress.stage("Interpolating")
     result = series.map(lambda volume: interpolate(volume, like, arguments.method), like)
     write_images(_counted(result, progress), arguments.output, description(method=arguments.method))
@@ -242,18 +244,19 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
 @alone_at_output(frames_folder)
 def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Super-resolve a volume or series."""
-    check_output_of(arguments.input, arguments.output)
+    frames = FrameFolder.beside(arguments.output)
+    check_output_of([arguments.input, arguments.like], arguments.output, frames.path)
     series = read_series(arguments.input)
     model, grid = model_and_grid(arguments, series, progress)
     numbers = frame_numbers(arguments.frames, len(series))
     map_file = _fidelity_map_file(arguments, model)
+    check_room(arguments.output, grid, len(numbers), frames.path)
     chosen = series.select(numbers)
     warnings = [*series.warnings, *other_fraction(model, kept_share(series.geometry.shape[1:], grid))]
     warnings += unusual(chosen, "the series")
     warnings += misfit(_likeness_of_prior(model, chosen[0], arguments.like))
     for sentence in warnings:
         progress.warn(sentence)
-    frames = FrameFolder.beside(arguments.output)
     result, figures = super_resolve_series(
         series,
         numbers,
@@ -267,6 +270,9 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     )
     if not is_first():  # all have made the time points, one writes what they add up to
         return {}
+    for sentence in unfaithful(figures, model):
+        warnings.append(sentence)
+        progress.warn(sentence)
     progress.stage("Writing")
     true = [figures[number] for number in numbers]
     facts = {"model": model.sha256, "parent": model.info.parent, "frames": numbers, "seed": arguments.seed}
@@ -289,8 +295,7 @@ def _fidelity_map_file(arguments: Namespace, model: Model) -> Path | None:
     if path is None and not model.info.data_consistency:
         path = beside(arguments.output, "fidelity")
     if path is not None:
-        for other in (arguments.input, arguments.output):
-            check_output_of(other, path)
+        check_output_of([arguments.input, arguments.like, arguments.output, frames_folder(arguments.output)], path)
     return path
 
 

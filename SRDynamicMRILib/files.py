@@ -11,8 +11,10 @@ same name keeps them in seconds under ``VolumeTiming``, as in BIDS; a folder of 
 
 from __future__ import annotations
 
+import math
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,23 +23,36 @@ from numpy.typing import NDArray
 
 from .dicom import is_dicom, open_dicom
 from .errors import InputError
-from .image_files import check_folder, open_image, set_geometry, to_sitk, write_image, written_whole
+from .image_files import check_folder, open_image, set_geometry, to_sitk, write_image, write_volumes, written_whole
+from .nifti import is_nifti
+from .paths import check_name
+from .room import LEAST_SIZE, check_disk, check_memory
 from .sequence_files import write_sequence
+from .text_headers import data_files
 from .times import (
     FOLDER_SIDECAR,
+    belies,
+    check_sidecar,
     fit_an_axis,
     numbered,
+    others_facts,
     read_sidecar,
-    says_times,
     sidecar_of,
     sidecar_times,
     write_sidecar,
 )
-from .volume import Series, Volume
+from .volume import Geometry, Series, Volume
 
 _TYPES = (".seq.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+_DETACHED = {".mhd": ".zraw", ".nhdr": ".raw.gz"}
+"""Where the voxels are of the types whose header is a file of its own."""
+
+_AT_ONCE = {".mha": 2, ".mhd": 2, ".nhdr": 1}
+"""Types whose 4D images are written at once, and how many times their voxels are in memory then."""
+
 _FOLDER = ""
 _FRAME = re.compile(r"frame_\d{4,}\.nii\.gz")
+_PAIR = re.compile(r"(.*)\.(?:hdr|img)(?:\.gz)?", re.IGNORECASE | re.DOTALL)
 
 
 # Reading
@@ -118,16 +133,17 @@ def check_voxels(volume: Volume, name: str) -> None:
 
 def _open(path: Path) -> Series:
     """Series of whatever is at a path, voxels not read and not checked."""
-    if not path.exists():
-        message = f"There is no file or folder {path}; check the name."
-        raise InputError(message)
-    if not path.is_dir() and not path.is_file():
-        message = f"{path} is neither a file nor a folder; give one of them."  # reading a pipe would wait for ever
-        raise InputError(message)
+    check_name(path)
     try:
+        if not path.exists():
+            message = f"There is no file or folder {path}; check the name."
+            raise InputError(message)
+        if not path.is_dir() and not path.is_file():
+            message = f"{path} is neither a file nor a folder; give one of them."  # a pipe would be waited for
+            raise InputError(message)
         return _open_folder(path) if path.is_dir() else open_image(path)
     except OSError as error:
-        message = f"{path} cannot be read ({error.strerror})."
+        message = f"{error.filename or path} cannot be read ({error.strerror}); see to it that you may read it."
         raise InputError(message) from error
 
 
@@ -218,19 +234,23 @@ def write_volume(volume: Volume, path: Path | str, facts: Mapping[str, object] |
     if kind == ".seq.nrrd":
         write_series(Series.of([volume]), path, facts)
         return
+    check_output(path)
     with written_whole(path) as temporary:
-        write_image(to_sitk(volume), temporary)
-        if facts:
-            write_sidecar(sidecar_of(temporary), facts)
+        if is_nifti(path):
+            write_volumes(Series.of([volume]), temporary, four_dimensional=False)
+        else:
+            write_image(to_sitk(volume), temporary)
+        if facts or belies(read_sidecar(sidecar_of(path))):
+            write_sidecar(sidecar_of(temporary), {**others_facts(sidecar_of(path)), **(facts or {})})
 
 
 def write_series(series: Series, path: Path | str, facts: Mapping[str, object] | None = None) -> None:
     """Write a series as float32; the name says the type.
 
     ``.seq.nrrd`` (and ``.nrrd``) is a sequence for Slicer; ``.nii.gz``, ``.nii``, ``.mha``, ``.mhd`` and
-    ``.nhdr`` are 4D images; a name without ending is a folder of ``frame_0000.nii.gz``, .... Only 4D images
-    need memory for the whole series, once, as float32. What exists is replaced once the new one is complete,
-    and kept if that fails.
+    ``.nhdr`` are 4D images; a name without ending is a folder of ``frame_0000.nii.gz``, .... One time point is in
+    memory at a time, but for ``.mha``, ``.mhd`` and ``.nhdr``, which need the whole series there. What exists is
+    replaced once the new one is complete, and kept if that fails.
 
     Parameters
     ----------
@@ -244,16 +264,16 @@ def write_series(series: Series, path: Path | str, facts: Mapping[str, object] |
     Raises
     ------
     InputError
-        If the type is not known, the place cannot be written to, or a folder is there that holds other
-        things than an earlier series.
+        If the type is not known, the place cannot be written to, a folder is there that holds other
+        things than an earlier series, or the series does not fit into memory or onto the disk.
     """
     path = Path(path)
     kind = _type_of(path)
     if not len(series):
         message = f"There is no time point to write to {path}."
         raise InputError(message)
-    if kind == _FOLDER:
-        _check_replaceable(path)
+    check_output(path)
+    check_room(path, series.geometry, len(series))
     with written_whole(path) as temporary:
         if kind == _FOLDER:
             _write_folder(series, temporary)
@@ -265,9 +285,8 @@ def write_series(series: Series, path: Path | str, facts: Mapping[str, object] |
         else:
             _write_4d(series, temporary)
             times_fit = fit_an_axis(series.times)
-        earlier = read_sidecar(sidecar_of(path))
-        if facts or not times_fit or says_times(earlier):
-            write_sidecar(sidecar_of(temporary), {**earlier, **(facts or {})}, series.times)
+        if facts or not times_fit or belies(read_sidecar(sidecar_of(path))):
+            write_sidecar(sidecar_of(temporary), {**others_facts(sidecar_of(path)), **(facts or {})}, series.times)
 
 
 def check_output(path: Path | str) -> None:
@@ -276,12 +295,95 @@ def check_output(path: Path | str) -> None:
     Raises
     ------
     InputError
-        If the type is not known, the folder does not exist, or something is there that must not be replaced.
+        If the type is not known, the folder does not exist, or something is there that must not be replaced: a folder
+        of other things, a JSON file that is no sidecar, voxels that belong to another header.
     """
     path = Path(path)
-    if _type_of(path) == _FOLDER:
-        _check_replaceable(path)
+    kind = _type_of(path)
     check_folder(path)
+    if kind == _FOLDER:
+        _check_replaceable(path)
+        return
+    if path.is_dir():
+        message = f"{path} could not be written, as it is a folder; choose another name."
+        raise InputError(message)
+    check_sidecar(sidecar_of(path))
+    if kind in _DETACHED:
+        voxels = path.with_name(path.name[: -len(kind)] + _DETACHED[kind])
+        belongs = path.is_file() and any(_is_same(voxels, own) for own in data_files(path))
+        if voxels.exists() and not belongs:
+            message = f"{voxels} would be replaced, which does not belong to an earlier {path}; choose another name."
+            raise InputError(message)
+
+
+def check_room(path: Path | str, geometry: Geometry, count: int, unfinished: Path | None = None) -> None:
+    """Find out before the work whether an output fits into memory while it is written, and onto its disk.
+
+    What compressed voxels take is not known before, and counted low.
+
+    Parameters
+    ----------
+    path
+        Name of the output.
+    geometry, count
+        Its grid and number of time points.
+    unfinished
+        Folder that holds its time points too while it is written; those of an earlier run may be in it.
+
+    Raises
+    ------
+    InputError
+        If it does not fit.
+    """
+    path = Path(path)
+    kind = _type_of(path)
+    voxels = 4 * math.prod(geometry.shape) * count
+    needed = voxels if kind == ".nii" else int(LEAST_SIZE * voxels)
+    if unfinished is not None:
+        there = unfinished.iterdir() if unfinished.is_dir() else ()
+        needed += max(int(LEAST_SIZE * voxels) - sum(file.stat().st_size for file in there), 0)
+    check_disk(path, needed)
+    if kind in _AT_ONCE and count > 1:
+        check_memory(path, _AT_ONCE[kind] * voxels)
+
+
+def check_apart(outputs: Iterable[Path], sources: Iterable[Path]) -> None:
+    """Raise `InputError` if an output would replace a file of an input: its voxels or what describes them."""
+    kept = {source: _files_of(source) for source in sources}
+    for output in outputs:
+        for source, files in kept.items():
+            if any(_is_same(new, old) for new in _files_of(output) for old in files) or _holds(output, files):
+                message = f"{output} would replace {source} or a file that belongs to it; choose another name."
+                raise InputError(message)
+
+
+def _files_of(path: Path) -> list[Path]:
+    """All files that an image or series has or will have: its voxels and its sidecar too."""
+    if path.is_dir():
+        return [path, *(file for entry in path.iterdir() if entry.is_file() for file in [entry, *_detached_of(entry)])]
+    return [path, sidecar_of(path), *_detached_of(path)]
+
+
+def _detached_of(path: Path) -> list[Path]:
+    """Files beside a header that hold its voxels, or will when it is written."""
+    name, found = path.name.lower(), data_files(path) if path.is_file() else []
+    found += [path.with_name(path.name[: -len(kind)] + end) for kind, end in _DETACHED.items() if name.endswith(kind)]
+    if match := _PAIR.fullmatch(path.name):
+        found += [path.with_name(match[1] + end) for end in (".hdr", ".img", ".hdr.gz", ".img.gz")]
+    return found
+
+
+def _holds(folder: Path, files: Iterable[Path]) -> bool:
+    """Whether one of the files lies in a folder that is replaced as a whole."""
+    whole = Path(os.path.realpath(folder))
+    return whole.is_dir() and any(Path(os.path.realpath(file)).is_relative_to(whole) for file in files)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two names are of one file. Unlike Path.resolve, realpath does not fail on links that lead in a circle."""
+    if os.path.realpath(one) == os.path.realpath(other):
+        return True
+    return one.exists() and other.exists() and one.samefile(other)
 
 
 def beside(path: Path, word: str) -> Path:
@@ -297,6 +399,9 @@ def file_name(text: str) -> str:
 
 
 def _write_4d(series: Series, path: Path) -> None:
+    if is_nifti(path):
+        write_volumes(series, path, four_dimensional=True)
+        return
     depth, height, width = series.geometry.shape
     image = sitk.Image([width, height, depth, len(series)], sitk.sitkFloat32)
     for number, volume in enumerate(series):
@@ -307,8 +412,8 @@ def _write_4d(series: Series, path: Path) -> None:
 
 def _write_folder(series: Series, folder: Path) -> None:
     folder.mkdir()
-    for number, volume in enumerate(series):
-        write_image(to_sitk(volume), folder / f"frame_{number:04d}.nii.gz")
+    for number in range(len(series)):
+        write_volumes(series.select([number]), folder / f"frame_{number:04d}.nii.gz", four_dimensional=False)
 
 
 def _type_of(path: Path) -> str:
@@ -332,3 +437,4 @@ def _check_replaceable(folder: Path) -> None:
     ):
         message = f"{folder} exists and holds other things than a series; choose another name."
         raise InputError(message)
+    check_sidecar(folder / FOLDER_SIDECAR)

@@ -21,14 +21,18 @@ import SimpleITK as sitk
 
 from .dicom_elements import Elements, read_elements
 from .errors import InputError
-from .nifti import check_complete, is_nifti, read_nifti
+from .nifti import check_extents, header_for, nifti1_header, read_nifti, write_nifti
+from .paths import check_name
 from .sequence_files import is_sequence
-from .text_headers import is_safe_metaimage, is_safe_nrrd
+from .text_headers import data_files, has_bzip2, is_safe_metaimage, is_safe_nrrd
 from .times import axis_times, index_times, numbered, sidecar_of, sidecar_times
 from .volume import FloatArray, Geometry, Series, Volume
 
 _LARGEST_COMPRESSION = 1000
 _ALWAYS_ALLOWED = 64 * 2**20
+_NIFTI = "NiftiImageIO"
+_NIFTI_HEADER = 352
+_LONGEST_NAME = 300
 
 _PHOTOMETRIC = "0028|0004"
 _BITS_ALLOCATED = "0028|0100"
@@ -56,18 +60,24 @@ def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
     InputError
         If the file is no image, is damaged, or claims to be far larger than it is.
     """
+    check_name(path)
+    header = None if image_io else nifti1_header(path)
+    if header is not None:
+        reader = _nifti_reader(header, path)
+        _check_claim(reader, path)
+        return reader
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.LoadPrivateTagsOn()  # where DICOM files have their b-values
     found = image_io or sitk.ImageFileReader.GetImageIOFromFileName(str(path))
-    if found == "NiftiImageIO" and not is_nifti(path):
-        message = f"{path} is NIfTI or Analyze, but not in one .nii or .nii.gz file; convert it to one."
-        raise InputError(message)
-    if not found:
+    if not found or found == _NIFTI:
         message = (
             f"{path} is damaged or not an image; what can be read is NIfTI, NRRD, MetaImage and other files "
             "that SimpleITK knows, or a folder of DICOM files."
         )
+        raise InputError(message)
+    if found == "NrrdImageIO" and has_bzip2(path):
+        message = f"{path} is compressed with bzip2, which cannot be read; save it with gzip or without compression."
         raise InputError(message)
     elements = read_elements(path) if found == "GDCMImageIO" else Elements(sound=True, image=True)
     unsafe = (
@@ -78,6 +88,8 @@ def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
     )
     if unsafe:
         raise InputError(damaged(path))
+    if found in ("NrrdImageIO", "MetaImageIO"):
+        _check_detached(path)
     reader.SetImageIO(found)
     with _plain_errors(path):
         reader.ReadImageInformation()
@@ -85,6 +97,28 @@ def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
     if elements and elements.pixel_bytes is not None:
         _check_pixels(reader, elements.pixel_bytes, path)
     return reader
+
+
+def _nifti_reader(header: bytes, path: Path) -> sitk.ImageFileReader:
+    """Reader that knows what ITK makes of a header alone."""
+    reader = sitk.ImageFileReader()
+    with tempfile.TemporaryDirectory() as folder, _plain_errors(path):
+        file = Path(folder) / "header.nii"
+        file.write_bytes(header)
+        reader.SetFileName(str(file))
+        reader.SetImageIO(_NIFTI)
+        reader.ReadImageInformation()
+    return reader
+
+
+def _check_detached(path: Path) -> None:
+    """Raise `InputError` if the voxels of a header lie in files that are missing, or are pipes or devices."""
+    for file in data_files(path):
+        if not file.is_file():
+            what = "is not a regular file" if file.exists() else "is not there"
+            name = "".join(letter if letter.isprintable() else "?" for letter in str(file))[:_LONGEST_NAME]
+            message = f"The voxels of {path} are to be in {name}, which {what}; copy or export both again."
+            raise InputError(message)
 
 
 def read_image(reader: sitk.ImageFileReader, path: Path) -> sitk.Image:
@@ -117,7 +151,7 @@ def open_image(path: Path) -> Series:
     times = (
         index_times(header, count)
         or sidecar_times(sidecar_of(path), count)
-        or axis_times(header, path, count)
+        or axis_times(header, count)
         or numbered(count)
     )
     frame = cache(lambda: _read_frames(header, path))
@@ -126,7 +160,7 @@ def open_image(path: Path) -> Series:
 
 def _read_frames(header: sitk.ImageFileReader, path: Path) -> Callable[[int], FloatArray]:
     """Read all voxels; return what makes the voxels ``(D, H, W)`` of a time point float32."""
-    if is_nifti(path):
+    if header.GetImageIO() == _NIFTI:
         with _plain_errors(path):
             return read_nifti(path).frame
     image = read_image(header, path)
@@ -210,7 +244,7 @@ def _check_pixels(header: sitk.ImageFileReader, held: int, path: Path) -> None:
 
 def _held(path: Path) -> int:
     """Bytes of all files that may hold the voxels: those of a detached header are in some other file beside it."""
-    detached = path.suffix.lower() in (".nhdr", ".mhd")
+    detached = path.name.lower().endswith((".nhdr", ".mhd", ".hdr", ".hdr.gz", ".img", ".img.gz"))
     files = [f for f in path.parent.iterdir() if f.is_file()] if detached else [path]
     return sum(file.stat().st_size for file in files)
 
@@ -229,10 +263,32 @@ def write_image(image: sitk.Image, path: Path) -> None:
     try:
         with _quiet():
             sitk.WriteImage(image, str(path), True)
-        if is_nifti(path):
-            check_complete(path)
-    except (RuntimeError, InputError) as error:
+    except RuntimeError as error:
         raise OSError(errno.EIO, "the disk may be full") from error
+
+
+def write_volumes(series: Series, path: Path, four_dimensional: bool) -> None:
+    """Write a NIfTI file of three dimensions, or of four with time last, one time point in memory at a time.
+
+    Raises
+    ------
+    InputError
+        If NIfTI cannot hold so many voxels or time points.
+    OSError
+        If the file cannot be written completely.
+    """
+    shape = series.geometry.shape
+    check_extents((*shape, len(series)), path)
+    # ITK says what a header has to be, of an image in the same place that is tiny.
+    image = sitk.Image([2, 2, 2, len(series)] if four_dimensional else [2, 2, 2], sitk.sitkFloat32)
+    set_geometry(image, series.geometry, series.times)
+    tiny = path.with_name(".header.nii")
+    write_image(image, tiny)
+    header = header_for(tiny.read_bytes()[:_NIFTI_HEADER], shape)
+    if len(header) != _NIFTI_HEADER:  # ITK reports no full disk here
+        raise OSError(errno.EIO, "the disk may be full")
+    tiny.unlink()
+    write_nifti((volume.data for volume in series), header, path)
 
 
 def to_sitk(volume: Volume) -> sitk.Image:
@@ -265,6 +321,7 @@ def set_geometry(image: sitk.Image, geometry: Geometry, times: Sequence[float] =
 
 def check_folder(path: Path) -> None:
     """Raise `InputError` unless the folder exists that `path` is to be written to."""
+    check_name(path)
     if not path.parent.is_dir():
         message = f"There is no folder {path.parent} to write {path.name} to; make it first."
         raise InputError(message)

@@ -10,16 +10,14 @@ from typing import Any
 
 from . import __version__
 from .fidelity import Fidelity
-from .times import FOLDER_SIDECAR, read_sidecar, sidecar_of
+from .times import FOLDER_SIDECAR, RECORD, read_sidecar, sidecar_of
 
 NOTICE = "AI-generated images. Not for diagnosis."
-
-_KEY = "SRDynamicMRI"
 
 
 def description(**facts: Any) -> dict[str, Any]:
     """Content of a sidecar: the version of this software and some facts that JSON can hold."""
-    return {_KEY: {"version": __version__, **facts}}
+    return {RECORD: {"version": __version__, **facts}}
 
 
 def environment() -> dict[str, str]:
@@ -35,7 +33,7 @@ def environment() -> dict[str, str]:
 
 def recorded(path: Path) -> dict[str, Any]:
     """Facts that this software has written beside an image; empty if there are none. They may be anybody's by now."""
-    known = read_sidecar(path / FOLDER_SIDECAR if path.is_dir() else sidecar_of(path)).get(_KEY)
+    known = read_sidecar(path / FOLDER_SIDECAR if path.is_dir() else sidecar_of(path)).get(RECORD)
     return known if isinstance(known, dict) else {}
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,18 +18,30 @@ from typing import ParamSpec, TypeVar
 import torch
 
 from . import __version__
-from .checkpoints import Model
+from .checkpoints import Model, file_sha256
 from .distributed import is_first, share, wait
 from .errors import InputError
 from .fidelity import Fidelity, fidelity
 from .files import read_volume, write_volume
 from .image_files import temporary_prefix, written_whole
 from .inference import Inference
+from .paths import read_bounded
 from .progress import Progress
 from .super_resolution import super_resolve
 from .volume import Geometry, Series, Volume
 
 _MANIFEST = "job.json"
+_PART = re.compile(r"frame_\d{4,}\.(nii\.gz|sha256)|\.writing-.*", re.DOTALL)
+"""Name of what else is in the folder."""
+
+_KEYS = frozenset({"version", "input", "model", "grid"})
+"""What every `job_description` has."""
+
+_TRUE = 1e-3
+"""Largest error of `fidelity` of a model that keeps the acquired k-space; rounding makes one below 1e-5."""
+
+_CREDIBLE = 0.5
+"""The same of other models: beyond it, the result is another image."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -65,13 +78,13 @@ class FrameFolder:
         """
         manifest = self.path / _MANIFEST
         if self.path.exists():
-            if not manifest.is_file():
+            if not self._is_ours():
                 message = (
                     f"{self.path} is in the way and was not made by this software; move it or choose another output."
                 )
                 raise InputError(message)
             if resume:
-                if manifest.read_bytes() != job.encode():
+                if read_bounded(manifest) != job.encode():
                     message = (
                         f"The time points in {self.path} come from another input, model or setting, so they cannot be "
                         "resumed; run without --resume to start anew."
@@ -85,11 +98,19 @@ class FrameFolder:
             temporary.mkdir()
             (temporary / _MANIFEST).write_bytes(job.encode())
 
+    def finish(self, number: int, volume: Volume) -> None:
+        """Write a time point, with a hash that binds its file to the job."""
+        with written_whole(self.file(number)) as temporary:
+            write_volume(volume, temporary)
+            temporary.with_name(self._hash_file(number).name).write_text(self._hash(temporary), encoding="ascii")
+
     def finished(self, number: int, grid: Geometry) -> Volume | None:
-        """A finished time point ``(D, H, W)``; None for one whose file lost power or a disk has damaged."""
+        """A time point ``(D, H, W)`` that this job has finished; None if there is none, or its file was changed."""
         try:
+            if read_bounded(self._hash_file(number)) != self._hash(self.file(number)).encode("ascii"):
+                return None
             volume = read_volume(self.file(number))
-        except InputError:
+        except (InputError, OSError):
             return None
         return Volume(volume.data, grid) if volume.geometry.same_grid(grid) else None
 
@@ -99,7 +120,9 @@ class FrameFolder:
         return Series(lambda i: read_volume(files[i]).data, times, geometry)
 
     def remove(self) -> None:
-        """Delete the folder, as a whole or not at all."""
+        """Delete the folder, as a whole or not at all: not if others have put something there."""
+        if not self._is_ours():
+            return
         with (
             suppress(OSError),
             tempfile.TemporaryDirectory(
@@ -107,6 +130,25 @@ class FrameFolder:
             ) as temporary,
         ):
             self.path.replace(Path(temporary) / self.path.name)
+
+    def _is_ours(self) -> bool:
+        """Whether the folder holds a job of this software and nothing else."""
+        try:
+            job = json.loads(read_bounded(self.path / _MANIFEST))
+            names = {file.name for file in self.path.iterdir()}
+        except (OSError, ValueError, RecursionError):
+            return False
+        ours = isinstance(job, dict) and job.keys() >= _KEYS
+        return ours and all(name == _MANIFEST or _PART.fullmatch(name) for name in names)
+
+    def _hash_file(self, number: int) -> Path:
+        return self.path / f"frame_{number:04d}.sha256"
+
+    def _hash(self, file: Path) -> str:
+        """SHA-256 of the job and of the file of a time point."""
+        digest = hashlib.sha256(read_bounded(self.path / _MANIFEST))
+        digest.update(file_sha256(file).encode("ascii"))
+        return digest.hexdigest()
 
 
 def job_description(series: Series, model: Model, grid: Geometry, inference: Inference, device: torch.device) -> str:
@@ -176,7 +218,7 @@ def super_resolve_series(
 
     def finish(number: int, acquired: Volume, result: Volume) -> Fidelity:
         """Write a result and judge what is in the file."""
-        write_volume(result, frames.file(number))
+        frames.finish(number, result)
         return fidelity(_result_of(frames, number, grid), acquired)
 
     def tell(number: int, figure: Fidelity) -> None:
@@ -189,12 +231,12 @@ def super_resolve_series(
         for done, number in enumerate(mine, start=1):
             acquired = coming.pop().result()
             coming += [reader.submit(series.__getitem__, following) for following in mine[done : done + 1]]
-            kept = frames.finished(number, grid)
+            kept = _kept(number, acquired, model, grid, frames, progress)
             if kept is None:
                 made = super_resolve(acquired, model, grid, device=device, inference=inference, progress=progress)
                 judge = partial(finish, number, acquired, made)
             else:
-                judge = partial(fidelity, kept, acquired)
+                judge = partial(Fidelity, kept.error, kept.added)
             writing.append((number, writer.submit(judge)))
             while writing and (writing[0][1].done() or len(writing) > 1):  # never more than one behind
                 earlier, future = writing.pop(0)
@@ -207,6 +249,43 @@ def super_resolve_series(
         for number in sorted(set(numbers).difference(mine)):  # other processes have made them
             tell(number, fidelity(_result_of(frames, number, grid), series[number]))
     return frames.series(numbers, [series.times[n] for n in numbers], grid), figures
+
+
+def _kept(
+    number: int, acquired: Volume, model: Model, grid: Geometry, frames: FrameFolder, progress: Progress
+) -> Fidelity | None:
+    """How true a time point of an earlier run is; None if it is to be done, again if its file was damaged."""
+    if not frames.file(number).exists():
+        return None
+    kept = frames.finished(number, grid)
+    figure = None if kept is None else fidelity(kept, acquired)
+    if figure is None or (model.info.data_consistency and figure.error > _TRUE):
+        progress.log(f"Time point {number} of the earlier run is incomplete or damaged and is done again.")
+        return None
+    return figure
+
+
+def unfaithful(figures: Mapping[int, Fidelity], model: Model) -> list[str]:
+    """Return what to say if time points are further from their acquired images than the model can make them.
+
+    Parameters
+    ----------
+    figures
+        Of each time point.
+    model
+        What made them.
+    """
+    most = _TRUE if model.info.data_consistency else _CREDIBLE
+    found = sorted(number for number, figure in figures.items() if figure.error > most)
+    if not found:
+        return []
+    names = ", ".join(map(str, found[:5])) + (", ..." if len(found) > 5 else "")
+    worst = max(figures[number].error for number in found)
+    return [
+        f"{len(found)} of {len(figures)} time points ({names}) do not agree with the acquired images: the "
+        f"data-consistency residual is up to {100 * worst:.3g}%, and {100 * most:g}% at most is expected. "
+        "Do not use them."
+    ]
 
 
 def works_beside(device: torch.device) -> bool:

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from .errors import InputError
+from .paths import read_bounded
 
 BASE_MODEL = "base.safetensors"
 """For every fraction."""
@@ -45,7 +46,7 @@ def shipped_file(name: str) -> Path | None:
     if path is not None:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         hashes = path.with_name(HASHES)
-        listed = hashes.read_text(encoding="utf-8", errors="replace").splitlines() if hashes.is_file() else []
+        listed = read_bounded(hashes).decode("utf-8", "replace").splitlines() if hashes.is_file() else []
         if f"{digest}  {name}" not in listed:
             message = (
                 f"{path} is not the file that comes with this version (it has another SHA-256); "

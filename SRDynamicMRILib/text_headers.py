@@ -8,18 +8,22 @@ which could read and write memory.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 
 _LONGEST_FIELD = 500
+_MOST_FILES = 100_000
 _FREE_TEXT = re.compile(rb"#|content: |[^:]*:=")
 _NRRDS_VOXELS = re.compile(rb"\s*data ?file\s*:\s*(.*)", re.IGNORECASE)
 _NUMBER_OF_DIMENSIONS = re.compile(rb"\s*NDims\s*[=:]\s*(.*?)\s*")
 _COMPRESSED_SIZE = re.compile(rb"\s*CompressedDataSize\s*[=:]\s*(.*?)\s*")
-_METAIMAGES_VOXELS = re.compile(rb"\s*ElementDataFile\b")
-_NUMBERED_FILES = re.compile(rb"[^%]*%\d{0,2}d[^%\s]*(\s+\d{1,9}){3}(\s+\d)?\s*")
+_METAIMAGES_VOXELS = re.compile(rb"\s*ElementDataFile\b\s*[=:]?\s*(.*?)\s*")
+_BZIP2 = re.compile(rb"\s*encoding\s*:\s*(bzip2|bz2)\s*", re.IGNORECASE)
+_LIST = re.compile(rb"LIST(\s+\d+)?\s*")
+_NUMBERED_FILES = re.compile(rb"([^%]*%\d{0,2}d[^%\s]*)\s+(\d{1,9})\s+(\d{1,9})\s+(\d{1,9})(\s+\d)?\s*")
 """First, last and step come after the pattern; in NRRD, the dimensions of each file may too."""
 
 
@@ -54,9 +58,42 @@ def is_safe_metaimage(path: Path, held: int) -> bool:
             return False
         if (found := _COMPRESSED_SIZE.fullmatch(line)) and not (found[1].isdigit() and int(found[1][:20]) <= held):
             return False
-        if found := _METAIMAGES_VOXELS.match(line):  # the last field
+        if _METAIMAGES_VOXELS.fullmatch(line):  # the last field
             return _is_safe_name(line)
     return True
+
+
+def has_bzip2(path: Path) -> bool:
+    """Whether an NRRD header says that the voxels are compressed with bzip2."""
+    return any(_BZIP2.fullmatch(line) for line in takewhile(bool, _lines(path)))
+
+
+def data_files(path: Path) -> list[Path]:
+    """The other files that hold the voxels of an NRRD or MetaImage header; none where they follow it in its own file.
+
+    Names may be of one file, of a list of files, or a pattern with the numbers of its first, its last and a step.
+    """
+    name = path.name.lower()
+    lines = _lines(path)
+    if name.endswith((".nrrd", ".nhdr")):
+        lines = takewhile(bool, lines)
+        field = _NRRDS_VOXELS
+    elif name.endswith((".mha", ".mhd")):
+        field = _METAIMAGES_VOXELS
+    else:
+        return []
+    for line in lines:
+        if not (found := field.fullmatch(line)):
+            continue
+        if _LIST.fullmatch(found[1]):
+            names = [rest.strip() for rest in lines if rest.strip()]
+        elif numbered := _NUMBERED_FILES.fullmatch(found[1]):
+            first, last, step = (int(number) for number in numbered.group(2, 3, 4))
+            names = [numbered[1] % number for number in range(first, last + 1, max(step, 1))[:_MOST_FILES]]
+        else:
+            names = [found[1].strip()]
+        return [path.parent / os.fsdecode(name) for name in names if name.upper() != b"LOCAL"]
+    return []
 
 
 def _is_safe_name(name: bytes) -> bool:

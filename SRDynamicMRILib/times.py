@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import SimpleITK as sitk
 
 from .errors import InputError
-from .nifti import is_nifti
+from .paths import read_bounded
 
 _SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6, "usec": 1e-6, "min": 60.0}
 _ABOUT_TIME = re.compile(r"axis \d index values|NRRD_units\[(3|pixel)\]|MultiVolume\.\w+", re.ASCII)
@@ -26,6 +27,26 @@ _KEY = "VolumeTiming"
 
 FOLDER_SIDECAR = "series.json"
 """Name of the sidecar in a folder of volumes."""
+
+RECORD = "SRDynamicMRI"
+"""Key of a sidecar under which this software says how an image was made."""
+
+_OF_IMAGES = frozenset(
+    f"""
+    {RECORD} {_KEY} AcquisitionDateTime AcquisitionDuration AcquisitionMatrixPE AcquisitionNumber AcquisitionTime
+    BaseResolution BodyPart BodyPartExamined CoilString ConversionSoftware ConversionSoftwareVersion DelayTime
+    DeviceSerialNumber DwellTime EchoNumber EchoTime EchoTrainLength EffectiveEchoSpacing FlipAngle FrameDuration
+    FrameTimesStart GeneratedBy ImageComments ImageOrientationPatientDICOM ImageType ImagingFrequency
+    InPlanePhaseEncodingDirectionDICOM InstitutionName InstitutionalDepartmentName InversionTime MRAcquisitionType
+    MagneticFieldStrength Manufacturer ManufacturersModelName Modality ParallelReductionFactorInPlane PartialFourier
+    PatientPosition PhaseEncodingDirection PhaseEncodingSteps PixelBandwidth ProcedureStepDescription ProtocolName
+    PulseSequenceDetails PulseSequenceName PulseSequenceType RawSources ReceiveCoilName ReconMatrixPE RepetitionTime SAR
+    ScanOptions ScanningSequence SequenceName SequenceVariant SeriesDescription SeriesInstanceUID SeriesNumber
+    SkullStripped SliceThickness SliceTiming SoftwareVersions SpacingBetweenSlices SpatialReference StationName
+    StudyInstanceUID TaskName TotalReadoutTime
+    """.split()
+)
+"""Keys that tell the sidecar of an image from other JSON: this software's, BIDS' and dcm2niix's."""
 
 
 def usable_times(times: Sequence[float], count: int) -> list[float]:
@@ -81,7 +102,7 @@ def index_seconds(values: Sequence[str], unit: str) -> list[float]:
     return usable_times([number * scale for number in numbers], len(numbers))
 
 
-def axis_times(header: sitk.ImageFileReader, path: Path, count: int) -> list[float]:
+def axis_times(header: sitk.ImageFileReader, count: int) -> list[float]:
     """Return the times in seconds that origin and spacing of the fourth axis give; empty for a 3D image.
 
     ITK has already turned NIfTI's milliseconds and microseconds into seconds.
@@ -89,7 +110,7 @@ def axis_times(header: sitk.ImageFileReader, path: Path, count: int) -> list[flo
     if header.GetDimension() != 4:
         return []
     start, step = header.GetOrigin()[3], header.GetSpacing()[3]
-    if is_nifti(path):
+    if header.GetImageIO() == "NiftiImageIO":
         # NIfTI keeps float32: the shortest number that rounds to it is the one that was meant.
         start, step = float(str(np.float32(start))), float(str(np.float32(step)))
     return usable_times([start + step * number for number in range(count)], count)
@@ -151,7 +172,7 @@ def sidecar_of(path: Path) -> Path:
 def read_sidecar(path: Path) -> dict[str, object]:
     """Content of a JSON sidecar; empty if there is none or it is something else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_bounded(path).decode("utf-8"))
     except (OSError, ValueError, RecursionError):  # the latter from absurdly nested JSON
         return {}
     return content if isinstance(content, dict) else {}
@@ -167,12 +188,33 @@ def sidecar_times(path: Path, count: int) -> list[float]:
     return []
 
 
+def check_sidecar(path: Path) -> None:
+    """Raise `InputError` if writing a sidecar would lose a file of that name that describes no image."""
+    if not path.exists() and not path.is_symlink():
+        return
+    content: object = None
+    with suppress(OSError, ValueError, RecursionError):
+        content = json.loads(read_bounded(path).decode("utf-8"))
+    ours = isinstance(content, dict) and not any(key.endswith(("@schema", "$schema")) for key in content)
+    if not ours or (content and not _OF_IMAGES.intersection(cast("dict[str, object]", content))):
+        message = (
+            f"{path} would be replaced by the description of the output, but is another kind of file; "
+            "choose another name for the output."
+        )
+        raise InputError(message)
+
+
+def others_facts(path: Path) -> dict[str, object]:
+    """What others have written into a sidecar: all but how and when an image of this software's was made."""
+    return {key: value for key, value in read_sidecar(path).items() if key not in (RECORD, _KEY)}
+
+
 def write_sidecar(path: Path, facts: Mapping[str, object], times: Sequence[float] = ()) -> None:
     """Write a sidecar with some facts and, if given, ``VolumeTiming`` in seconds."""
     content = {**facts, _KEY: list(times)} if times else dict(facts)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def says_times(sidecar: Mapping[str, object]) -> bool:
-    """Whether a sidecar has times, which other times in the image would belie."""
-    return _KEY in sidecar
+def belies(sidecar: Mapping[str, object]) -> bool:
+    """Whether a sidecar says how or when an image was made, which is untrue once another takes its place."""
+    return _KEY in sidecar or RECORD in sidecar

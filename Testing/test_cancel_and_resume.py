@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from conftest import FRACTION, JSON, QUIET, SHAPE, SPACING, TINY, Command, Patient, tiny_network
 
 from SRDynamicMRILib import cli, series_super_resolution
 from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.fidelity import Fidelity
-from SRDynamicMRILib.files import read_series, read_volume, write_series
+from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import JsonProgress
+from SRDynamicMRILib.provenance import recorded_warnings
+from SRDynamicMRILib.series_super_resolution import FrameFolder
+from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.volume import Series, Volume
 
 TIME_POINTS = 8
@@ -192,6 +196,67 @@ def test_a_damaged_time_point_is_done_again(
     outcome = command(*half, "--resume", *JSON)
     assert (outcome.code, outcome.err) == (0, "")
     assert frame.read_bytes() == sound
+
+
+def wrong(kept: Path, bound: bool) -> bytes:
+    """Write a sound file of other voxels in the place of a time point, with or without a hash that fits."""
+    volume, before = read_volume(kept), kept.read_bytes()
+    if bound:
+        FrameFolder(kept.parent).finish(1, volume.with_data(3 * volume.data))
+    else:
+        write_volume(volume.with_data(3 * volume.data), kept)
+    return before
+
+
+@pytest.mark.parametrize("bound", [False, True], ids=["of another hash", "of the same hash"])
+def test_a_time_point_that_is_another_image_is_done_again(
+    command: Command, half: list[object], tmp_path: Path, bound: bool
+) -> None:
+    frame = tmp_path / "sr.nii.gz.frames" / "frame_0001.nii.gz"
+    sound = wrong(frame, bound)
+    outcome = command(*half, "--resume", *JSON)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "Time point 1 of the earlier run is incomplete or damaged and is done again." in outcome.messages()
+    assert "Time point 0" not in outcome.messages()
+    assert frame.read_bytes() == sound
+
+
+def other_image(factor: float) -> Callable[..., Volume]:
+    """Stands in for super-resolution by a model at fault."""
+
+    def compute(*arguments: Any, **settings: Any) -> Volume:
+        made = super_resolve(*arguments, **settings)
+        return made.with_data(factor * made.data)
+
+    return compute
+
+
+@pytest.mark.parametrize(
+    ("consistency", "factor", "warned"),
+    [(True, 1.01, True), (True, 1.0005, False), (False, 3, True), (False, 1.01, False)],
+)
+def test_a_result_that_is_another_image_is_warned_of(
+    command: Command,
+    patient: Patient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    consistency: bool,
+    factor: float,
+    warned: bool,
+) -> None:
+    model, out = tmp_path / "m.safetensors", tmp_path / "o.nii.gz"
+    network = tiny_network()
+    torch.nn.init.zeros_(list(network.parameters())[-1])
+    torch.nn.init.zeros_(list(network.parameters())[-2])
+    save_model(Model(network, replace(TINY, data_consistency=consistency)), model)
+    monkeypatch.setattr(series_super_resolution, "super_resolve", other_image(factor))
+    outcome = command("superresolve", patient.low, out, "--model", model, "--fraction", FRACTION, *JSON)
+    assert outcome.code == 0
+    sentence = (
+        "3 of 3 time points (0, 1, 2) do not agree with the acquired images: the data-consistency residual is up to"
+    )
+    assert (sentence in outcome.messages()) == (sentence in outcome.err) == warned
+    assert (sentence in " ".join(recorded_warnings(out))) == warned
 
 
 def test_a_finished_time_point_is_read_once_to_go_on_and_once_for_the_output(

@@ -6,12 +6,14 @@ import errno
 import os
 import pickle
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,9 @@ import torch
 from conftest import FEATURES, FRACTION, QUIET, SHAPE, TINY, Command, Outcome, Patient, tiny_network
 from safetensors.torch import save_file
 
+from SRDynamicMRILib import commands, room
 from SRDynamicMRILib.checkpoints import Model, save_model
+from SRDynamicMRILib.command_outputs import write_images
 from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.volume import Series, Volume
@@ -517,6 +521,210 @@ def test_frames_of_someone_else_are_not_removed(command: Command, place: Place) 
     place.out("out.nii.gz.frames").mkdir()
     (place.out("out.nii.gz.frames") / "photo.jpg").write_text("dear to someone")
     assert_refused(command, place, superresolve()(place), "is in the way and was not made by this software")
+
+
+FRAMES_OF_OTHERS: dict[str, dict[str, str]] = {
+    "a job of other software": {"job.json": '{"version": 1}'},
+    "no JSON": {"job.json": "a job"},
+    "other files too": {"job.json": '{"version": "", "input": "", "model": "", "grid": ""}', "thesis.tex": ""},
+    "files named nearly as ours": {
+        "job.json": '{"version": "", "input": "", "model": "", "grid": ""}',
+        "frame_0001.nii": "",
+    },
+}
+
+
+@pytest.mark.parametrize("case", FRAMES_OF_OTHERS)
+@pytest.mark.parametrize("resume", [(), ("--resume",)])
+def test_a_folder_of_others_with_a_job_is_not_removed(
+    command: Command, place: Place, case: str, resume: tuple[str, ...]
+) -> None:
+    folder = place.out("out.nii.gz.frames")
+    folder.mkdir()
+    for name, content in FRAMES_OF_OTHERS[case].items():
+        (folder / name).write_text(content)
+    assert_refused(command, place, superresolve(*resume)(place), "is in the way and was not made by this software")
+
+
+def test_what_others_put_into_a_folder_of_time_points_meanwhile_stays(
+    command: Command, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(series: Series, path: Path, facts: dict[str, object]) -> None:
+        place.out("out.nii.gz.frames/notes.txt").write_text("dear to someone")
+        write_images(series, path, facts)
+
+    monkeypatch.setattr(commands, "write_images", write)
+    assert command(*superresolve("--like", place.patient.static)(place), *QUIET).code == 0
+    assert place.out("out.nii.gz.frames/notes.txt").exists()
+
+
+# Outputs that would replace what they are made of, or what is of others
+
+
+def copy_of(source: Path, to: Path) -> Path:
+    write_series(read_series(source), to)
+    return to
+
+
+def detached(p: Place, voxels: str) -> Path:
+    """A series whose voxels are in a file of another name."""
+    copy_of(p.patient.low, p.out("s2.mhd"))
+    p.out("s2.zraw").rename(p.out(voxels))
+    p.out("s2.mhd").write_text(p.out("s2.mhd").read_text().replace("s2.zraw", voxels))
+    return p.out("s2.mhd")
+
+
+def pair(p: Place) -> Path:
+    sitk.WriteImage(sitk.ReadImage(str(p.patient.static)), str(p.out("v.img")))
+    return p.out("v.img")
+
+
+REPLACING: dict[str, tuple[Build, str]] = {
+    "the input": (
+        lambda p: ("superresolve", copy_of(p.patient.low, p.out()), p.out(), *p.model),
+        "out.nii.gz would replace",
+    ),
+    "the input's description": (
+        lambda p: ("superresolve", copy_of(p.patient.low_with_matrix, p.out("out.mha")), p.out("out.nrrd"), *p.model),
+        "out.nrrd would replace",
+    ),
+    "the input's voxels": (
+        lambda p: ("superresolve", detached(p, "b2.zraw"), p.out("b2.mhd"), *p.model),
+        "would",
+    ),
+    "the input's voxels, downsampling": (
+        lambda p: ("downsample", detached(p, "b2.nii"), p.out("b2.nii"), "--fraction", 0.25),
+        "b2.nii would replace",
+    ),
+    "the planning scan": (
+        lambda p: (*superresolve(out="prior.nii")(p), "--like", copy_of(p.patient.static, p.out("prior.nii"))),
+        "prior.nii would replace",
+    ),
+    "the grid's scan": (
+        lambda p: (
+            *("interpolate", p.patient.low, p.out("like.nii"), "--method", "area"),
+            *("--like", copy_of(p.patient.static, p.out("like.nii"))),
+        ),
+        "like.nii would replace",
+    ),
+    "a time point of the input": (
+        lambda p: ("superresolve", copy_of(p.patient.low, p.out("s")), p.out("s/frame_0000.nii.gz"), *p.model),
+        "frame_0000.nii.gz would replace",
+    ),
+    "the folder of the input": (
+        lambda p: ("superresolve", copy_of(p.patient.low, p.out("s")) / "frame_0001.nii.gz", p.out("s"), *p.model),
+        "s would replace",
+    ),
+    "the finished time points that are the input": (
+        lambda p: (
+            "superresolve",
+            copy_of(p.patient.low, p.out("s")).rename(p.out("o.nii.frames")),
+            p.out("o.nii"),
+            *p.model,
+        ),
+        "o.nii.frames would replace",
+    ),
+    "the fidelity map": (
+        lambda p: (
+            *superresolve("--fidelity-map", p.out("s.nii"), "--like", copy_of(p.patient.static, p.out("s.nii")))(p),
+        ),
+        "s.nii would replace",
+    ),
+    "a file of Slicer's markups": (
+        lambda p: (
+            (p.out("plan.mrk.json").write_text('{"@schema": "markups", "markups": []}'), p)
+            and superresolve(out="plan.mrk.nii.gz")(p)
+        ),
+        "plan.mrk.json would be replaced",
+    ),
+    "voxels of another header": (
+        lambda p: (p.out("o.zraw").write_text("voxels"), p) and superresolve(out="o.mhd")(p),
+        "o.zraw would be replaced, which does not belong to",
+    ),
+    "a folder": (
+        lambda p: (p.out("o.nii").mkdir(), p) and superresolve(out="o.nii")(p),
+        "o.nii could not be written, as it is a folder",
+    ),
+}
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("case", REPLACING)
+def test_an_output_that_would_replace_other_files(command: Command, place: Place, case: str) -> None:
+    build, phrase = REPLACING[case]
+    assert_refused(command, place, build(place), phrase)
+
+
+NOT_UTF8: dict[str, Callable[[Place, bytes], list[object]]] = {
+    "superresolve IN": lambda p, odd: ["superresolve", odd, p.out(), *p.model],
+    "superresolve OUT": lambda p, odd: ["superresolve", p.patient.low, odd, *p.model],
+    "superresolve --model": lambda p, odd: ["superresolve", p.patient.low, p.out(), "--model", odd],
+    "superresolve --like": lambda p, odd: ["superresolve", p.patient.low, p.out(), *p.model, "--like", odd],
+    "finetune PRIOR": lambda p, odd: ["finetune", odd, "--fraction", 0.25, "--output", p.out("m.safetensors")],
+    "evaluate --baseline": lambda p, odd: [
+        *("evaluate", p.patient.dynamic, p.patient.dynamic, "--output", p.out("e")),
+        *("--baseline", b"x=" + odd),
+    ],
+    "evaluate --output": lambda p, odd: ["evaluate", p.patient.dynamic, p.patient.dynamic, "--output", odd],
+    "train --data": lambda p, odd: ["train", "--data", odd, "--output", p.out("m.safetensors")],
+    "import-checkpoint IN": lambda p, odd: ["import-checkpoint", odd, p.out("m.safetensors")],
+    "demo": lambda p, odd: ["demo", odd],
+    "info": lambda p, odd: ["info", odd],
+}
+
+
+@pytest.mark.parametrize("case", NOT_UTF8)
+def test_a_name_that_is_not_utf8(command: Command, place: Place, case: str) -> None:
+    odd = os.fsencode(place.folder) + b"/b\xff.nii.gz"
+    Path(os.fsdecode(odd)).write_bytes(place.patient.low.read_bytes())
+    arguments = [os.fsdecode(a) if isinstance(a, bytes) else a for a in NOT_UTF8[case](place, odd)]
+    assert_refused(command, place, tuple(arguments), "is not in UTF-8, so the file cannot be opened; rename")
+
+
+def test_a_real_process_is_not_aborted_by_a_name(place: Place) -> None:
+    odd = os.fsencode(place.folder) + b"/b\xff.nii.gz"
+    Path(os.fsdecode(odd)).write_bytes(place.patient.low.read_bytes())
+    words = [sys.executable, "-m", "SRDynamicMRILib", "superresolve", odd, place.out(), *place.model, *QUIET]
+    run = subprocess.run(words, check=False, capture_output=True)
+    assert run.returncode == 2
+    assert run.stderr.decode() == (
+        f"The name {place.folder}/b\ufffd.nii.gz is not in UTF-8, so the file cannot be opened; "
+        "rename the file or its folder.\n"
+    )
+
+
+@pytest.mark.usefixtures("no_work")
+def test_too_little_memory_for_the_output(command: Command, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "available_memory", lambda: 100_000)
+    for ending in ("mha", "mhd", "nhdr"):
+        build = superresolve("--like", place.patient.static, out=f"o.{ending}")
+        assert_refused(
+            command, place, build(place), "a series larger than memory can be written as .nii.gz or .seq.nrrd"
+        )
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".seq.nrrd", ".nrrd", ""])
+def test_a_series_larger_than_memory_is_written(
+    command: Command, place: Place, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(room, "available_memory", lambda: 100_000)
+    build = superresolve("--like", place.patient.static, out=f"o{ending}")
+    assert command(*build(place), *QUIET).code == 0
+    assert len(read_series(place.out(f"o{ending}"))) == 3
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("case", ["superresolve", "downsample", "interpolate"])
+def test_too_little_space_for_the_output(
+    command: Command, place: Place, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=15_000))
+    build = {
+        "superresolve": superresolve("--like", place.patient.static),
+        "downsample": lambda p: ("downsample", p.patient.dynamic, p.out(), "--fraction", FRACTION),
+        "interpolate": interpolate_like(lambda p: p.patient.static),
+    }[case]
+    assert_refused(command, place, build(place), "on its disk, and 0.0143 MiB are free; free some space")
 
 
 @contextmanager

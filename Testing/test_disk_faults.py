@@ -56,6 +56,19 @@ def superresolve(patient: Patient, out: Path) -> list[object]:
 
 
 @needs_mount
+def test_a_disk_that_is_too_small_is_noticed_before_the_work(patient: Patient, tmp_path: Path) -> None:
+    disk, kept = tmp_path / "disk", tmp_path / "kept"
+    size = 4 * SHAPE[0] * SHAPE[1] * SHAPE[2]  # one time point, uncompressed
+    arguments = superresolve(patient, disk / "o.nii.gz")
+    code, events, said = on_disk(f"mount -t tmpfs -o size={size} none", disk, kept, arguments)
+    assert code == 2
+    *_, sentence = said.splitlines()
+    assert "takes at least 0.141 MiB on its disk" in sentence, "three time points twice, compressed to a quarter"
+    assert not [event for event in events if event["event"] == "frame"]
+    assert list(kept.iterdir()) == []
+
+
+@needs_mount
 def test_a_full_disk_keeps_what_is_finished(patient: Patient, tmp_path: Path) -> None:
     disk, kept = tmp_path / "disk", tmp_path / "kept"
     size = 4 * SHAPE[0] * SHAPE[1] * SHAPE[2]  # one time point, uncompressed
@@ -72,7 +85,8 @@ def test_a_full_disk_keeps_what_is_finished(patient: Patient, tmp_path: Path) ->
     assert told
     for frame in frames:
         assert read_volume(frame).shape == SHAPE
-    assert {path.name for path in kept.rglob("*")} == {"o.nii.gz.frames", "job.json", *(frame.name for frame in frames)}
+    made = {file for frame in frames for file in (frame.name, frame.name.replace(".nii.gz", ".sha256"))}
+    assert {path.name for path in kept.rglob("*")} == {"o.nii.gz.frames", "job.json", *made}
 
 
 @needs_mount

@@ -5,9 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import struct
+import subprocess
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +20,9 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from test_dicom import trigger_times, write_dicom
 
+from SRDynamicMRILib import room
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.files import (
     check_voxels,
@@ -25,6 +31,10 @@ from SRDynamicMRILib.files import (
     write_series,
     write_volume,
 )
+from SRDynamicMRILib.image_files import set_geometry
+from SRDynamicMRILib.paths import LARGEST_TEXT
+from SRDynamicMRILib.provenance import description
+from SRDynamicMRILib.times import sidecar_of
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 VOLUME_TYPES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".seq.nrrd")
@@ -182,6 +192,104 @@ def test_nifti_slope_and_intercept_are_applied(tmp_path: Path) -> None:
     content[112:120] = struct.pack("<2f", 0.5, -7)
     path.write_bytes(content)
     assert np.array_equal(read_volume(path).data, voxels * 0.5 - 7)
+
+
+def nifti2(content: bytes, order: str = "<", magic: bytes = b"n+2\0") -> bytes:
+    """The same image as NIfTI-2, of a NIfTI-1 file as ITK writes it."""
+    made = bytearray(544)
+    header = struct.unpack_from("<8h 3f 4h 8f 3f h 2B 4f", content, 40)
+    dim, datatype, bitpix, pixdim = header[:8], header[12], header[13], header[15:23]
+    struct.pack_into(f"{order}i4s4s2h", made, 0, 540, magic, b"\r\n\x1a\n", datatype, bitpix)
+    struct.pack_into(f"{order}8q", made, 16, *dim)
+    struct.pack_into(f"{order}8d", made, 104, *pixdim)
+    struct.pack_into(f"{order}q2d", made, 168, 544 if magic[1:2] == b"+" else 0, 2, 1)
+    struct.pack_into(f"{order}d", made, 216, *struct.unpack_from("<f", content, 136))
+    struct.pack_into(f"{order}2i6d12d", made, 344, *struct.unpack_from("<2h6f12f", content, 252))
+    struct.pack_into(f"{order}i", made, 500, content[123])
+    return bytes(made) + np.frombuffer(content[352:], "<f4").astype(f"{order}f4").tobytes()
+
+
+@given(geometry=geometries(), big=st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_nifti2_is_read_as_nifti1(geometry: Geometry, big: bool) -> None:
+    series = series_of(geometry.shape, [1.5, 2.0, 2.5], geometry)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s.nii"
+        write_series(series, path)
+        first = read_series(path)
+        path.write_bytes(nifti2(path.read_bytes(), ">" if big else "<"))
+        second = read_series(path)
+        assert second.geometry == first.geometry
+        assert second.times == first.times == (1.5, 2.0, 2.5)
+        for one, other in zip(second, series, strict=True):
+            assert np.allclose(one.data, 2 * other.data + 1, rtol=1e-6)
+
+
+def test_nifti2_of_more_voxels_than_nifti1_can_have(tmp_path: Path) -> None:
+    path = tmp_path / "v.nii"
+    write_volume(Volume(noise((3, 4, 5))), path)
+    content = bytearray(nifti2(path.read_bytes()))
+    content[24:32] = struct.pack("<q", 40_000)
+    path.write_bytes(content)
+    assert "has more than 32767 voxels along an axis; crop it or split it" in refusal(path)
+
+
+FORMS: dict[str, Callable[[bytes], dict[str, bytes]]] = {
+    "gzip under .nii": lambda content: {"s.nii": gzip.compress(content)},
+    "plain under .nii.gz": lambda content: {"s.nii.gz": content},
+    "no ending": lambda content: {"s": content},
+    "pair": lambda c: {"s.hdr": c[:344] + b"ni1\0", "s.img": c[352:]},
+    "compressed pair": lambda c: {"s.hdr.gz": gzip.compress(c[:344] + b"ni1\0"), "s.img.gz": gzip.compress(c[352:])},
+    "pair in capitals": lambda c: {"s.HDR": c[:344] + b"ni1\0", "s.IMG": c[352:]},
+    "pair of NIfTI-2": lambda c: {"s.hdr": nifti2(c, magic=b"ni2\0")[:540], "s.img": c[352:]},
+    "NIfTI-2, compressed": lambda content: {"s.nii.gz": gzip.compress(nifti2(content))},
+    "no place of voxels": lambda c: {"s.nii": c[:108] + bytes(4) + c[112:]},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_nifti(tmp_path: Path, form: str) -> None:
+    geometry = Geometry((3, 4, 5), (1.5, 2, 3), (10, -20, 30), (0, 1, 0, -1, 0, 0, 0, 0, 1))
+    series = series_of((3, 4, 5), [0, 0.5, 1.0], geometry)
+    write_series(series, tmp_path / "plain.nii")
+    plain = bytearray((tmp_path / "plain.nii").read_bytes())
+    for name, content in FORMS[form](bytes(plain)).items():
+        content = bytearray(content)
+        if name.lower() == "s.hdr" and len(content) == 348:
+            content[108:112] = bytes(4)  # voxels begin with their file
+        elif name == "s.hdr.gz":
+            content = bytearray(
+                gzip.compress(gzip.decompress(content)[:108] + bytes(4) + gzip.decompress(content)[112:])
+            )
+        (tmp_path / name).write_bytes(content)
+        expected = [volume.data * 2 + 1 if "NIfTI-2" in form else volume.data for volume in series]
+    for name in FORMS[form](bytes(plain)):
+        read = read_series(tmp_path / name)
+        assert_same_place(read.geometry, geometry, ".nii")
+        assert read.times == (0, 0.5, 1.0)
+        assert all(np.allclose(one.data, other) for one, other in zip(read, expected, strict=True))
+
+
+@given(geometry=geometries(), count=st.integers(1, 4), four=st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_nifti_is_written_as_itk_writes_it(geometry: Geometry, count: int, four: bool) -> None:
+    series = series_of(geometry.shape, [1.5 + 0.25 * n for n in range(count)], geometry)
+    frames = [sitk.GetImageFromArray(volume.data) for volume in series]
+    with tempfile.TemporaryDirectory() as folder:
+        ours, itks = Path(folder) / "ours", Path(folder) / "itk.nii"
+        if four:
+            image = sitk.JoinSeries(frames)
+            set_geometry(image, geometry, series.times)
+            write_series(series, ours.with_suffix(".nii"))
+            write_series(series, ours.with_suffix(".nii.gz"))
+        else:
+            image = frames[0]
+            set_geometry(image, geometry)
+            write_volume(series[0], ours.with_suffix(".nii"))
+            write_volume(series[0], ours.with_suffix(".nii.gz"))
+        sitk.WriteImage(image, str(itks))
+        assert ours.with_suffix(".nii").read_bytes() == itks.read_bytes()
+        assert gzip.decompress(ours.with_suffix(".nii.gz").read_bytes()) == itks.read_bytes()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float64])
@@ -352,10 +460,140 @@ def test_complex_voxels(tmp_path: Path) -> None:
     assert "has complex voxels; give the magnitude image" in refusal(tmp_path / "v.nii")
 
 
-def test_nifti_pair(tmp_path: Path) -> None:
+def test_analyze_does_not_say_where_left_is(tmp_path: Path) -> None:
     sitk.WriteImage(sitk.GetImageFromArray(noise((3, 4, 5))), str(tmp_path / "v.img"))
-    assert "not in one .nii or .nii.gz file; convert it" in refusal(tmp_path / "v.hdr")
-    assert "not in one .nii or .nii.gz file; convert it" in refusal(tmp_path / "v.img")
+    header = bytearray((tmp_path / "v.hdr").read_bytes())
+    header[344:348] = bytes(4)
+    (tmp_path / "v.hdr").write_bytes(header)
+    for name in ("v.hdr", "v.img"):
+        assert "is Analyze 7.5, which does not say where left is; convert it to NIfTI" in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize(("gone", "left"), [("v.img", "v.hdr"), ("v.hdr", "v.img")])
+def test_one_file_of_a_pair(tmp_path: Path, gone: str, left: str) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(noise((3, 4, 5))), str(tmp_path / "v.img"))
+    (tmp_path / gone).unlink()
+    assert f"is one file of a pair, and {gone} is not beside it; copy that one too" in refusal(tmp_path / left)
+
+
+@pytest.mark.parametrize("word", ["bzip2", "bz2"])
+def test_bzip2(tmp_path: Path, word: str) -> None:
+    nrrd(tmp_path / "v.nrrd", "5 4 3", "(1,0,0) (0,2,0) (0,0,3)", "domain domain domain")
+    content = (tmp_path / "v.nrrd").read_bytes().replace(b"encoding: raw", f"encoding: {word}".encode())
+    (tmp_path / "v.nrrd").write_bytes(content)
+    assert "is compressed with bzip2, which cannot be read; save it with gzip" in refusal(tmp_path / "v.nrrd")
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without root's right to read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("name", ["v.nii.gz", "v.nii", "v.nrrd", "v.mha"])
+def test_a_file_that_may_not_be_read(name: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        write_volume(Volume(noise((3, 4, 5))), Path(folder) / name)
+        (Path(folder) / name).chmod(0)
+        with as_nobody():
+            said = refusal(Path(folder) / name)
+    assert said == f"{folder}/{name} cannot be read (Permission denied); see to it that you may read it."
+
+
+def test_a_folder_that_may_not_be_entered() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_volume(Volume(noise((3, 4, 5))), Path(folder) / "v.nii")
+        Path(folder).chmod(0o700 if os.geteuid() == 0 else 0)
+        with as_nobody():
+            said = refusal(Path(folder) / "v.nii")
+        Path(folder).chmod(0o700)
+    assert "cannot be read (Permission denied)" in said
+
+
+# Pipes, devices, and names that are not UTF-8
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def huge(path: Path) -> None:
+    path.write_text('{"VolumeTiming": [0, 5, 6]}')
+    os.truncate(path, LARGEST_TEXT + 1)
+
+
+@pytest.mark.parametrize("make", [pipe, endless, huge])
+def test_a_sidecar_that_is_no_small_regular_file(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    path = tmp_path / "s.nii"
+    write_series(series_of((3, 4, 5), [2, 4, 6]), path)
+    make(tmp_path / "s.json")
+    assert read_series(path).times == (2, 4, 6)
+    with pytest.raises(InputError, match=r"s\.json would be replaced by the description of the output"):
+        write_series(series_of((3, 4, 5), [0, 1, 3]), path)
+
+
+@pytest.mark.parametrize("make", [pipe, endless, Path.mkdir, lambda path: None])
+@pytest.mark.parametrize(("name", "voxels"), [("v.mhd", "v.zraw"), ("v.nhdr", "v.raw.gz"), ("v.hdr", "v.img")])
+def test_voxels_that_are_no_regular_file(
+    tmp_path: Path, name: str, voxels: str, make: Callable[[Path], object]
+) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(noise((3, 4, 5))), str(tmp_path / name), True)
+    (tmp_path / voxels).unlink()
+    make(tmp_path / voxels)
+    said = refusal(tmp_path / name)
+    assert voxels in said
+    assert any(phrase in said for phrase in ("is not a regular file", "is not there", "is not beside it"))
+
+
+def test_a_list_of_files_of_voxels(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    for number, part in enumerate(noise((3, 4, 5))):
+        part.tofile(tmp_path / "raw" / f"{number}.raw")
+    names = "raw/0.raw\nraw/1.raw\nraw/2.raw\n"
+    meta = "ObjectType = Image\nNDims = 3\nDimSize = 5 4 3\nElementType = MET_FLOAT\nElementDataFile = LIST\n"
+    (tmp_path / "v.mhd").write_text(meta + names)
+    text = "NRRD0004\ntype: float\ndimension: 3\nsizes: 5 4 3\nencoding: raw\nendian: little\ndata file: LIST\n"
+    (tmp_path / "v.nhdr").write_text(text + names)
+    for name in ("v.mhd", "v.nhdr"):
+        assert np.array_equal(read_volume(tmp_path / name).data, noise((3, 4, 5)))
+    (tmp_path / "raw" / "1.raw").unlink()
+    for name in ("v.mhd", "v.nhdr"):
+        assert "raw/1.raw, which is not there" in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("ending", SERIES_TYPES)
+def test_names_that_are_not_utf8(tmp_path: Path, ending: str) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/s\xff" + ending.encode()))
+    with pytest.raises(InputError, match=r"is not in UTF-8, so the file cannot be opened; rename"):
+        write_series(series_of((3, 4, 5), [0, 1]), odd)
+    write_series(series_of((3, 4, 5), [0, 1]), tmp_path / f"s{ending}")
+    (tmp_path / f"s{ending}").rename(odd)
+    assert "is not in UTF-8" in refusal(odd)
+
+
+@pytest.mark.parametrize("kind", ["volumes", "DICOM"])
+def test_names_that_are_not_utf8_in_a_folder(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "d"
+    if kind == "DICOM":
+        write_dicom(folder, trigger_times, shape=(3, 4, 5))
+        file = folder / "IM0001.dcm"
+    else:
+        write_series(series_of((3, 4, 5), [0, 1]), folder)
+        file = folder / "frame_0001.nii.gz"
+    file.rename(file.with_name(os.fsdecode(b"\xff") + file.name))
+    assert "is not in UTF-8" in refusal(folder)
 
 
 def test_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -583,3 +821,130 @@ def test_real_cine(name: str, step: float) -> None:
     assert series.geometry.shape[1:] == (256, 256)
     assert series.geometry.spacing[0] == pytest.approx(1.367, abs=1e-3)
     assert series[19].data.max() > 100
+
+
+PEAK_OF_WRITING = """
+import resource, sys
+import numpy as np
+from SRDynamicMRILib.files import write_series
+from SRDynamicMRILib.volume import Geometry, Series
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+shape = (8, 256, 512)
+series = Series(lambda n: np.full(shape, n, np.float32), range(int(sys.argv[2])), Geometry(shape))
+write_series(series.select([0]), sys.argv[1])
+before = peak()
+write_series(series, sys.argv[1])
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".seq.nrrd", ""])
+def test_writing_takes_memory_for_one_time_point(tmp_path: Path, ending: str) -> None:
+    """4 MiB each, of which 64 are written."""
+    words = [sys.executable, "-c", PEAK_OF_WRITING, str(tmp_path / f"s{ending}"), "64"]
+    run = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert 1024 * int(run.stdout) < 4 * 4 * 2**20
+
+
+def test_more_time_points_than_nifti_can_hold(tmp_path: Path) -> None:
+    series = Series(lambda _: noise((2, 2, 2)), range(32_768), Geometry((2, 2, 2)))
+    with pytest.raises(InputError, match=r"NIfTI cannot hold 32768 .* along an axis; end s\.nii in \.seq\.nrrd"):
+        write_series(series, tmp_path / "s.nii")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", [".mha", ".mhd", ".nhdr"])
+def test_too_little_memory_for_a_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    def load(_: int) -> np.ndarray:
+        raise AssertionError("worked in vain")
+
+    shape = (64, 1024, 1024)
+    monkeypatch.setattr(room, "available_memory", lambda: 2**30)
+    monkeypatch.setattr(room, "check_disk", lambda *_: None)
+    with pytest.raises(
+        InputError, match=r"and 1 GiB are free; .* can be written as \.nii\.gz or \.seq\.nrrd, or to a folder"
+    ):
+        write_series(Series(load, range(8), Geometry(shape)), tmp_path / f"s{ending}")
+    write_series(series_of((3, 4, 5), [0, 1]), tmp_path / f"s{ending}")
+
+
+@pytest.mark.parametrize("ending", SERIES_TYPES)
+def test_too_little_space_for_a_series(tmp_path: Path, ending: str) -> None:
+    def load(_: int) -> np.ndarray:
+        raise AssertionError("worked in vain")
+
+    shape = (1024, 1024, 1024)
+    count = 32 * shutil.disk_usage(tmp_path).free // 2**32 + 2
+    with pytest.raises(InputError, match=r"takes at least .* GiB on its disk, and .* are free; free some space"):
+        write_series(Series(load, range(count), Geometry(shape)), tmp_path / f"s{ending}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_is_memory_and_space_here(tmp_path: Path) -> None:
+    free = room.available_memory()
+    assert free is not None
+    assert 2**24 < free < 2**50
+
+
+# What belongs to others is not replaced
+
+
+FOREIGN_JSON = {
+    "markups of Slicer": '{"@schema": "https://raw.githubusercontent.com/slicer/slicer/markups.json#", "markups": []}',
+    "settings": '{"colour": "red"}',
+    "list": "[1, 2]",
+    "text": "measured by hand",
+    "schema": '{"$schema": "x", "Manufacturer": "GE"}',
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN_JSON.values(), ids=FOREIGN_JSON)
+@pytest.mark.parametrize("ending", ["nii.gz", "mha", "seq.nrrd"])
+def test_json_of_another_kind_is_not_replaced(tmp_path: Path, ending: str, content: str) -> None:
+    path = tmp_path / f"plan.mrk.{ending}"
+    sidecar = sidecar_of(path)
+    sidecar.write_text(content)
+    for facts in (None, description(model="m")):
+        with pytest.raises(InputError, match=r"\.json would be replaced by the description of the output"):
+            write_series(series_of((3, 4, 5), [0, 1, 5]), path, facts)
+        with pytest.raises(InputError, match=r"\.json would be replaced by the description of the output"):
+            write_volume(Volume(noise((3, 4, 5))), path, facts)
+    assert sidecar.read_text() == content
+    assert [file.name for file in tmp_path.iterdir()] == [sidecar.name]
+
+
+def test_a_sidecar_of_others_is_kept_and_ours_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "s.nii.gz"
+    earlier = {"Manufacturer": "GE", "VolumeTiming": [0, 5, 6], **description(model="m", warnings=["w"])}
+
+    def after(write: Callable[[], None]) -> object:
+        (tmp_path / "s.json").write_text(json.dumps(earlier))
+        write()
+        return json.loads((tmp_path / "s.json").read_text())
+
+    volume, series = Volume(noise((3, 4, 5))), series_of((3, 4, 5), [0, 1, 2])
+    new = description(fraction=0.25)
+    assert after(lambda: write_volume(volume, path)) == {"Manufacturer": "GE"}
+    assert after(lambda: write_volume(volume, path, new)) == {"Manufacturer": "GE", **new}
+    assert after(lambda: write_series(series, path)) == {"Manufacturer": "GE", "VolumeTiming": [0, 1, 2]}
+    assert after(lambda: write_series(series, path, new)) == {"Manufacturer": "GE", "VolumeTiming": [0, 1, 2], **new}
+
+
+def test_a_folder_with_a_foreign_description_is_not_replaced(tmp_path: Path) -> None:
+    write_series(series_of((3, 4, 5), [0, 1]), tmp_path / "s")
+    (tmp_path / "s" / "series.json").write_text('{"colour": "red"}')
+    with pytest.raises(InputError, match=r"series\.json would be replaced"):
+        write_series(series_of((3, 4, 5), [0, 1]), tmp_path / "s")
+    assert (tmp_path / "s" / "series.json").read_text() == '{"colour": "red"}'
+
+
+@pytest.mark.parametrize(("name", "voxels"), [("b.mhd", "b.zraw"), ("b.nhdr", "b.raw.gz")])
+def test_voxels_of_another_header_are_not_replaced(tmp_path: Path, name: str, voxels: str) -> None:
+    write_volume(Volume(noise((3, 4, 5))), tmp_path / name)
+    write_volume(Volume(noise((3, 4, 6))), tmp_path / name)  # over its own
+    (tmp_path / name).rename(tmp_path / f"other{Path(name).suffix}")
+    before = (tmp_path / voxels).read_bytes()
+    with pytest.raises(InputError, match="would be replaced, which does not belong to an earlier"):
+        write_volume(Volume(noise((3, 4, 5))), tmp_path / name)
+    assert (tmp_path / voxels).read_bytes() == before
+    assert read_volume(tmp_path / f"other{Path(name).suffix}").shape == (3, 4, 6)

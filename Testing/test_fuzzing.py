@@ -20,12 +20,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 from conftest import FRACTION, TINY, Command, Patient, Show, tiny_network
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.uid import ImplicitVRLittleEndian
 from test_dicom import Tags, recode, trigger_times, write_dicom
+from test_files import nifti2
 
 from SRDynamicMRILib.benchmark_folder import BenchmarkFolder, Plan, TimePoints
 from SRDynamicMRILib.checkpoint_import import import_checkpoint
@@ -33,6 +35,7 @@ from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation import write_json
 from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
+from SRDynamicMRILib.image_files import to_sitk
 from SRDynamicMRILib.networks.vessel_unet import VesselUNet
 from SRDynamicMRILib.perceptual_loss import load_encoder
 from SRDynamicMRILib.provenance import description, recorded_matrix
@@ -105,6 +108,20 @@ def dicom(tags: Tags = trigger_times, shape: tuple[int, int, int] = SHAPE, cut: 
     return Subject(make, "d/IM0001.dcm", lambda folder: read_twice(folder / "d"), refusal)
 
 
+def save_nifti2(folder: Path) -> None:
+    write_volume(noise(), folder / "v.nii")
+    (folder / "v.nii").write_bytes(nifti2((folder / "v.nii").read_bytes()))
+
+
+def save_gzip(folder: Path) -> None:
+    write_volume(noise(), folder / "v.nii")
+    (folder / "v.nii").write_bytes(gzip.compress((folder / "v.nii").read_bytes()))
+
+
+def save_pair(folder: Path) -> None:
+    sitk.WriteImage(to_sitk(noise()), str(folder / "v.hdr"))
+
+
 def save_state(folder: Path) -> None:
     network = tiny_network().train()
     adam = torch.optim.Adam(network.parameters())
@@ -124,9 +141,15 @@ def save_perceptual(folder: Path) -> None:
 
 PLAN = Plan({"seed": 0}, [FRACTION], {"one": TimePoints("a" * 64, [0, 1], [0.0, 1.0], [])})
 
+JOB = json.dumps({"version": "1", "input": "a", "model": "b", "grid": []})
+
 SUBJECTS = {
     "NIfTI": image("v.nii"),
     "compressed NIfTI": image("v.nii.gz"),
+    "NIfTI-2": Subject(save_nifti2, "v.nii", lambda f: read_all(f / "v.nii")),
+    "gzip under .nii": Subject(save_gzip, "v.nii", lambda f: read_all(f / "v.nii")),
+    "header of a pair": Subject(save_pair, "v.hdr", lambda f: read_all(f / "v.img")),
+    "voxels of a pair": Subject(save_pair, "v.img", lambda f: read_all(f / "v.hdr")),
     "NRRD": image("v.nrrd"),
     "detached NRRD": image("v.nhdr"),
     "MetaImage": image("v.mha"),
@@ -164,9 +187,9 @@ SUBJECTS = {
         lambda f: import_checkpoint(f / "m.pth"),
     ),
     "job of time points": Subject(
-        lambda f: FrameFolder(f / "o.frames").begin(json.dumps({"input": "a"}), resume=False),
+        lambda f: FrameFolder(f / "o.frames").begin(JOB, resume=False),
         "o.frames/job.json",
-        lambda f: FrameFolder(f / "o.frames").begin(json.dumps({"input": "a"}), resume=True),
+        lambda f: FrameFolder(f / "o.frames").begin(JOB, resume=True),
     ),
     "plan of a benchmark": Subject(
         lambda f: BenchmarkFolder(f / "b").begin(PLAN, resume=False),

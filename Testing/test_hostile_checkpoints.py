@@ -185,9 +185,13 @@ def test_links_are_replaced_not_followed(command: Command, patient: Patient, tmp
     folder = tmp_path / "results"
     folder.mkdir()
     (folder / "o.nii.gz").symlink_to(dear / "diary")
-    (folder / "o.json").symlink_to(dear / "diary")
-    (folder / "o.nii.gz.frames").symlink_to(dear)
     arguments = ("superresolve", patient.low_volume, folder / "o.nii.gz", "--model", patient.model)
+    for link, target in ((folder / "o.json", dear / "diary"), (folder / "o.nii.gz.frames", dear)):
+        link.symlink_to(target)  # to what this software has not made
+        outcome = command(*arguments, *QUIET)
+        assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+        assert link.name in outcome.err
+        link.unlink()
     assert command(*arguments, *QUIET).code == 0
     assert not (folder / "o.nii.gz").is_symlink()
     (folder / ".o.nii.gz.lock").symlink_to(dear / "diary")

@@ -39,7 +39,7 @@ LAYERS = (
     Layer(
         "foundation",
         "errors, recipes, devices and processes",
-        ("errors", "recipes", "devices", "distributed", "stop_with_stdin"),
+        ("errors", "paths", "room", "recipes", "devices", "distributed", "stop_with_stdin"),
     ),
     Layer(
         "data",
