@@ -398,6 +398,8 @@ def test_what_cannot_be_shared_is_done_by_the_first_process(
 ) -> None:
     assert {"train", "superresolve", "benchmark"} <= SHARED <= set(COMMANDS)
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "29500")
     arguments = ("downsample", patient.dynamic, tmp_path / "low.nii.gz", "--fraction", FRACTION)
     for rank, written in (("1", False), ("0", True)):
         monkeypatch.setenv("RANK", rank)

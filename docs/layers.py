@@ -39,7 +39,9 @@ LAYERS = (
     Layer(
         "foundation",
         "errors, recipes, devices and processes",
-        ("errors", "recipes", "devices", "distributed", "stop_with_stdin"),
+        (
+            "errors", "recipes", "devices", "distributed", "stop_with_stdin", "process_setup", "standard_streams",
+        ),
     ),
     Layer(
         "data",
