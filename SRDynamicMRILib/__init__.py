@@ -7,11 +7,13 @@ reading files does not need PyTorch.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # not typing's: until loading that is over, Ctrl-C ends in a traceback
 if TYPE_CHECKING:
+    from typing import Any
+
     from .checkpoint_import import import_checkpoint
     from .checkpoints import Model, ModelInfo, load_model, save_model
     from .errors import InputError

@@ -1,8 +1,17 @@
-"""``python -m SRDynamicMRILib``."""
+"""``python -m SRDynamicMRILib`` and ``sr-dynamic-mri``."""
 
 import sys
 
-from .cli import main
+from .process_setup import set_up_process
+
+
+def main() -> int:
+    """Set the process up, then load and run the command line; its exit code."""
+    set_up_process()
+    from .cli import main as run
+
+    return run()
+
 
 if __name__ == "__main__":
     sys.exit(main())

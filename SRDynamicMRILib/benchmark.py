@@ -107,7 +107,7 @@ class Benchmark:
     bases: Mapping[float, Model]
     starts: Mapping[float, Model]
     budget: Budget
-    frames: slice
+    frames: Sequence[slice]
     seed: int
     device: torch.device
     inference: Inference
@@ -300,7 +300,7 @@ def _time_points(subject: Subject, benchmark: Benchmark, progress: Progress) -> 
     for fraction in benchmark.fractions:
         low_resolution = low_resolution_grid(dynamic.geometry, fraction)
         kept_size(match_prior(static, low_resolution).geometry, low_resolution)
-    chosen = range(len(dynamic))[benchmark.frames]
+    chosen = [number for part in benchmark.frames for number in range(len(dynamic))[part]]
     if not chosen:
         message = f"{subject.dynamic} has {len(dynamic)} time points and none of those asked for; change --frames."
         raise InputError(message)

@@ -9,9 +9,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -21,11 +19,12 @@ from . import __version__
 from .errors import InputError
 from .interpolation import METHODS
 from .paths import check_name
+from .process_setup import CANCELLED, cancel_on_signals, end_on_signals, signals_restored
 from .progress import BarProgress, JsonProgress, Progress, WarningsOnly
 from .recipes import FRACTIONS, PRECISIONS, RECIPES
+from .standard_streams import drop, not_printed, write_or_drop
 from .stop_with_stdin import stopped_with_stdin
 
-CANCELLED = 130
 BAD_INPUT = 2
 FAULT = 1
 
@@ -38,8 +37,10 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"{self.prog}: {message}; see {self.prog} --help.\n")
-        raise SystemExit(BAD_INPUT)
+        raise InputError(f"{self.prog}: {message}; see {self.prog} --help.")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        (file or sys.stderr).write(message)  # argparse takes help that cannot be written for written
 
 
 def _named_file(text: str) -> tuple[str, Path]:
@@ -140,7 +141,8 @@ def build_parser() -> argparse.ArgumentParser:
     model.add_argument("--fast", action="store_true", help="the shipped network for speed")
     p.add_argument("--like", metavar="PRIOR", type=Path, help="volume with the voxel size wanted")
     p.add_argument("--fraction", type=float, help="share of k-space that IN holds, where nothing else tells")
-    p.add_argument("--frames", metavar="A:B", help="time points from A to before B, or one (default: all)")
+    p.add_argument("--frames", metavar="A:B", help="time points from A to before B, one, or a list (default: all)")
+    p.add_argument("--skip-unusable", action="store_true", help="leave out time points that are black or damaged")
     p.add_argument("--stride", type=int, nargs=3, metavar=("D", "H", "W"), help="by overlapping patches of 24^3")
     p.add_argument("--precision", choices=PRECISIONS, help="of the convolutions (default: the fastest here)")
     p.add_argument("--shifts", type=int, default=1, help="average over so many shifts of the image (default: 1)")
@@ -180,22 +182,38 @@ def build_parser() -> argparse.ArgumentParser:
 
 def load_commands() -> None:
     """Load what commands need, PyTorch above all; not before --help and wrong arguments have been answered."""
-    # PyTorch's threads sleep while they wait for one another. Spinning, the default, is hardly faster on an idle
-    # computer and several times slower where other programs, Slicer among them, need a core too.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from . import commands  # noqa: F401
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    parsed = build_parser().parse_args(arguments)
-    progress = _PROGRESS[parsed.progress]()
-    before = _on_termination(_cancel)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    with signals_restored():
+        try:
+            code = _run(arguments)
+        except SystemExit as end:  # of --help and --version
+            code = int(end.code or 0)
+        return _with_all_printed(code)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    progress = _PROGRESS[_asked_for(arguments)]()
+
+    def fail(sentence: str, code: int) -> int:
+        with suppress(InputError, KeyboardInterrupt):  # standard output may be what fails
+            progress.error(sentence)
+        with suppress(BrokenPipeError):  # whoever would read it may be gone
+            write_or_drop(sys.stderr, sentence + "\n")
+        return code
+
+    end_on_signals(lambda sentence: fail(sentence, CANCELLED))
     try:
+        parsed = build_parser().parse_args(arguments)
         load_commands()
+        cancel_on_signals()
         from . import commands
         from .devices import set_threads
-        from .distributed import is_extra, is_first, process_group
+        from .distributed import check_environment, is_extra, is_first, process_group
 
         for path in _paths(vars(parsed).values()):
             check_name(path)
@@ -206,38 +224,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if parsed.seed < 0:
             raise InputError("The seed must be zero or larger; give another one.")
         shared = parsed.command in commands.SHARED
+        check_environment()
         if is_extra() and not shared:
             return 0  # the first process does it alone
         # Watched from here on only: an import that is interrupted leaves half a module.
         watched = stopped_with_stdin(CANCELLED) if parsed.stop_with_stdin else nullcontext()
-        with watched, process_group() if shared else nullcontext():
+        with watched, process_group(CANCELLED) if shared else nullcontext():
             if not is_first():  # one process speaks for all
                 progress = Progress()
             progress.result(commands.COMMANDS[parsed.command](parsed, progress))
     except InputError as error:
-        return _fail(progress, str(error), BAD_INPUT)
+        return fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:
-        return _fail(progress, "Cancelled.", CANCELLED)
+        return fail("Cancelled.", CANCELLED)
     except MemoryError:
-        return _fail(progress, _NO_MEMORY, BAD_INPUT)
+        return fail(_NO_MEMORY, BAD_INPUT)
     except OSError as error:
         if error.errno == errno.EPIPE:  # whoever read our output is gone
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            drop(sys.stdout)
+            drop(sys.stderr)
             return CANCELLED
         sentence = f"{error.filename or 'A file'} cannot be read or written: {error.strerror}; check place and space."
-        return _fail(progress, sentence, BAD_INPUT)
+        return fail(sentence, BAD_INPUT)
     except Exception as error:
         if os.environ.get(_TRACEBACK):
             raise
         if _is_out_of_memory(error):
-            return _fail(progress, _NO_MEMORY, BAD_INPUT)
+            return fail(_NO_MEMORY, BAD_INPUT)
         sentence = (
             f"Something went wrong that should not ({type(error).__name__}: {error}); "
             f"please report it with what you did. Set {_TRACEBACK}=1 to see where."
         )
-        return _fail(progress, sentence, FAULT)
-    finally:
-        _on_termination(before)
+        return fail(sentence, FAULT)
     return 0
 
 
@@ -250,11 +268,29 @@ def _paths(values: Iterable[object]) -> Iterator[Path]:
             yield from _paths(value)
 
 
-def _on_termination(handler: Any) -> Any:
-    """Set what a polite request to stop does; signals belong to the main thread. Returns what it did before."""
-    if threading.current_thread() is not threading.main_thread():
-        return None
-    return signal.signal(signal.SIGTERM, handler if handler is not None else signal.SIG_DFL)
+def _asked_for(arguments: Sequence[str]) -> str:
+    """Value of ``--progress`` in arguments that may otherwise be wrong: of that, too, is told as the user asked for."""
+    parser = _Parser(add_help=False)
+    parser.add_argument("--progress")
+    with suppress(InputError):
+        asked = parser.parse_known_args(arguments)[0].progress
+        if asked in _PROGRESS:
+            return str(asked)
+    return "bar"
+
+
+def _with_all_printed(code: int) -> int:
+    """Exit code, which is not 0 where standard output did not take all that was printed."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        drop(sys.stdout)
+        if error.errno == errno.EPIPE:
+            return code or CANCELLED
+        if code == 0:
+            write_or_drop(sys.stderr, f"{not_printed(error)}\n")
+            return BAD_INPUT
+    return code
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -264,14 +300,3 @@ def _is_out_of_memory(error: Exception) -> bool:
     from .devices import is_out_of_memory
 
     return is_out_of_memory(error)
-
-
-def _cancel(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
-def _fail(progress: Progress, sentence: str, code: int) -> int:
-    progress.error(sentence)
-    with suppress(BrokenPipeError):  # whoever would read it may be gone
-        sys.stderr.write(sentence + "\n")
-    return code

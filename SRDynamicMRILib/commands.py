@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from argparse import Namespace
@@ -33,7 +34,16 @@ from .errors import InputError
 from .evaluation import align, write_json
 from .evaluation_files import RESULT, write_evaluation
 from .fidelity import fidelity_maps, in_words
-from .files import beside, check_room, file_name, read_series, read_volume, write_series, write_volume
+from .files import (
+    beside,
+    check_room,
+    file_name,
+    open_series,
+    read_series,
+    read_volume,
+    write_series,
+    write_volume,
+)
 from .intensities import unusual
 from .interpolation import high_resolution_grid, interpolate
 from .kspace import check_fraction, downsample, low_resolution_size
@@ -42,11 +52,11 @@ from .output_lock import alone
 from .phantom import abdomen
 from .prior_fit import LIKENESS, likeness, misfit
 from .progress import JsonProgress, Progress
-from .provenance import NOTICE, description
+from .provenance import NOTICE, description, recorded_frames
 from .recipes import recipe_named
-from .series_super_resolution import FrameFolder, super_resolve_series, unfaithful
+from .series_super_resolution import FrameFolder, super_resolve_series, unfaithful, usable_time_points
 from .shipped import PERCEPTUAL_NETWORK, base_model, shipped_file, start_model
-from .times import frame_numbers, frame_slice
+from .times import frame_numbers, frame_ranges, frames_text
 from .training.fine_tuning import (
     LITTLE_OF_THE_WAY,
     adapt_prior,
@@ -246,15 +256,20 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Super-resolve a volume or series."""
     frames = FrameFolder.beside(arguments.output)
     check_output_of([arguments.input, arguments.like], arguments.output, frames.path)
-    series = read_series(arguments.input)
+    series = open_series(arguments.input)
+    wanted = frame_numbers(arguments.frames, len(series))
+    numbers, unusable = usable_time_points(series, wanted, arguments.skip_unusable)
     model, grid = model_and_grid(arguments, series, progress)
-    numbers = frame_numbers(arguments.frames, len(series))
     map_file = _fidelity_map_file(arguments, model)
     check_room(arguments.output, grid, len(numbers), frames.path)
     chosen = series.select(numbers)
     warnings = [*series.warnings, *other_fraction(model, kept_share(series.geometry.shape[1:], grid))]
     warnings += unusual(chosen, "the series")
     warnings += misfit(_likeness_of_prior(model, chosen[0], arguments.like))
+    skipped = {number: _without_names(sentence, number, arguments.input) for number, sentence in unusable.items()}
+    if skipped:
+        each = "; ".join(f"{number} ({why})" for number, why in skipped.items())
+        warnings.append(f"{len(skipped)} of {len(wanted)} time points cannot be used and are left out: {each}.")
     for sentence in warnings:
         progress.warn(sentence)
     result, figures = super_resolve_series(
@@ -277,6 +292,8 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     true = [figures[number] for number in numbers]
     facts = {"model": model.sha256, "parent": model.info.parent, "frames": numbers, "seed": arguments.seed}
     facts |= {"fidelity": [asdict(each) for each in true], "warnings": warnings}
+    if skipped:
+        facts["skipped"] = [{"time_point": number, "why": why} for number, why in skipped.items()]
     outputs = {"output": arguments.output}
     if map_file is not None:
         write_images(fidelity_maps(result, chosen), map_file, description(image="fidelity map", model=model.sha256))
@@ -287,6 +304,13 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
         return {**outputs, "frames": frames.path}
     frames.remove()
     return outputs
+
+
+def _without_names(sentence: str, number: int, path: Path) -> str:
+    """What is wrong with a time point, without the advice and the path, which may hold a patient's name."""
+    for name in (f"{path}{os.sep}", f"Time point {number} of {path} ", f"{path} "):
+        sentence = sentence.replace(name, "")
+    return sentence.partition(";")[0].removesuffix(".")
 
 
 def _fidelity_map_file(arguments: Namespace, model: Model) -> Path | None:
@@ -305,9 +329,13 @@ def evaluate_command(arguments: Namespace, progress: Progress) -> Outputs:
         _require_matplotlib()
     _check_baselines([name for name, _ in arguments.baseline])
     truth = read_series(arguments.truth)
-    numbers = frame_numbers(arguments.frames, len(truth))
     methods = {**dict(arguments.baseline), RESULT: arguments.result}
-    chosen = {name: _same_frames(read_series(path), len(truth), numbers) for name, path in methods.items()}
+    series = {name: read_series(path) for name, path in methods.items()}
+    held = {name: recorded_frames(path, len(series[name])) for name, path in methods.items()}
+    of_result = held[RESULT] if len(series[RESULT]) < len(truth) else None
+    asked = frames_text(of_result) if of_result and arguments.frames is None else arguments.frames
+    numbers = frame_numbers(asked, len(truth))
+    chosen = {name: _same_frames(series[name], methods[name], len(truth), numbers, held[name]) for name in methods}
     truth = truth.select(numbers)
     chosen = align(chosen, truth, progress)
     make_folder(arguments.output.parent)
@@ -342,7 +370,7 @@ def benchmark_command(arguments: Namespace, progress: Progress) -> Outputs:
         bases=bases,
         starts=starts,
         budget=budget,
-        frames=frame_slice(arguments.frames),
+        frames=frame_ranges(arguments.frames),
         seed=arguments.seed,
         device=device_named(arguments.device),
         inference=inference_of(next(iter(bases.values())), None),
@@ -390,9 +418,19 @@ def _likeness_of_prior(model: Model, acquired: Volume, like: Path | None) -> flo
     return model.info.metrics.get(LIKENESS)
 
 
-def _same_frames(series: Series, total: int, numbers: Sequence[int]) -> Series:
-    """The chosen time points of a series that holds all of them or just these."""
-    return series.select(numbers) if len(series) == total else series
+def _same_frames(series: Series, path: Path, total: int, numbers: Sequence[int], held: Sequence[int] | None) -> Series:
+    """The chosen time points of a series that holds all of them, those that its sidecar names, or just these."""
+    if len(series) == total:
+        return series.select(numbers)
+    if held is None:
+        return series
+    if not set(numbers) <= set(held):
+        message = (
+            f"{path} holds time points {frames_text(held)} by its sidecar, but {frames_text(numbers)} are to be "
+            "compared; choose among the former with --frames."
+        )
+        raise InputError(message)
+    return series.select([held.index(number) for number in numbers])
 
 
 def _tell_warnings(series: Series, progress: Progress) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from .distributed import local_device
 from .errors import InputError
 from .recipes import Precision
+
+_MOST_THREADS = 64
+"""Of a computer with fewer cores: a script for a larger one still runs, but no system is asked for thousands."""
 
 
 def device_named(name: str) -> torch.device:
@@ -58,9 +63,14 @@ def set_threads(number: int) -> None:
     Raises
     ------
     InputError
-        If the number is below 1.
+        If there cannot be so many.
     """
-    if number < 1:
-        message = f"The number of threads must be at least 1, but it is {number}."
+    cores = os.cpu_count() or 1
+    most = max(cores, _MOST_THREADS)
+    if not 1 <= number <= most:
+        message = (
+            f"The number of threads must be from 1 to {most}, but it is {number}; more than the {cores} cores of this "
+            "computer bring nothing."
+        )
         raise InputError(message)
     torch.set_num_threads(number)

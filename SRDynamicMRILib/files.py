@@ -15,6 +15,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,23 @@ def read_series(path: Path | str) -> Series:
     return series
 
 
+def open_series(path: Path | str) -> Series:
+    """Open a series of which some time points may be unusable: each is read, and refused, when it is asked for.
+
+    Parameters
+    ----------
+    path
+        As for `read_series`.
+
+    Raises
+    ------
+    InputError
+        If there is no series at all.
+    """
+    path = Path(path)
+    return _checked(_open(path, unreadable_volumes=True), path)
+
+
 def check_voxels(volume: Volume, name: str) -> None:
     """Raise `InputError` unless the slices are images, all voxels are finite and there is something to be seen.
 
@@ -131,8 +149,8 @@ def check_voxels(volume: Volume, name: str) -> None:
         raise InputError(message)
 
 
-def _open(path: Path) -> Series:
-    """Series of whatever is at a path, voxels not read and not checked."""
+def _open(path: Path, unreadable_volumes: bool = False) -> Series:
+    """Series of whatever is at a path, voxels not read and not checked; some volumes of a folder may be unreadable."""
     check_name(path)
     try:
         if not path.exists():
@@ -141,13 +159,13 @@ def _open(path: Path) -> Series:
         if not path.is_dir() and not path.is_file():
             message = f"{path} is neither a file nor a folder; give one of them."  # a pipe would be waited for
             raise InputError(message)
-        return _open_folder(path) if path.is_dir() else open_image(path)
+        return _open_folder(path, unreadable_volumes) if path.is_dir() else open_image(path)
     except OSError as error:
         message = f"{error.filename or path} cannot be read ({error.strerror}); see to it that you may read it."
         raise InputError(message) from error
 
 
-def _open_folder(folder: Path) -> Series:
+def _open_folder(folder: Path, unreadable_volumes: bool) -> Series:
     files = sorted((f for f in folder.iterdir() if f.is_file() and not f.name.startswith(".")), key=_natural)
     volumes = [file for file in files if file.name.lower().endswith(_TYPES)]
     slices = [file for file in files if not file.name.lower().endswith(_TYPES) and is_dicom(file)]
@@ -157,28 +175,33 @@ def _open_folder(folder: Path) -> Series:
     if not volumes and not slices:
         message = f"{folder} holds no images; point at the folder that holds the files themselves."
         raise InputError(message)
-    return open_dicom(slices, folder) if slices else _open_volumes(volumes, folder)
+    return open_dicom(slices, folder) if slices else _open_volumes(volumes, folder, unreadable_volumes)
 
 
-def _open_volumes(files: Sequence[Path], folder: Path) -> Series:
+def _open_volumes(files: Sequence[Path], folder: Path, some_unreadable: bool) -> Series:
     """Series of the volumes of a folder, one time point each, in the order given."""
-    frames = [open_image(file) for file in files]
-    first = frames[0].geometry
-    for file, frame in zip(files, frames, strict=True):
+    frames: dict[Path, Series] = {}
+    for file in files:
+        with suppress(InputError) if some_unreadable else nullcontext():
+            frames[file] = open_image(file)
+    if not frames:
+        open_image(files[0])  # says what is wrong
+    first_file, first = next((file, frame.geometry) for file, frame in frames.items())
+    for file, frame in frames.items():
         if len(frame) > 1 and len(files) > 1:
             message = f"{file} is a series of {len(frame)} time points; give it alone, not in a folder of volumes."
             raise InputError(message)
         if frame.geometry.shape != first.shape:
             message = (
-                f"{file} has {frame.geometry.shape} voxels but {files[0].name} has {first.shape}: all time "
+                f"{file} has {frame.geometry.shape} voxels but {first_file.name} has {first.shape}: all time "
                 "points of a series must have the same size."
             )
             raise InputError(message)
         if not frame.geometry.same_grid(first):
-            message = f"{file} lies elsewhere than {files[0].name}: resample all time points to one grid."
+            message = f"{file} lies elsewhere than {first_file.name}: resample all time points to one grid."
             raise InputError(message)
     if len(files) == 1:
-        return frames[0]
+        return frames[first_file]
     times = sidecar_times(folder / FOLDER_SIDECAR, len(files)) or numbered(len(files))
 
     def load(number: int) -> NDArray[np.generic]:

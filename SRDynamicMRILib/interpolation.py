@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 from .image_files import to_sitk
-from .kspace import crop_kspace, pad_kspace
+from .kspace import crop_kspace, pad_kspace, separable
 from .volume import FloatArray, Geometry, Volume
 
 Method = Literal["trilinear", "area", "zero_filled"]
@@ -52,21 +52,16 @@ def _area_weights(size: int, small: int) -> FloatArray:
     return np.asarray(covered / covered.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-def _separable(image: NDArray[np.floating], rows: FloatArray, columns: FloatArray) -> FloatArray:
-    """Apply one matrix along the rows and one along the columns of ``(..., H, W)``."""
-    return np.asarray(rows @ (np.asarray(image, dtype=np.float32) @ columns.T), dtype=np.float32)
-
-
 def trilinear(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArray:
     """Linear interpolation of ``(..., h, w)`` at the physical positions of a ``(..., *size)`` grid."""
     small = image.shape[-2:]
-    return _separable(image, _linear_weights(size[0], small[0]), _linear_weights(size[1], small[1]))
+    return separable(image, _linear_weights(size[0], small[0]), _linear_weights(size[1], small[1]))
 
 
 def area(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArray:
     """Mean of ``(..., h, w)`` over the extent of every voxel of a ``(..., *size)`` grid (paper, section 3)."""
     small = image.shape[-2:]
-    return _separable(image, _area_weights(size[0], small[0]), _area_weights(size[1], small[1]))
+    return separable(image, _area_weights(size[0], small[0]), _area_weights(size[1], small[1]))
 
 
 def zero_filled(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArray:
@@ -87,7 +82,7 @@ def trilinear_index(image: NDArray[np.floating], size: tuple[int, int]) -> Float
         return np.asarray(np.maximum(0.0, 1.0 - distance), dtype=np.float32)
 
     small = image.shape[-2:]
-    return _separable(image, weights(size[0], small[0]), weights(size[1], small[1]))
+    return separable(image, weights(size[0], small[0]), weights(size[1], small[1]))
 
 
 def non_negative(

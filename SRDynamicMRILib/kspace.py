@@ -32,14 +32,14 @@ _IN_PLANE = (-2, -1)
 def to_kspace(image: NDArray[np.generic]) -> ComplexArray:
     """Centred in-plane Fourier transform of an image ``(..., H, W)``; unscaled."""
     shifted = fft.ifftshift(image, axes=_IN_PLANE)
-    kspace: ComplexArray = fft.fftshift(fft.fft2(shifted, axes=_IN_PLANE, workers=-1), axes=_IN_PLANE)
+    kspace: ComplexArray = fft.fftshift(fft.fft2(shifted, axes=_IN_PLANE), axes=_IN_PLANE)
     return kspace
 
 
 def to_image(kspace: ComplexArray) -> ComplexArray:
     """Inverse of `to_kspace`; complex ``(..., H, W)``."""
     shifted = fft.ifftshift(kspace, axes=_IN_PLANE)
-    image: ComplexArray = fft.fftshift(fft.ifft2(shifted, axes=_IN_PLANE, workers=-1), axes=_IN_PLANE)
+    image: ComplexArray = fft.fftshift(fft.ifft2(shifted, axes=_IN_PLANE), axes=_IN_PLANE)
     return image
 
 
@@ -173,8 +173,24 @@ def _between(image: FloatArray, target: Sequence[_Axis], source: Sequence[_Axis]
     """Real part of an image on the axes `source` taken to the axes `target` by way of its central k-space."""
     row_real, row_imaginary = _fourier_matrix(target[0], source[0], kept[0])
     column_real, column_imaginary = _fourier_matrix(target[1], source[1], kept[1])
-    real = (row_real @ image) @ column_real.T
-    return np.asarray(real - (row_imaginary @ image) @ column_imaginary.T, dtype=np.float32)
+    return separable(image, row_real, column_real) - separable(image, row_imaginary, column_imaginary)
+
+
+def separable(image: NDArray[np.floating], rows: FloatArray, columns: FloatArray) -> FloatArray:
+    """Multiply an image ``(..., h, w)`` by a matrix ``(H, h)`` along its rows and one ``(W, w)`` along its columns.
+
+    By PyTorch, whose threads ``--threads`` and `torch.set_num_threads` limit. NumPy's BLAS has threads of its own,
+    which spin while they wait for one another: beside other work, products as small as these then take many times
+    longer.
+    """
+    import torch  # here, because Slicer and `--help` load this file and PyTorch takes seconds
+
+    # PyTorch shares memory only with arrays that are writable and have no negative strides.
+    along_rows, whole, along_columns = (
+        torch.from_numpy(np.require(a, np.float32, ("C", "W"))) for a in (rows, image, columns)
+    )
+    product: FloatArray = (along_rows @ whole @ along_columns.T).numpy()
+    return product
 
 
 def crop_kspace(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArray:

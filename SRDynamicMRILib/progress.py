@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -11,7 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
+from .errors import InputError
 from .fidelity import Fidelity
+from .standard_streams import drop, not_printed, write_or_drop
 
 
 class Progress:
@@ -53,7 +54,7 @@ class JsonProgress(Progress):
     """One JSON object a line, for a program that watches (the ``--progress json`` contract).
 
     Every line has an ``event``: stage, progress, loss, frame, log, result or error. Where nobody reads any more, the
-    work is cancelled as by Ctrl-C, so that what can be resumed is kept.
+    work is cancelled as by Ctrl-C, so that what can be resumed is kept; where lines cannot be written, it is refused.
     """
 
     watched = True
@@ -65,9 +66,11 @@ class JsonProgress(Progress):
         try:
             self._stream.write(json.dumps({"event": event, **fields}) + "\n")
             self._stream.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-            raise KeyboardInterrupt from None
+        except OSError as error:
+            drop(self._stream)
+            if isinstance(error, BrokenPipeError):
+                raise KeyboardInterrupt from None
+            raise InputError(not_printed(error)) from error
 
     def stage(self, name: str) -> None:
         self._emit("stage", name=name)
@@ -117,13 +120,12 @@ class BarProgress(Progress):
 
     def _close(self) -> None:
         if self._open:
-            self._stream.write("\n")
+            write_or_drop(self._stream, "\n")
             self._open = False
 
     def _line(self, text: str) -> None:
         self._close()
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        write_or_drop(self._stream, text + "\n")
 
     def stage(self, name: str) -> None:
         self._close()
@@ -137,8 +139,8 @@ class BarProgress(Progress):
             filled = round(self.WIDTH * done / max(total, 1))
             bar = "#" * filled + "." * (self.WIDTH - filled)
             left = elapsed / done * (total - done) if done else 0.0
-            self._stream.write(f"\r{self._name} [{bar}] {done}/{total} {left:.0f} s left{self._note} ")
-            self._stream.flush()
+            text = f"\r{self._name} [{bar}] {done}/{total} {left:.0f} s left{self._note} "
+            write_or_drop(self._stream, text)
             self._open = True
         if done == total:
             self._line(f"{self._name} took {elapsed:.1f} s")
@@ -161,4 +163,4 @@ class BarProgress(Progress):
 
 
 def _write_warning(message: str) -> None:
-    sys.stderr.write(f"Warning: {message}\n")
+    write_or_drop(sys.stderr, f"Warning: {message}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,14 @@ def recorded_warnings(path: Path) -> list[str]:
     """The warnings that came with a result, if a sidecar has some."""
     told = recorded(path).get("warnings")
     return [sentence for sentence in told if isinstance(sentence, str)] if isinstance(told, list) else []
+
+
+def recorded_frames(path: Path, count: int) -> list[int] | None:
+    """Numbers of the `count` time points that a result holds of its series, if a sidecar says so."""
+    frames = recorded(path).get("frames")
+    if isinstance(frames, list) and len(frames) == count and all(type(n) is int and n >= 0 for n in frames):
+        return frames if all(a < b for a, b in pairwise(frames)) else None
+    return None
 
 
 def recorded_matrix(path: Path) -> tuple[int, int] | None:

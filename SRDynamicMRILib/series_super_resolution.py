@@ -28,6 +28,7 @@ from .inference import Inference
 from .paths import read_bounded
 from .progress import Progress
 from .super_resolution import super_resolve
+from .times import frames_text
 from .volume import Geometry, Series, Volume
 
 _MANIFEST = "job.json"
@@ -149,6 +150,43 @@ class FrameFolder:
         digest = hashlib.sha256(read_bounded(self.path / _MANIFEST))
         digest.update(file_sha256(file).encode("ascii"))
         return digest.hexdigest()
+
+
+def usable_time_points(series: Series, numbers: Sequence[int], skip: bool) -> tuple[list[int], dict[int, str]]:
+    """Return the time points that can be used, and for each of the others a sentence that says why not.
+
+    Parameters
+    ----------
+    series
+        Low-resolution series.
+    numbers
+        Time points that are wanted.
+    skip
+        Whether those that are black, not finite or unreadable may be left out.
+
+    Raises
+    ------
+    InputError
+        If one cannot be used and must not be left out, or none can be used.
+    """
+    unusable: dict[int, str] = {}
+    for number in numbers:
+        try:
+            series[number]
+        except InputError as error:
+            unusable[number] = str(error)
+    usable = [number for number in numbers if number not in unusable]
+    if not unusable or (skip and usable):
+        return usable, unusable
+    message = next(iter(unusable.values()))
+    if usable:
+        message = (
+            f"{message.removesuffix('.')}; --skip-unusable leaves such time points out, as does --frames "
+            f"{frames_text(usable)}."
+        )
+    elif skip and len(numbers) > 1:
+        message = f"None of the {len(numbers)} time points can be used: {message}"
+    raise InputError(message)
 
 
 def job_description(series: Series, model: Model, grid: Geometry, inference: Inference, device: torch.device) -> str:

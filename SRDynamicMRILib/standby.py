@@ -10,12 +10,16 @@ from __future__ import annotations
 import json
 import sys
 
-from .cli import BAD_INPUT, load_commands, main
+from .process_setup import set_up_process
+from .standard_streams import write_or_drop
 
 
 def wait_and_run() -> int:
     """Load everything, wait for the arguments and run the command; its exit code."""
-    load_commands()
+    set_up_process()
+    from . import cli
+
+    cli.load_commands()
     # Unbuffered: what follows the line belongs to the command, which may watch for the end of standard input.
     with open(0, "rb", buffering=0, closefd=False) as stdin:
         line = stdin.readline()
@@ -26,9 +30,9 @@ def wait_and_run() -> int:
         if not (isinstance(arguments, list) and all(isinstance(one, str) for one in arguments)):
             raise ValueError
     except (ValueError, RecursionError):
-        sys.stderr.write("A worker that waits is told what to do as a JSON list of texts, in one line.\n")
-        return BAD_INPUT
-    return main(arguments)
+        write_or_drop(sys.stderr, "A worker that waits is told what to do as a JSON list of texts, in one line.\n")
+        return cli.BAD_INPUT
+    return cli.main(arguments)
 
 
 if __name__ == "__main__":

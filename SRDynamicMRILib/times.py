@@ -116,40 +116,58 @@ def axis_times(header: sitk.ImageFileReader, count: int) -> list[float]:
     return usable_times([start + step * number for number in range(count)], count)
 
 
-def frame_slice(text: str | None) -> slice:
-    """Time points named by ``A:B`` (from A to before B, as in Python), ``A`` or nothing (all).
+def frame_ranges(text: str | None) -> list[slice]:
+    """Time points named by a list of ``A:B`` (from A to before B, as in Python) and ``A``; all if there is no list.
 
     Raises
     ------
     InputError
-        If the text is none of these.
+        If the text is no such list, or not in ascending order and without repeats.
     """
     if text is None:
-        return slice(None)
-    match = re.fullmatch(r"(\d*)(:?)(\d*)", text)
-    if not match or text in ("", ":"):
-        message = f"Time points are given as 0:5 or 3, not as {text!r}."
-        raise InputError(message)
-    first = int(match[1] or 0)
-    if not match[2]:
-        return slice(first, first + 1)
-    return slice(first, int(match[3]) if match[3] else None)
+        return [slice(0, None)]
+    ranges: list[slice] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d*)(:?)(\d*)", part)
+        if not match or part in ("", ":"):
+            message = f"Time points are given as 0:5, 3 or 0:3,5:9, not as {text!r}."
+            raise InputError(message)
+        first = int(match[1] or 0)
+        last = first + 1 if not match[2] else int(match[3]) if match[3] else None
+        if ranges and (ranges[-1].stop is None or first < ranges[-1].stop):
+            message = f"Time points are given in ascending order and each once, such as 0:3,5:9, not as {text!r}."
+            raise InputError(message)
+        ranges.append(slice(first, last))
+    return ranges
 
 
 def frame_numbers(text: str | None, count: int) -> list[int]:
-    """Numbers of the time points that `frame_slice` names in a series of `count`.
+    """Numbers of the time points that `frame_ranges` names in a series of `count`.
 
     Raises
     ------
     InputError
-        If the text is none of these or names time points that do not exist.
+        If the text names none, or time points that do not exist.
     """
-    chosen = frame_slice(text)
-    first, stop = chosen.start or 0, count if chosen.stop is None else chosen.stop
-    if not first < stop <= count:
-        message = f"Time points {text} do not exist: the series has {count}, numbered from 0 to {count - 1}."
-        raise InputError(message)
-    return list(range(first, stop))
+    numbers: list[int] = []
+    for part in frame_ranges(text):
+        stop = count if part.stop is None else part.stop
+        if not part.start < stop <= count:
+            message = f"Time points {text} do not exist: the series has {count}, numbered from 0 to {count - 1}."
+            raise InputError(message)
+        numbers += range(part.start, stop)
+    return numbers
+
+
+def frames_text(numbers: Sequence[int]) -> str:
+    """The list that `frame_numbers` reads as these ascending numbers."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1]:
+            runs[-1][1] += 1
+        else:
+            runs.append([number, number + 1])
+    return ",".join(str(first) if stop == first + 1 else f"{first}:{stop}" for first, stop in runs)
 
 
 def fit_an_axis(times: Sequence[float]) -> bool:

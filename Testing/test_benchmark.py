@@ -299,7 +299,7 @@ def test_a_stopped_benchmark_goes_on(
 
 def test_figures_can_be_made_later(command: Command, data: Path, patient: Patient, done: Path, tmp_path: Path) -> None:
     output = tmp_path / "output"
-    more = ("--fractions", 0.25, "--frames", "1:2", *QUIET)
+    more = ("--fractions", 0.25, "--frames", "1:2,7:", *QUIET)  # what is beyond the end does not count
     assert command(*arguments(data, patient, output, *more, "--no-figures")).code == 0
     assert not list(output.rglob("*.png"))
     models = {p: p.stat().st_mtime_ns for p in (output / "models").glob("*.safetensors")}
@@ -469,7 +469,8 @@ def refuse(command: Command, patient: Patient, data: Path, output: Path, phrase:
         (("--fractions", 1.5), "must be above 0 and at most 1"),
         (("--fractions", 1e-9), "one: Keeping 1e-09 of k-space leaves nothing"),
         (("--frames", "2:"), "two: "),
-        (("--frames", "first"), "are given as 0:5 or 3"),
+        (("--frames", "first"), "are given as 0:5, 3 or 0:3,5:9"),
+        (("--frames", "1,0"), "in ascending order and each once"),
         (("--frames", "0"), "one: No time point is left to compare"),
         (("--budget", "paper", "--perceptual-network", "no.safetensors"), "There is no model file"),
         (("--model", "no.safetensors"), "There is no model file"),

@@ -43,7 +43,7 @@ from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import JsonProgress
 from SRDynamicMRILib.provenance import NOTICE
 from SRDynamicMRILib.shipped import fast_model
-from SRDynamicMRILib.times import frame_numbers
+from SRDynamicMRILib.times import frame_numbers, frames_text
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 EVENTS = {"stage", "progress", "loss", "frame", "log", "result", "error"}
@@ -259,7 +259,9 @@ def test_one_volume_stays_one_volume(command: Command, patient: Patient, tmp_pat
         assert sitk.ReadImage(str(out)).GetDimension() == 3
 
 
-@pytest.mark.parametrize(("frames", "numbers"), [("1:3", [1, 2]), ("0", [0]), ("2:", [2]), (":2", [0, 1])])
+@pytest.mark.parametrize(
+    ("frames", "numbers"), [("1:3", [1, 2]), ("0", [0]), ("2:", [2]), (":2", [0, 1]), ("0,2:", [0, 2])]
+)
 def test_some_time_points(command: Command, patient: Patient, tmp_path: Path, frames: str, numbers: list[int]) -> None:
     common = ("superresolve", patient.low, "--model", patient.model, "--like", patient.static, *QUIET)
     assert command(*common, tmp_path / "all").code == 0
@@ -276,6 +278,11 @@ def test_some_time_points(command: Command, patient: Patient, tmp_path: Path, fr
 
 def test_frame_numbers_without_a_choice() -> None:
     assert frame_numbers(None, 4) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("text", ["0", "0:3", "0:3,5:9", "1,3,5", "0,2:4,9"])
+def test_lists_of_time_points(text: str) -> None:
+    assert frames_text(frame_numbers(text, 10)) == text
 
 
 @pytest.mark.parametrize("told_by", ["like", "fraction", "sidecar", "prior of the model"])
@@ -398,6 +405,8 @@ def test_what_cannot_be_shared_is_done_by_the_first_process(
 ) -> None:
     assert {"train", "superresolve", "benchmark"} <= SHARED <= set(COMMANDS)
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "29500")
     arguments = ("downsample", patient.dynamic, tmp_path / "low.nii.gz", "--fraction", FRACTION)
     for rank, written in (("1", False), ("0", True)):
         monkeypatch.setenv("RANK", rank)

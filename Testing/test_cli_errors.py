@@ -347,11 +347,18 @@ for _frames, _phrase in (
     ("1:9", "do not exist"),
     ("2:1", "do not exist"),
     ("1:1", "do not exist"),
-    ("first", "are given as 0:5 or 3"),
-    (":", "are given as 0:5 or 3"),
-    ("0:1:2", "are given as 0:5 or 3"),
-    ("-1", "are given as 0:5 or 3"),
-    ("", "are given as 0:5 or 3"),
+    ("first", "are given as 0:5, 3 or 0:3,5:9"),
+    (":", "are given as 0:5, 3 or 0:3,5:9"),
+    ("0:1:2", "are given as 0:5, 3 or 0:3,5:9"),
+    ("-1", "are given as 0:5, 3 or 0:3,5:9"),
+    ("", "are given as 0:5, 3 or 0:3,5:9"),
+    ("0,", "are given as 0:5, 3 or 0:3,5:9"),
+    ("0 2", "are given as 0:5, 3 or 0:3,5:9"),
+    ("1,0", "in ascending order and each once"),
+    ("0:2,1", "in ascending order and each once"),
+    ("1:,2", "in ascending order and each once"),
+    ("0,0", "in ascending order and each once"),
+    ("0,2:4", "do not exist"),
 ):
     MISMATCHES[f"--frames={_frames}"] = (superresolve(f"--frames={_frames}"), _phrase)
     MISMATCHES[f"evaluate --frames={_frames}"] = (

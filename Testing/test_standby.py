@@ -149,7 +149,7 @@ def test_the_worker_takes_one_line(told: bytes, code: int, sentence: str) -> Non
 LOOK = """
 import sys
 from SRDynamicMRILib import cli, standby
-standby.main = lambda arguments: print("loaded" if "torch" in sys.modules else "not loaded", arguments, input())
+cli.main = lambda arguments: print("loaded" if "torch" in sys.modules else "not loaded", arguments, input())
 standby.wait_and_run()
 """
 

@@ -38,6 +38,9 @@ def test_environment() -> None:
     assert own.environment({"PYTHONPATH": "/x"})["PYTHONPATH"] == f"/extension{os.pathsep}/x"
     assert own.environment({})["PYTHONUTF8"] == "1"
     assert own.environment({})["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert own.environment({})["OPENBLAS_NUM_THREADS"] == "1", "threads of NumPy that wait take Slicer's time"
+    assert own.environment({})["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert own.environment({"OPENBLAS_NUM_THREADS": "2"})["OPENBLAS_NUM_THREADS"] == "2", "as the user wants it"
 
 
 # Workers on a fake process

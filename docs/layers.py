@@ -39,7 +39,10 @@ LAYERS = (
     Layer(
         "foundation",
         "errors, recipes, devices and processes",
-        ("errors", "paths", "room", "recipes", "devices", "distributed", "stop_with_stdin"),
+        (
+            "errors", "paths", "room", "recipes", "devices", "distributed", "stop_with_stdin", "process_setup",
+            "standard_streams",
+        ),
     ),
     Layer(
         "data",

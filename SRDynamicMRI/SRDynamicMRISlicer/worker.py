@@ -110,6 +110,9 @@ class Interpreter:
             "PYTHONUTF8": "1",  # names of files may hold any character, a Windows code page may not
             "PYTHONUNBUFFERED": "1",
             "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # graphics cards are counted as their driver counts them
+            # Beside Slicer, threads that spin while they wait for one another take many times longer.
+            "OMP_WAIT_POLICY": current.get("OMP_WAIT_POLICY", "PASSIVE"),
+            "OPENBLAS_NUM_THREADS": current.get("OPENBLAS_NUM_THREADS", "1"),
         }
 
 
