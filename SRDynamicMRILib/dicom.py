@@ -144,10 +144,11 @@ def _images(slices: Sequence[_Slice], folder: Path) -> tuple[list[_Slice], tuple
     """
     grey = [piece for piece in slices if not piece.colour]
     images = [piece for piece in grey if not piece.secondary_capture] or grey or list(slices)
-    out = [piece.path.name for piece in slices if piece not in images]
+    chosen = {piece.path for piece in images}
+    out = [piece.path.name for piece in slices if piece.path not in chosen]
     if not out:
         return images, ()
-    sentence = f"Screen saves and other pictures in {folder} were left out ({len(out)} files, such as {out[0]})."
+    sentence = f"Screen saves and other pictures in {folder} were left out: {_some(out)}."
     return images, (sentence,)
 
 
@@ -191,7 +192,12 @@ def _without_copies(slices: Sequence[_Slice], folder: Path) -> tuple[list[_Slice
         copies.append(f"{piece.path.name} of {first.path.name}")
     if not copies:
         return list(slices), ()
-    return list(kept.values()), (f"Copies in {folder} were left out ({len(copies)} files, such as {copies[0]}).",)
+    return list(kept.values()), (f"Copies in {folder} were left out: {_some(copies)}.",)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
 def _check_one_kind(positions: Sequence[Sequence[_Slice]], folder: Path) -> None:
