@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import weakref
 import xml.etree.ElementTree as ET
 from functools import cache
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import slicer
 from comparison_picture import STORED, comparison_picture, put_together
-from scenes import Slicer, SliceView, Window, can_draw, oblique, random_series, random_volume
+from scenes import Slicer, SliceView, Window, can_draw, oblique, random_series, random_volume, rigid
 from SRDynamicMRISlicer.comparison import Comparison, on_one_slider
 from SRDynamicMRISlicer.comparison_colours import (
     DIFFERENCE_COLOURS,
@@ -35,6 +36,7 @@ from SRDynamicMRISlicer.comparison_layouts import (
 from SRDynamicMRISlicer.comparison_notice import Notice
 from SRDynamicMRISlicer.comparison_reveal import Blink, Curtain
 from SRDynamicMRISlicer.comparison_views import (
+    acquisition_plane,
     composite_node,
     same_field_of_view,
     show_figures,
@@ -218,6 +220,86 @@ def test_all_views_show_the_same_place_at_the_same_scale(app: Slicer, geometry: 
         assert seen.any()
 
 
+# Planes
+
+PLANES = {
+    "axial": oblique((5, 12, 16), (0, 0, 0)),
+    "sagittal": Geometry((5, 12, 16), (1.5, 2.25, 7.0), (3.0, 2.0, 1.0), (0, 0, 1, 1, 0, 0, 0, -1, 0)),
+    "coronal": Geometry((5, 12, 16), (1.5, 2.25, 7.0), (3.0, 2.0, 1.0), (1, 0, 0, 0, 0, 1, 0, -1, 0)),
+    "short axis": oblique((5, 12, 16), (0.7, 0.6, 0.2)),
+    "double oblique": oblique((5, 12, 16), (1.2, 0.8, -0.7)),
+    "mirrored": oblique((5, 12, 16), (0.4, 0.5, 1.5), mirrored=True),
+}
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["", "transformed"])
+@pytest.mark.parametrize("plane", list(PLANES))
+def test_every_view_shows_one_acquired_slice_whole(app: Slicer, plane: str, moved: bool) -> None:
+    """Through-plane, a view would show a strip of all slices: here each slice has its own grey level."""
+    geometry = PLANES[plane]
+    levels = np.broadcast_to(20.0 * np.arange(1, 6)[:, None, None], geometry.shape)
+    low = app.volume(Volume(levels[:, ::2, ::2].copy(), geometry.with_matrix((6, 8))), "low")
+    result, truth = app.volume(Volume(levels.copy(), geometry), "result"), app.volume(Volume(levels.copy(), geometry))
+    shown = {View.LOW: low, View.RESULT: result, View.TRUTH: truth}
+    shown |= {View.SSIM: app.volume(constant(0.5, geometry)), View.DIFFERENCE: app.volume(constant(0.1, geometry))}
+    if moved:
+        transform = app.transform(rigid((0.5, 0.9, 0.2)))
+        for node in shown.values():
+            node.SetAndObserveTransformNodeID(transform.GetID())
+    views = opened(app)
+    Comparison(app.layouts.GetLayoutNode()).show(shown)
+    SharedWindow([low, result, truth], (0, 100))
+    for view, drawn in views.items():
+        pixels = drawn.pixels()[..., 0]
+        is_map = view in (View.SSIM, View.DIFFERENCE)
+        seen = pixels == pixels[60, 80] if is_map else pixels > 0
+        rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+        assert seen[rows[0] + 1 : rows[-1], columns[0] + 1 : columns[-1]].all(), view
+        ratio = np.ptp(columns) / np.ptp(rows)
+        assert any(ratio == pytest.approx(r, rel=0.1) for r in (24 / 27, 27 / 24)), view
+        if not is_map:
+            inside = pixels[rows[0] + 2 : rows[-1] - 1, columns[0] + 2 : columns[-1] - 1] / 2.55
+            assert np.abs(inside - 60).max() < 1, "the third of five slices and no other"
+
+
+@pytest.mark.parametrize(
+    ("plane", "right", "up"),
+    [("axial", "left", "anterior"), ("sagittal", "posterior", "superior"), ("coronal", "left", "superior")],
+)
+def test_the_screen_is_as_radiologists_have_it(app: Slicer, plane: str, right: str, up: str) -> None:
+    directions = {"left": (-1, 0, 0), "posterior": (0, -1, 0), "anterior": (0, 1, 0), "superior": (0, 0, 1)}
+    geometry = PLANES[plane]
+    for flips in itertools.product((1, -1), (1, -1), (1, -1)):  # whichever way rows, columns and slices are stored
+        turned = Geometry(
+            geometry.shape,
+            geometry.spacing,
+            geometry.origin,
+            tuple((np.reshape(geometry.direction, (3, 3)) * flips).ravel().tolist()),
+        )
+        axes = acquisition_plane(turned)
+        np.testing.assert_allclose(axes[:, 0], directions[right], atol=1e-9)
+        np.testing.assert_allclose(axes[:, 1], directions[up], atol=1e-9)
+
+
+@pytest.mark.parametrize("plane", list(PLANES))
+def test_an_oblique_plane_is_the_acquired_one(plane: str) -> None:
+    geometry = PLANES[plane]
+    axes = acquisition_plane(geometry)
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-9)
+    slices = np.array([-1, -1, 1]) * geometry.axes[:, 2]
+    np.testing.assert_allclose(np.abs(axes[:, 2] @ slices), np.linalg.norm(slices))
+
+
+def test_the_plane_is_the_series_one_where_the_result_lies_across(app: Slicer) -> None:
+    """A planning scan may have been acquired in another plane than the series."""
+    views = opened(app, Layout.TWO)
+    low, result = app.volume(constant(5, PLANES["sagittal"])), app.volume(constant(6, PLANES["axial"]))
+    Comparison(app.layouts.GetLayoutNode()).show({View.LOW: low, View.RESULT: result}, Layout.TWO)
+    for view in views.values():
+        normal = [view.node.GetSliceToRAS().GetElement(row, 2) for row in range(3)]
+        assert np.abs(normal) == pytest.approx([1, 0, 0])
+
+
 # Windows
 
 
@@ -373,6 +455,29 @@ def test_a_curtain_is_drawn_from_the_left_of_the_screen(app: Slicer, turned: boo
     curtain.stop()
     assert composite_node(app.scene, View.RESULT).GetBackgroundVolumeID() == right.GetID()
     assert curtain.node.GetScene() is None
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["", "transformed"])
+@pytest.mark.parametrize("plane", list(PLANES))
+def test_a_curtain_is_upright_in_every_plane(app: Slicer, plane: str, moved: bool) -> None:
+    view = opened(app, Layout.TWO)[View.RESULT]
+    left, right = app.volume(constant(20, PLANES[plane])), app.volume(constant(80, PLANES[plane]))
+    if moved:
+        for node in (left, right):
+            node.SetAndObserveTransformNodeID(app.transform(rigid((0.5, 0.9, 0.2))).GetID())
+    show_volumes(app.scene, {View.RESULT: right})
+    same_field_of_view(app.scene, [View.RESULT], right)
+    SharedWindow([right], (0, 100))
+    curtain = Curtain(app.scene, View.RESULT, left, right)
+    curtain.node.GetDisplayNode().SetInterpolate(False)
+    curtain.move(0.25)
+    pixels = view.pixels()[..., 0]
+    rows, columns = (np.flatnonzero((pixels > 0).any(axis=axis)) for axis in (1, 0))
+    image = np.round(pixels[rows[0] + 1 : rows[-1], columns[0] + 1 : columns[-1]] / 2.55)
+    assert (image == image[0]).all(), "every line is the same"
+    assert image[0, 0] == 20
+    assert image[0, -1] == 80
+    assert (image[0] == 20).mean() == pytest.approx(0.25, abs=0.1)
 
 
 # The whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import slicer
 
@@ -11,9 +12,17 @@ from .comparison_layouts import Layout, LayoutSwitch, View, slice_views
 from .comparison_views import same_field_of_view, show_volumes
 from .comparison_windows import SharedWindow, window_for
 from .scene_browsers import browse_together, browser_of, proxy_of
-from .scene_volumes import volume_of
+from .scene_volumes import has_voxels, volume_of
 
 _IMAGES = (View.LOW, View.RESULT, View.TRUTH)
+
+
+class _Shown(NamedTuple):
+    """What has been fitted into which views: the reference gives the extent, the series the plane."""
+
+    views: tuple[View, ...]
+    reference: slicer.vtkMRMLScalarVolumeNode
+    series: slicer.vtkMRMLScalarVolumeNode
 
 
 class Comparison:
@@ -29,7 +38,7 @@ class Comparison:
         self._scene = layout.GetScene()
         self._switch = LayoutSwitch(layout)
         self._window: SharedWindow | None = None
-        self._shown: tuple[Layout, slicer.vtkMRMLScalarVolumeNode] | None = None
+        self._shown: _Shown | None = None
 
     def show(
         self,
@@ -58,11 +67,12 @@ class Comparison:
             self._window.release()
             self._window = None
         images = [volumes[view] for view in _IMAGES if view in volumes]
-        filled = [image for image in images if image.GetImageData() is not None]
+        filled = [image for image in images if has_voxels(image)]
         self._shown = None
         if filled:
             reference = filled[-1]  # the truth where there is one, else the result if it is there already
-            self._shown = layout, reference
+            series = volumes.get(View.LOW)
+            self._shown = _Shown(views, reference, series if series in filled else reference)
             self.fit()
             if one_window:
                 self._window = SharedWindow(images, window_for(volume_of(reference)))
@@ -73,8 +83,9 @@ class Comparison:
 
     def fit(self) -> None:
         """Show all of the images again; views that were just made get their size a moment later."""
-        if self._shown is not None and self._shown[1].GetScene() is not None:
-            same_field_of_view(self._scene, slice_views(self._shown[0]), self._shown[1])
+        shown = self._shown
+        if shown is not None and has_voxels(shown.reference) and has_voxels(shown.series):
+            same_field_of_view(self._scene, shown.views, shown.reference, shown.series)
 
     def close(self) -> None:
         """Show what was there before, and let every volume have its own window again."""

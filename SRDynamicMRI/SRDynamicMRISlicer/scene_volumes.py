@@ -27,6 +27,11 @@ _LARGEST_SHEAR = 1e-3
 """Largest cosine between two index axes that still count as perpendicular."""
 
 
+def has_voxels(node: slicer.vtkMRMLVolumeNode) -> bool:
+    """Whether a node is in the scene and holds an image: a time point that was not computed is a node without one."""
+    return node.GetScene() is not None and node.GetImageData() is not None and node.GetImageData().GetNumberOfPoints() > 0
+
+
 def volume_of(node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
     """Voxels and place of a volume node; a copy, so later changes of the node do not reach it.
 
