@@ -17,6 +17,7 @@ import slicer
 from comparison_picture import STORED, comparison_picture, put_together
 from scenes import Slicer, SliceView, Window, can_draw, oblique, random_series, random_volume, rigid
 from SRDynamicMRISlicer.comparison import Comparison, on_one_slider
+from SRDynamicMRISlicer.comparison_captions import notice_text
 from SRDynamicMRISlicer.comparison_colours import (
     DIFFERENCE_COLOURS,
     SSIM_COLOURS,
@@ -556,7 +557,7 @@ def test_legend_and_notice_are_drawn_by_slicers_own_managers(app: Slicer) -> Non
     yellow = np.abs(with_legend.astype(int) - np.array([253, 231, 37])).max(axis=2) < 20
     assert yellow.sum() > 20, "the upper end of the legend; the map itself is all at the lower end"
     assert not np.array_equal(bare, with_legend)
-    notice = Notice(window.renderer)
+    notice = Notice(window.renderer, notice_text())
     with_notice = window.pixels()
     changed = (with_notice != with_legend).any(axis=2)
     assert changed[-72:].sum() > 200

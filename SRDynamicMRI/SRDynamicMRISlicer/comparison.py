@@ -84,7 +84,7 @@ class Comparison:
     def fit(self) -> None:
         """Show all of the images again; views that were just made get their size a moment later."""
         shown = self._shown
-        if shown is not None and has_voxels(shown.reference) and has_voxels(shown.series):
+        if shown is not None and all(one.GetScene() is not None and has_voxels(one) for one in shown[1:]):
             same_field_of_view(self._scene, shown.views, shown.reference, shown.series)
 
     def close(self) -> None:

@@ -66,6 +66,11 @@ def view_label(view: View) -> str:
     }[view]
 
 
+def view_colour(view: View) -> str:
+    """Colour of a view's bar, as in HTML."""
+    return _COLOURS.get(view, _NO_COLOUR)
+
+
 def slice_views(layout: Layout) -> tuple[View, ...]:
     """The views of a layout that show slices."""
     return tuple(view for row in ROWS[layout] for view in row if view not in _PLAIN_VIEWS)
@@ -126,7 +131,7 @@ class LayoutSwitch:
 
 
 def _item(view: View) -> str:
-    properties = {"viewlabel": view_label(view), "viewcolor": _COLOURS.get(view, _NO_COLOUR)}
+    properties = {"viewlabel": view_label(view), "viewcolor": view_colour(view)}
     if view not in _PLAIN_VIEWS:
         properties |= {"orientation": "Axial", "viewgroup": str(VIEW_GROUP)}
     inside = "".join(

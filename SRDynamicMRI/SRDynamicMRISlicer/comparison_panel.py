@@ -9,12 +9,12 @@ import slicer
 from SRDynamicMRILib.errors import InputError
 
 from .comparison import Comparison
-from .comparison_layouts import Layout, View, slice_views
+from .comparison_captions import ViewCaptions, picture_name
+from .comparison_layouts import Layout, slice_views
 from .comparison_selection import Shown, chosen_views, shown, slider_of
 from .comparison_views import show_figures
 from .parameters import Parameters
 from .reveal_control import RevealControl
-from .scene_provenance import shows_generated
 from .time_slider import TimeSlider
 from .timer import Timer
 from .translation import _
@@ -39,7 +39,7 @@ class ComparisonPanel:
         self.slider = TimeSlider(ui.timePointSlider)
         self.slider.moved.connect(self._on_moved)
         self._reveal = RevealControl(scene)
-        self._notices = ViewNotices()
+        self._captions = ViewCaptions(scene, ViewNotices().draw)
         self._parameters: Parameters | None = None
         self._comparison: Comparison | None = None
         self._shown = Shown()
@@ -49,6 +49,11 @@ class ComparisonPanel:
     def is_open(self) -> bool:
         """Whether the comparison's views are shown."""
         return self._comparison is not None
+
+    @property
+    def picture_name(self) -> str:
+        """Name for a picture of the views, which says what is seen in them."""
+        return picture_name(self._captions.captions)
 
     def set_parameters(self, parameters: Parameters | None) -> None:
         """Take the choices of another scene."""
@@ -76,7 +81,7 @@ class ComparisonPanel:
     def close(self) -> None:
         """Show the views that were there before."""
         self._reveal.stop()
-        self._notices.remove()
+        self._captions.stop()
         if self._comparison is not None:
             self._comparison.close()
         self._comparison, self._showing = None, ()
@@ -104,8 +109,7 @@ class ComparisonPanel:
                 self._comparison.show(self._shown.volumes, layout, p.linkedViews, p.sharedWindow)
                 self._timer.call_later(0, self._fit)
                 self._showing = showing
-                views = slice_views(layout)
-                self._notices.show(v for v in views if v in self._shown.volumes and self._is_generated(v))
+                self._captions.show(slice_views(layout), self._shown.volumes)
             if p.metricChart is not None and p.metricsTable is not None:
                 show_figures(self._scene, p.metricChart, p.metricsTable)
         ui.closeButton.enabled = self._comparison is not None
@@ -124,7 +128,3 @@ class ComparisonPanel:
         if p is not None and self._comparison is not None:
             self._reveal.show(p.reveal, p.revealAgainst, p.curtain / 100, self._shown.volumes)
         ui.swapButton.enabled = ui.curtainSlider.enabled = self._reveal.running
-
-    def _is_generated(self, view: View) -> bool:
-        """Maps are about what a network has made, so they say so too."""
-        return view in (View.SSIM, View.DIFFERENCE) or shows_generated(self._shown.volumes[view])

@@ -15,6 +15,15 @@ from .comparison_views import acquisition_plane, composite_node, slice_node
 from .scene_provenance import shows_generated, write_facts
 from .scene_volumes import FLIP, add_volume, store_volume, volume_of
 
+_SIDES = ("SRDynamicMRI.left", "SRDynamicMRI.right")
+"""References of a curtain's image to what it was put together of."""
+
+
+def sides_of(node: slicer.vtkMRMLNode) -> tuple[slicer.vtkMRMLScalarVolumeNode, ...]:
+    """The images on the left and on the right of a curtain; none for any other node."""
+    sides = (node.GetNodeReference(side) for side in _SIDES)
+    return tuple(side for side in sides if side is not None)
+
 
 class Blink:
     """Shows another image in a view at every other call.
@@ -87,6 +96,8 @@ class Curtain:
         self.node = add_volume(scene, volume_of(right), f"{left.GetName()} | {right.GetName()}")
         self.node.SetHideFromEditors(True)
         self.node.SetSaveWithScene(False)
+        for reference, side in zip(_SIDES, self._sides, strict=True):
+            self.node.SetNodeReferenceID(reference, side.GetID())
         if any(shows_generated(side) for side in self._sides):
             write_facts(self.node, {"Notice": NOTICE})
         if right.GetDisplayNode() is not None:

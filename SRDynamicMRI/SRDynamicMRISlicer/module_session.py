@@ -29,6 +29,7 @@ from .input_watch import InputWatch
 from .job_files import JobFiles
 from .job_scene import JobScene, is_compared
 from .jobs import Job, Kind
+from .missing_time_points import MissingTimePoints
 from .model_nodes import ATTRIBUTE, model_file
 from .panel import Panel
 from .panel_choices import TimePoints
@@ -90,6 +91,7 @@ class ModuleSession(VTKObservationMixin):
         self.presenter.logged.connect(ui.logTextEdit.appendPlainText)
         self.presenter.frame_ready.connect(self._on_frame)
         self.presenter.finished.connect(self._on_finished)
+        self._missing = MissingTimePoints(scene)
         self.comparison = ComparisonPanel(ui, scene, self._timer)
         self.comparison.slider.moved.connect(lambda number: self._on_choices())
         self._watch = InputWatch(self._timer, self._read_inputs)
@@ -182,6 +184,7 @@ class ModuleSession(VTKObservationMixin):
         self._queue.clear()
         self._watch.stop()
         self.comparison.close()
+        self._missing.release()
         self.hold()
         self._parameters = None
         self.removeObservers()
@@ -298,7 +301,7 @@ class ModuleSession(VTKObservationMixin):
             export_table(self._parameters.metricsTable, path)
 
     def _save_picture(self) -> None:
-        path = ask_where(_("Save a picture of the views"), "comparison.png", _("Pictures (*.png)"))
+        path = ask_where(_("Save a picture of the views"), self.comparison.picture_name, _("Pictures (*.png)"))
         if path is not None:
             export_picture(path)
 

@@ -10,6 +10,7 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.util.vtkConstants import VTK_FLOAT
 from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
@@ -23,13 +24,16 @@ Matrix = NDArray[np.float64]
 FLIP = np.array([-1.0, -1.0, 1.0])
 """Signs that turn RAS into LPS, and back."""
 
+_UNSEEN = 1e-3
+"""Size in mm of the voxel in an empty image."""
+
 _LARGEST_SHEAR = 1e-3
 """Largest cosine between two index axes that still count as perpendicular."""
 
 
 def has_voxels(node: slicer.vtkMRMLVolumeNode) -> bool:
-    """Whether a node is in the scene and holds an image: a time point that was not computed is a node without one."""
-    return node.GetScene() is not None and node.GetImageData() is not None and node.GetImageData().GetNumberOfPoints() > 0
+    """Whether a node holds an image; at a time point that was not computed it does not, see `store_nothing`."""
+    return node.GetImageData() is not None and node.GetImageData().GetNumberOfPoints() > 1
 
 
 def volume_of(node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
@@ -173,6 +177,30 @@ def store_volume(volume: Volume, node: slicer.vtkMRMLScalarVolumeNode) -> None:
         node.EndModify(was_modifying)
 
 
+def store_nothing(node: slicer.vtkMRMLScalarVolumeNode, place: NDArray[np.float64]) -> None:
+    """Empty a node: `has_voxels` is false from now on, and views that show it become black.
+
+    Slice views keep the last picture of a node without an image, or with one of no voxels. So it gets a single voxel
+    that is too small to be seen.
+
+    Parameters
+    ----------
+    node
+        The volume; its parent transform stays.
+    place
+        Where the image was, in the node's own coordinates (LPS, mm), for what asks for the node's extent.
+    """
+    image = vtkImageData()
+    image.SetDimensions(1, 1, 1)
+    image.AllocateScalars(VTK_FLOAT, 1)
+    image.GetPointData().GetScalars().Fill(0)
+    was_modifying = node.StartModify()
+    node.SetOrigin(*(FLIP * place))
+    node.SetSpacing(_UNSEEN, _UNSEEN, _UNSEEN)
+    node.SetAndObserveImageData(image)
+    node.EndModify(was_modifying)
+
+
 def add_volume(scene: slicer.vtkMRMLScene, volume: Volume, name: str) -> slicer.vtkMRMLScalarVolumeNode:
     """Add a volume to the scene, with a display node; another node of that name is left alone."""
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
@@ -187,7 +215,7 @@ def _check_is_image(node: slicer.vtkMRMLScalarVolumeNode) -> None:
     scalars = None if image is None else image.GetPointData().GetScalars()
     name = node.GetName()
     message = ""
-    if scalars is None or scalars.GetNumberOfTuples() == 0:
+    if scalars is None or not has_voxels(node):
         message = _("{name} holds no voxels; load it again.").format(name=name)
     elif node.IsA("vtkMRMLLabelMapVolumeNode"):
         message = _("{name} is a segmentation; choose an image.").format(name=name)
