@@ -147,6 +147,51 @@ def test_a_layout_that_the_user_chose_meanwhile_stays(app: Slicer) -> None:
     assert node.GetViewArrangement() == node.SlicerLayoutOneUp3DView
 
 
+def test_a_scene_saved_with_the_comparison_open_opens_in_any_slicer(app: Slicer, tmp_path: Path) -> None:
+    """A layout of ours in it would be an empty window where the extension is missing."""
+    node = app.layouts.GetLayoutNode()
+    node.SetViewArrangement(node.SlicerLayoutFourUpView)
+    switch = LayoutSwitch(node)
+    switch.show(Layout.MAPS)
+    comparing = register_layouts(node)[Layout.MAPS]
+    again = app.saved_and_loaded(tmp_path)
+    assert node.GetViewArrangement() == comparing, "saving changes nothing that is seen"
+    loaded = again.layouts.GetLayoutNode()
+    assert loaded.GetViewArrangement() < 100
+    assert loaded.GetCurrentLayoutDescription()
+    assert len(ET.fromstring(loaded.GetCurrentLayoutDescription()).findall(".//view")) > 1
+
+
+@pytest.mark.parametrize("back", ["closed", "chosen"])
+def test_any_other_layout_is_saved_with_the_scene(app: Slicer, tmp_path: Path, back: str) -> None:
+    node = app.layouts.GetLayoutNode()
+    node.SetViewArrangement(node.SlicerLayoutOneUpRedSliceView)
+    switch = LayoutSwitch(node)
+    switch.show(Layout.MAPS)
+    if back == "closed":
+        switch.restore()
+    else:  # from Slicer's own list
+        node.SetViewArrangement(node.SlicerLayoutOneUpRedSliceView)
+    again = app.saved_and_loaded(tmp_path)
+    assert again.layouts.GetLayoutNode().GetViewArrangement() == node.SlicerLayoutOneUpRedSliceView
+
+
+def test_the_way_back_from_a_layout_that_was_loaded(app: Slicer) -> None:
+    """Scenes that earlier versions have saved hold the comparison's layout, and nothing of the one before."""
+    node = app.layouts.GetLayoutNode()
+    node.SetViewArrangement(register_layouts(node)[Layout.MAPS])
+    switch = LayoutSwitch(node)
+    switch.show(Layout.TWO)
+    switch.restore()
+    assert node.GetViewArrangement() == node.SlicerLayoutFourUpView
+    observed = weakref.ref(switch)
+    del switch
+    gc.collect()
+    assert observed() is None
+    node.SetViewArrangement(register_layouts(node)[Layout.MAPS])
+    assert node.GetSaveWithScene(), "no observer is left"
+
+
 # Views
 
 
