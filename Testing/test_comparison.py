@@ -559,22 +559,49 @@ def test_the_whole_comparison_and_the_way_back(app: Slicer) -> None:
     assert shown[View.TRUTH].GetDisplayNode().GetWindowLevelMax() == 9
 
 
+def whole(view: SliceView) -> bool:
+    """Whether a view shows all of `FLAT`, as large as it fits."""
+    (width, height), (columns, rows) = view.node.GetFieldOfView()[:2], view.node.GetDimensions()[:2]
+    fits = max(FLAT.shape[2] / width, FLAT.shape[1] / height)
+    return bool(width / columns == pytest.approx(height / rows) and fits == pytest.approx(1, rel=1e-6))
+
+
 def test_views_that_get_their_size_later_show_all_of_the_image(app: Slicer) -> None:
-    """In a window, Qt gives the views of a layout their size when it comes to drawing them."""
+    """In a window, Qt gives the views of a layout their size when it comes to drawing them, one after the other."""
     comparison = Comparison(app.layouts.GetLayoutNode())
     shown = {View.LOW: app.volume(constant(5)), View.RESULT: app.volume(constant(6))}
     comparison.show(shown, Layout.TWO)
-    views = [SliceView(app, view.value, (400, 80)) for view in shown]
-    comparison.fit()
-    for view in views:
-        width, height = view.node.GetFieldOfView()[:2]
-        assert width / 400 == pytest.approx(height / 80)
-        assert height >= FLAT.shape[1] * FLAT.spacing[1] * (1 - 1e-6)
-        assert (view.pixels()[..., 0] > 0).any(axis=1).sum() >= 78
+    first = SliceView(app, View.LOW.value, (300, 80))
+    second = SliceView(app, View.RESULT.value, (400, 80))
+    assert whole(first)
+    assert whole(second)
+    assert (second.pixels()[..., 0] > 0).any(axis=1).sum() >= 78
+    for view in (first, second):  # the user has made the window larger
+        view.logic.ResizeSliceNode(500, 160)
+    assert whole(first)
+    assert whole(second)
     comparison.close()
-    views[0].node.SetFieldOfView(7, 7, 1)
-    comparison.fit()
-    assert views[0].node.GetFieldOfView()[0] == 7, "what is closed is left alone"
+    first.node.SetFieldOfView(7, 7, 1)
+    first.logic.ResizeSliceNode(300, 80)
+    assert first.node.GetFieldOfView()[1] == 7, "what is closed is left alone"
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_views_that_the_user_has_moved_stay_where_they_are(app: Slicer, linked: bool) -> None:
+    comparison = Comparison(app.layouts.GetLayoutNode())
+    shown = {View.LOW: app.volume(constant(5)), View.RESULT: app.volume(constant(6))}
+    comparison.show(shown, Layout.TWO, linked)
+    first, second = (SliceView(app, view.value, (400, 80)) for view in shown)
+    second.logic.StartSliceOffsetInteraction()
+    second.node.SetSliceOffset(0.0)
+    second.logic.EndSliceOffsetInteraction()
+    first.node.SetFieldOfView(20, 4, 1)
+    first.logic.ResizeSliceNode(200, 40)
+    assert second.node.GetSliceOffset() == 0
+    assert first.node.GetFieldOfView()[1] == 4
+    comparison.show(shown, Layout.TWO, linked)
+    assert not whole(second), "the smaller one gives the scale"
+    assert whole(first)
 
 
 def test_a_result_that_has_not_come_yet_is_an_empty_view(app: Slicer) -> None:

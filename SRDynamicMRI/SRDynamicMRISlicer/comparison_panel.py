@@ -16,7 +16,6 @@ from .comparison_views import show_figures
 from .parameters import Parameters
 from .reveal_control import RevealControl
 from .time_slider import TimeSlider
-from .timer import Timer
 from .translation import _
 from .view_notices import ViewNotices
 
@@ -30,12 +29,10 @@ class ComparisonPanel:
         The widgets by name.
     scene
         The scene.
-    timer
-        Calls back when views that were just made have their size.
     """
 
-    def __init__(self, ui: Any, scene: slicer.vtkMRMLScene, timer: Timer) -> None:
-        self._ui, self._scene, self._timer = ui, scene, timer
+    def __init__(self, ui: Any, scene: slicer.vtkMRMLScene) -> None:
+        self._ui, self._scene = ui, scene
         self.slider = TimeSlider(ui.timePointSlider)
         self.slider.moved.connect(self._on_moved)
         self._reveal = RevealControl(scene)
@@ -107,17 +104,12 @@ class ComparisonPanel:
             if showing != self._showing:
                 self._reveal.stop()
                 self._comparison.show(self._shown.volumes, layout, p.linkedViews, p.sharedWindow)
-                self._timer.call_later(0, self._fit)
                 self._showing = showing
                 self._captions.show(slice_views(layout), self._shown.volumes)
             if p.metricChart is not None and p.metricsTable is not None:
                 show_figures(self._scene, p.metricChart, p.metricsTable)
         ui.closeButton.enabled = self._comparison is not None
         self._show_reveal()
-
-    def _fit(self) -> None:
-        if self._comparison is not None:
-            self._comparison.fit()
 
     def _on_moved(self, number: int) -> None:
         self._reveal.refresh()

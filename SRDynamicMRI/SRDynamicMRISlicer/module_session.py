@@ -92,7 +92,7 @@ class ModuleSession(VTKObservationMixin):
         self.presenter.frame_ready.connect(self._on_frame)
         self.presenter.finished.connect(self._on_finished)
         self._missing = MissingTimePoints(scene)
-        self.comparison = ComparisonPanel(ui, scene, self._timer)
+        self.comparison = ComparisonPanel(ui, scene)
         self.comparison.slider.moved.connect(lambda number: self._on_choices())
         self._watch = InputWatch(self._timer, self._read_inputs)
         self._devices = DeviceList(ui.deviceComboBox)
