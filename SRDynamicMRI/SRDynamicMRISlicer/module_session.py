@@ -343,7 +343,7 @@ class ModuleSession(VTKObservationMixin):
         self._on_result()
         self._on_choices()
         self.comparison.update()
-        self.jobs.choose_figures()
+        plain(self.jobs.choose_figures)()
         self._ui.summaryTableView.setMRMLTableNode(p.summaryTable)
         ranged = p.frames is TimePoints.RANGE
         for widget in (self._ui.rangeLabel, self._ui.firstFrameSpinBox, self._ui.lastFrameSpinBox):
