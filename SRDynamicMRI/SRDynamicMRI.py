@@ -38,6 +38,7 @@ for _place in (_FOLDER, _FOLDER.parent):
         sys.path.append(os.fspath(_place))
 
 from SRDynamicMRISlicer import sample_data, translation  # noqa: E402
+from SRDynamicMRISlicer.comparison_layouts import register_layouts, shows_comparison  # noqa: E402
 from SRDynamicMRISlicer.dependencies import Condition, read_requirements  # noqa: E402
 from SRDynamicMRISlicer.help_text import acknowledgement, help_text  # noqa: E402
 from SRDynamicMRISlicer.module_session import ModuleSession  # noqa: E402
@@ -67,6 +68,25 @@ class SRDynamicMRI(ScriptedLoadableModule):
         parent.helpText = help_text()
         parent.acknowledgementText = acknowledgement()
         slicer.app.connect("startupCompleted()", register_sample_data)
+        slicer.app.connect("startupCompleted()", be_ready_for_scenes)
+
+
+def be_ready_for_scenes() -> None:
+    """Open scenes as they were saved, also before the module has been shown for the first time."""
+    scene = slicer.mrmlScene
+    layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    if layout is not None:
+        register_layouts(layout)
+    scene.AddObserver(scene.EndImportEvent, show_saved_comparison)
+
+
+def show_saved_comparison(scene: slicer.vtkMRMLScene, event: Any) -> None:
+    """Make the panel where a scene was loaded that shows the comparison: notices and legends are the panel's work."""
+    choices = scene.GetSingletonNode("SRDynamicMRI", "vtkMRMLScriptedModuleNode")
+    layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    saved = choices is not None and choices.GetParameter("comparing") == "True"
+    if slicer.app.layoutManager() is not None and layout is not None and (saved or shows_comparison(layout)):
+        slicer.util.getModuleWidget("SRDynamicMRI").onSceneEndImport(scene, event)
 
 
 def register_sample_data() -> None:
@@ -126,6 +146,7 @@ class SRDynamicMRIParameterNode:
     truthView: Union[vtkMRMLSequenceNode, vtkMRMLScalarVolumeNode, None]
     linkedViews: bool = True
     sharedWindow: bool = True
+    comparing: bool = False
     reveal: Reveal = Reveal.NOTHING
     revealAgainst: Other = Other.LOW
     curtain: Annotated[float, WithinRange(0, 100)] = 50
@@ -204,7 +225,7 @@ class SRDynamicMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """A scene was loaded."""
         if self.session is not None:
             self.session.go_on()
-        if self.parent.isEntered:
+        if self.parent.isEntered or slicer.mrmlScene.GetSingletonNode("SRDynamicMRI", "vtkMRMLScriptedModuleNode"):
             self.initializeParameterNode()
 
     def initializeParameterNode(self) -> None:

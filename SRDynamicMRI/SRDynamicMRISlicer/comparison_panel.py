@@ -10,7 +10,7 @@ from SRDynamicMRILib.errors import InputError
 
 from .comparison import Comparison
 from .comparison_captions import ViewCaptions, picture_name
-from .comparison_layouts import Layout, slice_views
+from .comparison_layouts import Layout, LayoutSwitch, shows_comparison, slice_views
 from .comparison_selection import Shown, chosen_views, shown, slider_of
 from .comparison_views import show_figures
 from .parameters import Parameters
@@ -74,6 +74,23 @@ class ComparisonPanel:
             self._comparison = Comparison(layout)
         self._showing = ()
         self.update()
+        self._parameters.comparing = True
+
+    def resume(self) -> None:
+        """Show what a scene was saved with: the comparison where it was shown, and nothing of it where it was not."""
+        p, layout = self._parameters, self._scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        if p is None or layout is None or slicer.app.layoutManager() is None:
+            return
+        is_shown = shows_comparison(layout)  # by scenes that earlier versions have saved
+        if self.is_open and not is_shown:
+            self.close()
+        if not (p.comparing or is_shown):
+            return
+        try:
+            self.open()
+        except InputError:  # what it showed is not in the scene
+            p.comparing = False
+            LayoutSwitch(layout).restore()
 
     def close(self) -> None:
         """Show the views that were there before."""

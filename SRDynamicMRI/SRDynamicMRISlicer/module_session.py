@@ -173,6 +173,7 @@ class ModuleSession(VTKObservationMixin):
             self.addObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
             self._on_parameters()
             self._panel.show(self.presenter.view)  # the lists were filled anew
+            self._timer.call_later(0, self.comparison.resume)  # layouts change when loading has ended
 
     def end(self) -> None:
         """Stop everything, for good, and leave nothing behind."""
@@ -292,6 +293,7 @@ class ModuleSession(VTKObservationMixin):
         self._parameters.simulatedPercent = percent
 
     def _close_comparison(self) -> None:
+        self._parameters.comparing = False
         self.comparison.close()
         self.comparison.update()
 
