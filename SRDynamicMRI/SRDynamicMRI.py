@@ -43,6 +43,7 @@ from SRDynamicMRISlicer.dependencies import Condition, read_requirements  # noqa
 from SRDynamicMRISlicer.help_text import acknowledgement, help_text  # noqa: E402
 from SRDynamicMRISlicer.module_session import ModuleSession  # noqa: E402
 from SRDynamicMRISlicer.module_test import ClickPath  # noqa: E402
+from SRDynamicMRISlicer.module_test_views import ComparisonPath  # noqa: E402
 from SRDynamicMRISlicer.panel_choices import (  # noqa: E402
     Arrangement,
     Budget,
@@ -261,7 +262,8 @@ class SRDynamicMRITest(ScriptedLoadableModuleTest):
 
     def runTest(self, **kwargs: Any) -> None:
         """Run all tests, as the button in the module's developer section does."""
-        for name in ("test_panel", "test_scene_closes_while_computing", "test_whole_path", "test_reload"):
+        names = ("test_panel", "test_views", "test_scene_closes_while_computing", "test_whole_path", "test_reload")
+        for name in names:
             self.setUp()
             try:
                 getattr(self, name)()
@@ -275,6 +277,15 @@ class SRDynamicMRITest(ScriptedLoadableModuleTest):
         self.path.inputs_are_described()
         self.path.choices_are_kept()
         self.path.reasons_are_told()
+
+    def test_views(self) -> None:
+        """The comparison's views in all planes, what stands on them, and scenes saved with them; without computing."""
+        if slicer.app.layoutManager() is None:
+            return  # without a main window there are no views
+        path = ComparisonPath(self, slicer.util.getModuleWidget("SRDynamicMRI"))
+        path.every_plane_is_shown_as_it_was_acquired()
+        path.captions_follow_what_is_seen()
+        path.the_scene_opens_anywhere()
 
     def test_whole_path(self) -> None:
         """From a phantom to maps and tables, with the real worker, through the panel's buttons."""

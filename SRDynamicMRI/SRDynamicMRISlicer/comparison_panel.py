@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import slicer
@@ -9,8 +10,8 @@ import slicer
 from SRDynamicMRILib.errors import InputError
 
 from .comparison import Comparison
-from .comparison_captions import ViewCaptions, picture_name
-from .comparison_layouts import Layout, LayoutSwitch, shows_comparison, slice_views
+from .comparison_captions import Caption, ViewCaptions, picture_name
+from .comparison_layouts import Layout, LayoutSwitch, View, shows_comparison, slice_views
 from .comparison_selection import Shown, chosen_views, shown, slider_of
 from .comparison_views import show_figures
 from .parameters import Parameters
@@ -48,9 +49,14 @@ class ComparisonPanel:
         return self._comparison is not None
 
     @property
+    def captions(self) -> Mapping[View, Caption]:
+        """What stands on the views that are shown."""
+        return self._captions.captions
+
+    @property
     def picture_name(self) -> str:
         """Name for a picture of the views, which says what is seen in them."""
-        return picture_name(self._captions.captions)
+        return picture_name(self.captions)
 
     def set_parameters(self, parameters: Parameters | None) -> None:
         """Take the choices of another scene."""
