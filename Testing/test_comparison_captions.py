@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -41,10 +42,17 @@ class Screen:
         self.browser = browser_of(low)
         self.comparison = Comparison(self.app.layouts.GetLayoutNode())
         self.comparison.show(self.shown, layout)
-        self.drawn: dict[View, tuple[str, str]] = {}
-        self.captions = ViewCaptions(self.app.scene, lambda *what: self.drawn.update({what[0]: what[1:]}))
+        drawn: dict[View, tuple[str, str]] = {}
+        self.drawn = drawn
+        self.captions = ViewCaptions(self.app.scene, lambda *what: drawn.update({what[0]: what[1:]}))
         self.captions.show(slice_views(layout), self.shown)
         self.reveal = RevealControl(self.app.scene)
+
+    def close(self) -> None:
+        self.reveal.stop()
+        self.captions.stop()
+        self.comparison.close()
+        self.missing.release()
 
     def label(self, view: View) -> str:
         return slice_node(self.app.scene, view).GetLayoutLabel()
@@ -54,8 +62,10 @@ class Screen:
 
 
 @pytest.fixture
-def screen() -> Screen:
-    return Screen()
+def screen() -> Iterator[Screen]:
+    made = Screen()
+    yield made
+    made.close()
 
 
 def test_every_view_says_what_it_shows(screen: Screen) -> None:
@@ -131,7 +141,7 @@ def test_views_are_left_with_their_own_labels(screen: Screen) -> None:
     screen.reveal.swap()
     assert set(screen.drawn.values()) == {("", "")}, "what is closed is left alone"
     gone = weakref.ref(screen.captions)
-    del screen.captions
+    screen.captions = ViewCaptions(screen.app.scene, lambda *what: None)
     gc.collect()
     assert gone() is None
 
@@ -151,3 +161,4 @@ def test_words_are_drawn_where_they_belong() -> None:
     np.testing.assert_allclose(amber.mean(axis=0), (100, 150), atol=8)
     text.remove()
     assert not window.pixels().any()
+    screen.close()

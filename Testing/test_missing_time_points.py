@@ -6,15 +6,17 @@ import gc
 import weakref
 from pathlib import Path
 
+import numpy as np
 import pytest
-from scenes import Slicer, SliceView, random_series, random_volume
+from scenes import Slicer, SliceView, oblique, random_series, random_volume, rigid
 from SRDynamicMRISlicer.comparison_layouts import Layout, LayoutSwitch, View
+from SRDynamicMRISlicer.comparison_views import same_field_of_view
 from SRDynamicMRISlicer.missing_time_points import MissingTimePoints
-from SRDynamicMRISlicer.scene_browsers import browser_of
+from SRDynamicMRISlicer.scene_browsers import browser_of, proxy_of
 from SRDynamicMRISlicer.scene_results import ResultSequence
-from SRDynamicMRISlicer.scene_volumes import has_voxels
+from SRDynamicMRISlicer.scene_volumes import geometry_of, has_voxels
 
-from SRDynamicMRILib.volume import Geometry
+from SRDynamicMRILib.volume import Geometry, Volume
 
 GRID = Geometry((5, 12, 16), (1.0, 1.0, 3.0))
 
@@ -47,6 +49,28 @@ def test_no_view_keeps_the_picture_of_another_time_point(app: Slicer, view: str,
         assert drawn.pixels().any() == (number == 0), number
     for watch in filter(None, (early, late)):
         watch.release()
+
+
+@pytest.mark.parametrize("geometry", [GRID, oblique((5, 12, 16))], ids=["straight", "oblique"])
+def test_slices_can_be_stepped_through_where_nothing_was_computed(app: Slicer, geometry: Geometry) -> None:
+    """Slicer takes steps and ends of its slice sliders from the image in the view."""
+    watch = MissingTimePoints(app.scene)
+    source = app.sequence(random_series(geometry), "cine")
+    browser_of(source).GetProxyNode(source).SetAndObserveTransformNodeID(app.transform(rigid()).GetID())
+    result = ResultSequence(source, "result", {"Notice": "AI-generated"})
+    result.add(0, Volume(np.ones(geometry.shape, np.float32), geometry_of(proxy_of(source))))
+    LayoutSwitch(app.layouts.GetLayoutNode()).show(Layout.TWO)
+    drawn = SliceView(app, View.RESULT.value)
+    drawn.logic.GetSliceCompositeNode().SetBackgroundVolumeID(result.proxy.GetID())
+    same_field_of_view(app.scene, [View.RESULT], result.proxy)
+    bounds = [0.0] * 6
+    drawn.logic.GetLowestVolumeSliceBounds(bounds)
+    there = drawn.logic.GetLowestVolumeSliceSpacing()[2], bounds[4], bounds[5]
+    browser_of(source).SetSelectedItemNumber(1)
+    assert not drawn.pixels().any()
+    drawn.logic.GetLowestVolumeSliceBounds(bounds)
+    assert (drawn.logic.GetLowestVolumeSliceSpacing()[2], bounds[4], bounds[5]) == pytest.approx(there, abs=1e-2)
+    watch.release()
 
 
 def test_a_result_is_shown_as_soon_as_it_comes(app: Slicer) -> None:

@@ -77,4 +77,4 @@ def show_nothing_where_missing(browser: slicer.vtkMRMLSequenceBrowserNode) -> No
             and browser.GetMissingItemMode(sequence) == browser.MissingItemSetToDefault
             and not browser.GetSaveChanges(sequence)
         ):
-            store_nothing(proxy, grid_of(first).centre)
+            store_nothing(proxy, grid_of(first))

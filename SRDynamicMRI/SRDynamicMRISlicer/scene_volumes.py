@@ -10,7 +10,6 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-from vtkmodules.util.vtkConstants import VTK_FLOAT
 from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
@@ -25,7 +24,7 @@ FLIP = np.array([-1.0, -1.0, 1.0])
 """Signs that turn RAS into LPS, and back."""
 
 _UNSEEN = 1e-3
-"""Size in mm of the voxel in an empty image."""
+"""Width and height in mm of the voxels in an empty image."""
 
 _LARGEST_SHEAR = 1e-3
 """Largest cosine between two index axes that still count as perpendicular."""
@@ -33,7 +32,11 @@ _LARGEST_SHEAR = 1e-3
 
 def has_voxels(node: slicer.vtkMRMLVolumeNode) -> bool:
     """Whether a node holds an image; at a time point that was not computed it does not, see `store_nothing`."""
-    return node.GetImageData() is not None and node.GetImageData().GetNumberOfPoints() > 1
+    image = node.GetImageData()
+    if image is None:
+        return False
+    width, height, _depth = image.GetDimensions()
+    return bool(width * height > 1)
 
 
 def volume_of(node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
@@ -160,13 +163,17 @@ def store_volume(volume: Volume, node: slicer.vtkMRMLScalarVolumeNode) -> None:
     """
     matrix = world_matrix(node)
     geometry = moved(volume.geometry, None if matrix is None else np.linalg.inv(matrix), node.GetName())
+    _store_local(volume.data, geometry, node)
+
+
+def _store_local(data: NDArray[np.generic], geometry: Geometry, node: slicer.vtkMRMLScalarVolumeNode) -> None:
     directions = vtkMatrix4x4()
     direction = FLIP[:, None] * np.asarray(geometry.direction).reshape(3, 3)
     for row, column in np.ndindex(3, 3):
         directions.SetElement(row, column, direction[row, column])
     image = vtkImageData()
     image.SetDimensions(*geometry.shape[::-1])
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.data).ravel(), deep=True))
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(data).ravel(), deep=True))
     was_modifying = node.StartModify()  # one event, so that no view draws new voxels in the old place
     try:
         node.SetOrigin(*(FLIP * geometry.origin))
@@ -177,28 +184,23 @@ def store_volume(volume: Volume, node: slicer.vtkMRMLScalarVolumeNode) -> None:
         node.EndModify(was_modifying)
 
 
-def store_nothing(node: slicer.vtkMRMLScalarVolumeNode, place: NDArray[np.float64]) -> None:
+def store_nothing(node: slicer.vtkMRMLScalarVolumeNode, grid: Geometry) -> None:
     """Empty a node: `has_voxels` is false from now on, and views that show it become black.
 
-    Slice views keep the last picture of a node without an image, or with one of no voxels. So it gets a single voxel
-    that is too small to be seen.
+    Slice views keep the last picture of a node without an image, or with one of no voxels. So it gets slices of a
+    single voxel that is too small to be seen; Slicer still steps from slice to slice.
 
     Parameters
     ----------
     node
         The volume; its parent transform stays.
-    place
-        Where the image was, in the node's own coordinates (LPS, mm), for what asks for the node's extent.
+    grid
+        Of the image that is missing, in the node's own coordinates (LPS, mm).
     """
-    image = vtkImageData()
-    image.SetDimensions(1, 1, 1)
-    image.AllocateScalars(VTK_FLOAT, 1)
-    image.GetPointData().GetScalars().Fill(0)
-    was_modifying = node.StartModify()
-    node.SetOrigin(*(FLIP * place))
-    node.SetSpacing(_UNSEEN, _UNSEEN, _UNSEEN)
-    node.SetAndObserveImageData(image)
-    node.EndModify(was_modifying)
+    depth, height, width = grid.shape
+    middle = grid.position(((width - 1) / 2, (height - 1) / 2, 0))
+    thin = Geometry((depth, 1, 1), (_UNSEEN, _UNSEEN, grid.spacing[2]), _triple(middle), grid.direction)
+    _store_local(np.zeros(thin.shape, np.float32), thin, node)
 
 
 def add_volume(scene: slicer.vtkMRMLScene, volume: Volume, name: str) -> slicer.vtkMRMLScalarVolumeNode:
