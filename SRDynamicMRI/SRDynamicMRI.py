@@ -38,10 +38,12 @@ for _place in (_FOLDER, _FOLDER.parent):
         sys.path.append(os.fspath(_place))
 
 from SRDynamicMRISlicer import sample_data, translation  # noqa: E402
+from SRDynamicMRISlicer.comparison_layouts import register_layouts, shows_comparison  # noqa: E402
 from SRDynamicMRISlicer.dependencies import Condition, read_requirements  # noqa: E402
 from SRDynamicMRISlicer.help_text import acknowledgement, help_text  # noqa: E402
 from SRDynamicMRISlicer.module_session import ModuleSession  # noqa: E402
 from SRDynamicMRISlicer.module_test import ClickPath  # noqa: E402
+from SRDynamicMRISlicer.module_test_views import ComparisonPath  # noqa: E402
 from SRDynamicMRISlicer.panel_choices import (  # noqa: E402
     Arrangement,
     Budget,
@@ -67,6 +69,25 @@ class SRDynamicMRI(ScriptedLoadableModule):
         parent.helpText = help_text()
         parent.acknowledgementText = acknowledgement()
         slicer.app.connect("startupCompleted()", register_sample_data)
+        slicer.app.connect("startupCompleted()", be_ready_for_scenes)
+
+
+def be_ready_for_scenes() -> None:
+    """Open scenes as they were saved, also before the module has been shown for the first time."""
+    scene = slicer.mrmlScene
+    layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    if layout is not None:
+        register_layouts(layout)
+    scene.AddObserver(scene.EndImportEvent, show_saved_comparison)
+
+
+def show_saved_comparison(scene: slicer.vtkMRMLScene, event: Any) -> None:
+    """Make the panel where a scene was loaded that shows the comparison: notices and legends are the panel's work."""
+    choices = scene.GetSingletonNode("SRDynamicMRI", "vtkMRMLScriptedModuleNode")
+    layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    saved = choices is not None and choices.GetParameter("comparing") == "True"
+    if slicer.app.layoutManager() is not None and layout is not None and (saved or shows_comparison(layout)):
+        slicer.util.getModuleWidget("SRDynamicMRI").onSceneEndImport(scene, event)
 
 
 def register_sample_data() -> None:
@@ -126,6 +147,7 @@ class SRDynamicMRIParameterNode:
     truthView: Union[vtkMRMLSequenceNode, vtkMRMLScalarVolumeNode, None]
     linkedViews: bool = True
     sharedWindow: bool = True
+    comparing: bool = False
     reveal: Reveal = Reveal.NOTHING
     revealAgainst: Other = Other.LOW
     curtain: Annotated[float, WithinRange(0, 100)] = 50
@@ -204,7 +226,7 @@ class SRDynamicMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """A scene was loaded."""
         if self.session is not None:
             self.session.go_on()
-        if self.parent.isEntered:
+        if self.parent.isEntered or slicer.mrmlScene.GetSingletonNode("SRDynamicMRI", "vtkMRMLScriptedModuleNode"):
             self.initializeParameterNode()
 
     def initializeParameterNode(self) -> None:
@@ -240,7 +262,8 @@ class SRDynamicMRITest(ScriptedLoadableModuleTest):
 
     def runTest(self, **kwargs: Any) -> None:
         """Run all tests, as the button in the module's developer section does."""
-        for name in ("test_panel", "test_scene_closes_while_computing", "test_whole_path", "test_reload"):
+        names = ("test_panel", "test_views", "test_scene_closes_while_computing", "test_whole_path", "test_reload")
+        for name in names:
             self.setUp()
             try:
                 getattr(self, name)()
@@ -254,6 +277,15 @@ class SRDynamicMRITest(ScriptedLoadableModuleTest):
         self.path.inputs_are_described()
         self.path.choices_are_kept()
         self.path.reasons_are_told()
+
+    def test_views(self) -> None:
+        """The comparison's views in all planes, what stands on them, and scenes saved with them; without computing."""
+        if slicer.app.layoutManager() is None:
+            return  # without a main window there are no views
+        path = ComparisonPath(self, slicer.util.getModuleWidget("SRDynamicMRI"))
+        path.every_plane_is_shown_as_it_was_acquired()
+        path.captions_follow_what_is_seen()
+        path.the_scene_opens_anywhere()
 
     def test_whole_path(self) -> None:
         """From a phantom to maps and tables, with the real worker, through the panel's buttons."""

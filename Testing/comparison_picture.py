@@ -18,12 +18,13 @@ if __name__ == "__main__":  # pytest has found the project already
 from matplotlib.image import imsave
 from scenes import Slicer, SliceView, Window
 from SRDynamicMRISlicer.comparison import Comparison, on_one_slider
+from SRDynamicMRISlicer.comparison_captions import ViewCaptions
 from SRDynamicMRISlicer.comparison_layouts import ROWS, Layout, LayoutSwitch, View
 from SRDynamicMRISlicer.comparison_notice import Notice
 from SRDynamicMRISlicer.metrics_nodes import MapSequences
 from SRDynamicMRISlicer.scene_browsers import browser_of
 from SRDynamicMRISlicer.scene_outputs import difference_map
-from SRDynamicMRISlicer.scene_provenance import facts_of_result, shows_generated
+from SRDynamicMRISlicer.scene_provenance import facts_of_result
 from SRDynamicMRISlicer.scene_results import ResultSequence
 
 from SRDynamicMRILib.interpolation import interpolate
@@ -63,9 +64,13 @@ def comparison_picture() -> dict[View, np.ndarray]:
     shown = on_one_slider(source, {View.LOW: source, View.RESULT: result.node, View.TRUTH: true})
     shown |= {View.SSIM: maps.ssim.proxy, View.DIFFERENCE: maps.difference.proxy}
     Comparison(layout).show(shown)
-    for view, volume in shown.items():
-        if shows_generated(volume):
-            Notice(windows[view].renderer)
+
+    def draw(view: View, missing: str, notice: str) -> None:
+        if notice:
+            Notice(windows[view].renderer, notice)
+
+    captions = ViewCaptions(app.scene, draw)
+    captions.show(shown, shown)
     browser_of(source).SetSelectedItemNumber(1)
     return {view: window.pixels() for view, window in windows.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import weakref
 import xml.etree.ElementTree as ET
 from functools import cache
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 import slicer
 from comparison_picture import STORED, comparison_picture, put_together
-from scenes import Slicer, SliceView, Window, can_draw, oblique, random_series, random_volume
+from scenes import Slicer, SliceView, Window, can_draw, oblique, random_series, random_volume, rigid
 from SRDynamicMRISlicer.comparison import Comparison, on_one_slider
+from SRDynamicMRISlicer.comparison_captions import notice_text
 from SRDynamicMRISlicer.comparison_colours import (
     DIFFERENCE_COLOURS,
     SSIM_COLOURS,
@@ -35,6 +37,7 @@ from SRDynamicMRISlicer.comparison_layouts import (
 from SRDynamicMRISlicer.comparison_notice import Notice
 from SRDynamicMRISlicer.comparison_reveal import Blink, Curtain
 from SRDynamicMRISlicer.comparison_views import (
+    acquisition_plane,
     composite_node,
     same_field_of_view,
     show_figures,
@@ -144,6 +147,51 @@ def test_a_layout_that_the_user_chose_meanwhile_stays(app: Slicer) -> None:
     assert node.GetViewArrangement() == node.SlicerLayoutOneUp3DView
 
 
+def test_a_scene_saved_with_the_comparison_open_opens_in_any_slicer(app: Slicer, tmp_path: Path) -> None:
+    """A layout of ours in it would be an empty window where the extension is missing."""
+    node = app.layouts.GetLayoutNode()
+    node.SetViewArrangement(node.SlicerLayoutFourUpView)
+    switch = LayoutSwitch(node)
+    switch.show(Layout.MAPS)
+    comparing = register_layouts(node)[Layout.MAPS]
+    again = app.saved_and_loaded(tmp_path)
+    assert node.GetViewArrangement() == comparing, "saving changes nothing that is seen"
+    loaded = again.layouts.GetLayoutNode()
+    assert loaded.GetViewArrangement() < 100
+    assert loaded.GetCurrentLayoutDescription()
+    assert len(ET.fromstring(loaded.GetCurrentLayoutDescription()).findall(".//view")) > 1
+
+
+@pytest.mark.parametrize("back", ["closed", "chosen"])
+def test_any_other_layout_is_saved_with_the_scene(app: Slicer, tmp_path: Path, back: str) -> None:
+    node = app.layouts.GetLayoutNode()
+    node.SetViewArrangement(node.SlicerLayoutOneUpRedSliceView)
+    switch = LayoutSwitch(node)
+    switch.show(Layout.MAPS)
+    if back == "closed":
+        switch.restore()
+    else:  # from Slicer's own list
+        node.SetViewArrangement(node.SlicerLayoutOneUpRedSliceView)
+    again = app.saved_and_loaded(tmp_path)
+    assert again.layouts.GetLayoutNode().GetViewArrangement() == node.SlicerLayoutOneUpRedSliceView
+
+
+def test_the_way_back_from_a_layout_that_was_loaded(app: Slicer) -> None:
+    """Scenes that earlier versions have saved hold the comparison's layout, and nothing of the one before."""
+    node = app.layouts.GetLayoutNode()
+    node.SetViewArrangement(register_layouts(node)[Layout.MAPS])
+    switch = LayoutSwitch(node)
+    switch.show(Layout.TWO)
+    switch.restore()
+    assert node.GetViewArrangement() == node.SlicerLayoutFourUpView
+    observed = weakref.ref(switch)
+    del switch
+    gc.collect()
+    assert observed() is None
+    node.SetViewArrangement(register_layouts(node)[Layout.MAPS])
+    assert node.GetSaveWithScene(), "no observer is left"
+
+
 # Views
 
 
@@ -216,6 +264,86 @@ def test_all_views_show_the_same_place_at_the_same_scale(app: Slicer, geometry: 
         seen = view.pixels().any(axis=2)
         assert seen[0].sum() + seen[-1].sum() + seen[:, 0].sum() + seen[:, -1].sum() < 0.2 * seen.sum()
         assert seen.any()
+
+
+# Planes
+
+PLANES = {
+    "axial": oblique((5, 12, 16), (0, 0, 0)),
+    "sagittal": Geometry((5, 12, 16), (1.5, 2.25, 7.0), (3.0, 2.0, 1.0), (0, 0, 1, 1, 0, 0, 0, -1, 0)),
+    "coronal": Geometry((5, 12, 16), (1.5, 2.25, 7.0), (3.0, 2.0, 1.0), (1, 0, 0, 0, 0, 1, 0, -1, 0)),
+    "short axis": oblique((5, 12, 16), (0.7, 0.6, 0.2)),
+    "double oblique": oblique((5, 12, 16), (1.2, 0.8, -0.7)),
+    "mirrored": oblique((5, 12, 16), (0.4, 0.5, 1.5), mirrored=True),
+}
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["", "transformed"])
+@pytest.mark.parametrize("plane", list(PLANES))
+def test_every_view_shows_one_acquired_slice_whole(app: Slicer, plane: str, moved: bool) -> None:
+    """Through-plane, a view would show a strip of all slices: here each slice has its own grey level."""
+    geometry = PLANES[plane]
+    levels = np.broadcast_to(20.0 * np.arange(1, 6)[:, None, None], geometry.shape)
+    low = app.volume(Volume(levels[:, ::2, ::2].copy(), geometry.with_matrix((6, 8))), "low")
+    result, truth = app.volume(Volume(levels.copy(), geometry), "result"), app.volume(Volume(levels.copy(), geometry))
+    shown = {View.LOW: low, View.RESULT: result, View.TRUTH: truth}
+    shown |= {View.SSIM: app.volume(constant(0.5, geometry)), View.DIFFERENCE: app.volume(constant(0.1, geometry))}
+    if moved:
+        transform = app.transform(rigid((0.5, 0.9, 0.2)))
+        for node in shown.values():
+            node.SetAndObserveTransformNodeID(transform.GetID())
+    views = opened(app)
+    Comparison(app.layouts.GetLayoutNode()).show(shown)
+    SharedWindow([low, result, truth], (0, 100))
+    for view, drawn in views.items():
+        pixels = drawn.pixels()[..., 0]
+        is_map = view in (View.SSIM, View.DIFFERENCE)
+        seen = pixels == pixels[60, 80] if is_map else pixels > 0
+        rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+        assert seen[rows[0] + 1 : rows[-1], columns[0] + 1 : columns[-1]].all(), view
+        ratio = np.ptp(columns) / np.ptp(rows)
+        assert any(ratio == pytest.approx(r, rel=0.1) for r in (24 / 27, 27 / 24)), view
+        if not is_map:
+            inside = pixels[rows[0] + 2 : rows[-1] - 1, columns[0] + 2 : columns[-1] - 1] / 2.55
+            assert np.abs(inside - 60).max() < 1, "the third of five slices and no other"
+
+
+@pytest.mark.parametrize(
+    ("plane", "right", "up"),
+    [("axial", "left", "anterior"), ("sagittal", "posterior", "superior"), ("coronal", "left", "superior")],
+)
+def test_the_screen_is_as_radiologists_have_it(app: Slicer, plane: str, right: str, up: str) -> None:
+    directions = {"left": (-1, 0, 0), "posterior": (0, -1, 0), "anterior": (0, 1, 0), "superior": (0, 0, 1)}
+    geometry = PLANES[plane]
+    for flips in itertools.product((1, -1), (1, -1), (1, -1)):  # whichever way rows, columns and slices are stored
+        turned = Geometry(
+            geometry.shape,
+            geometry.spacing,
+            geometry.origin,
+            tuple((np.reshape(geometry.direction, (3, 3)) * flips).ravel().tolist()),
+        )
+        axes = acquisition_plane(turned)
+        np.testing.assert_allclose(axes[:, 0], directions[right], atol=1e-9)
+        np.testing.assert_allclose(axes[:, 1], directions[up], atol=1e-9)
+
+
+@pytest.mark.parametrize("plane", list(PLANES))
+def test_an_oblique_plane_is_the_acquired_one(plane: str) -> None:
+    geometry = PLANES[plane]
+    axes = acquisition_plane(geometry)
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-9)
+    slices = np.array([-1, -1, 1]) * geometry.axes[:, 2]
+    np.testing.assert_allclose(np.abs(axes[:, 2] @ slices), np.linalg.norm(slices))
+
+
+def test_the_plane_is_the_series_one_where_the_result_lies_across(app: Slicer) -> None:
+    """A planning scan may have been acquired in another plane than the series."""
+    views = opened(app, Layout.TWO)
+    low, result = app.volume(constant(5, PLANES["sagittal"])), app.volume(constant(6, PLANES["axial"]))
+    Comparison(app.layouts.GetLayoutNode()).show({View.LOW: low, View.RESULT: result}, Layout.TWO)
+    for view in views.values():
+        normal = [view.node.GetSliceToRAS().GetElement(row, 2) for row in range(3)]
+        assert np.abs(normal) == pytest.approx([1, 0, 0])
 
 
 # Windows
@@ -375,6 +503,29 @@ def test_a_curtain_is_drawn_from_the_left_of_the_screen(app: Slicer, turned: boo
     assert curtain.node.GetScene() is None
 
 
+@pytest.mark.parametrize("moved", [False, True], ids=["", "transformed"])
+@pytest.mark.parametrize("plane", list(PLANES))
+def test_a_curtain_is_upright_in_every_plane(app: Slicer, plane: str, moved: bool) -> None:
+    view = opened(app, Layout.TWO)[View.RESULT]
+    left, right = app.volume(constant(20, PLANES[plane])), app.volume(constant(80, PLANES[plane]))
+    if moved:
+        for node in (left, right):
+            node.SetAndObserveTransformNodeID(app.transform(rigid((0.5, 0.9, 0.2))).GetID())
+    show_volumes(app.scene, {View.RESULT: right})
+    same_field_of_view(app.scene, [View.RESULT], right)
+    SharedWindow([right], (0, 100))
+    curtain = Curtain(app.scene, View.RESULT, left, right)
+    curtain.node.GetDisplayNode().SetInterpolate(False)
+    curtain.move(0.25)
+    pixels = view.pixels()[..., 0]
+    rows, columns = (np.flatnonzero((pixels > 0).any(axis=axis)) for axis in (1, 0))
+    image = np.round(pixels[rows[0] + 1 : rows[-1], columns[0] + 1 : columns[-1]] / 2.55)
+    assert (image == image[0]).all(), "every line is the same"
+    assert image[0, 0] == 20
+    assert image[0, -1] == 80
+    assert (image[0] == 20).mean() == pytest.approx(0.25, abs=0.1)
+
+
 # The whole
 
 
@@ -408,22 +559,49 @@ def test_the_whole_comparison_and_the_way_back(app: Slicer) -> None:
     assert shown[View.TRUTH].GetDisplayNode().GetWindowLevelMax() == 9
 
 
+def whole(view: SliceView) -> bool:
+    """Whether a view shows all of `FLAT`, as large as it fits."""
+    (width, height), (columns, rows) = view.node.GetFieldOfView()[:2], view.node.GetDimensions()[:2]
+    fits = max(FLAT.shape[2] / width, FLAT.shape[1] / height)
+    return bool(width / columns == pytest.approx(height / rows) and fits == pytest.approx(1, rel=1e-6))
+
+
 def test_views_that_get_their_size_later_show_all_of_the_image(app: Slicer) -> None:
-    """In a window, Qt gives the views of a layout their size when it comes to drawing them."""
+    """In a window, Qt gives the views of a layout their size when it comes to drawing them, one after the other."""
     comparison = Comparison(app.layouts.GetLayoutNode())
     shown = {View.LOW: app.volume(constant(5)), View.RESULT: app.volume(constant(6))}
     comparison.show(shown, Layout.TWO)
-    views = [SliceView(app, view.value, (400, 80)) for view in shown]
-    comparison.fit()
-    for view in views:
-        width, height = view.node.GetFieldOfView()[:2]
-        assert width / 400 == pytest.approx(height / 80)
-        assert height >= FLAT.shape[1] * FLAT.spacing[1] * (1 - 1e-6)
-        assert (view.pixels()[..., 0] > 0).any(axis=1).sum() >= 78
+    first = SliceView(app, View.LOW.value, (300, 80))
+    second = SliceView(app, View.RESULT.value, (400, 80))
+    assert whole(first)
+    assert whole(second)
+    assert (second.pixels()[..., 0] > 0).any(axis=1).sum() >= 78
+    for view in (first, second):  # the user has made the window larger
+        view.logic.ResizeSliceNode(500, 160)
+    assert whole(first)
+    assert whole(second)
     comparison.close()
-    views[0].node.SetFieldOfView(7, 7, 1)
-    comparison.fit()
-    assert views[0].node.GetFieldOfView()[0] == 7, "what is closed is left alone"
+    first.node.SetFieldOfView(7, 7, 1)
+    first.logic.ResizeSliceNode(300, 80)
+    assert first.node.GetFieldOfView()[1] == 7, "what is closed is left alone"
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_views_that_the_user_has_moved_stay_where_they_are(app: Slicer, linked: bool) -> None:
+    comparison = Comparison(app.layouts.GetLayoutNode())
+    shown = {View.LOW: app.volume(constant(5)), View.RESULT: app.volume(constant(6))}
+    comparison.show(shown, Layout.TWO, linked)
+    first, second = (SliceView(app, view.value, (400, 80)) for view in shown)
+    second.logic.StartSliceOffsetInteraction()
+    second.node.SetSliceOffset(0.0)
+    second.logic.EndSliceOffsetInteraction()
+    first.node.SetFieldOfView(20, 4, 1)
+    first.logic.ResizeSliceNode(200, 40)
+    assert second.node.GetSliceOffset() == 0
+    assert first.node.GetFieldOfView()[1] == 4
+    comparison.show(shown, Layout.TWO, linked)
+    assert not whole(second), "the smaller one gives the scale"
+    assert whole(first)
 
 
 def test_a_result_that_has_not_come_yet_is_an_empty_view(app: Slicer) -> None:
@@ -451,7 +629,7 @@ def test_legend_and_notice_are_drawn_by_slicers_own_managers(app: Slicer) -> Non
     yellow = np.abs(with_legend.astype(int) - np.array([253, 231, 37])).max(axis=2) < 20
     assert yellow.sum() > 20, "the upper end of the legend; the map itself is all at the lower end"
     assert not np.array_equal(bare, with_legend)
-    notice = Notice(window.renderer)
+    notice = Notice(window.renderer, notice_text())
     with_notice = window.pixels()
     changed = (with_notice != with_legend).any(axis=2)
     assert changed[-72:].sum() > 200

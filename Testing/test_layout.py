@@ -67,6 +67,7 @@ QT_MODULES = (
     "loss_chart",
     "module_session",
     "module_test",
+    "module_test_views",
     "panel",
     "qt_process",
     "qt_settings",

@@ -35,6 +35,7 @@ WIDGET_OF = {
 NOT_IN_THE_PANEL = {
     "baseModel": "a path whose empty value is none",
     "device": "a list that depends on the computer",
+    "comparing": "follows the buttons of the comparison",
     "interpolated": "made",
     "tunedOn": "made",
     "ssimMaps": "made",

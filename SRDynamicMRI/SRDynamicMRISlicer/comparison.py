@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import slicer
 
 from .comparison_colours import show_as_difference, show_as_ssim
+from .comparison_fit import FittedViews
 from .comparison_layouts import Layout, LayoutSwitch, View, slice_views
-from .comparison_views import same_field_of_view, show_volumes
+from .comparison_views import show_volumes
 from .comparison_windows import SharedWindow, window_for
 from .scene_browsers import browse_together, browser_of, proxy_of
-from .scene_volumes import volume_of
+from .scene_volumes import has_voxels, volume_of
 
 _IMAGES = (View.LOW, View.RESULT, View.TRUTH)
 
@@ -29,7 +30,7 @@ class Comparison:
         self._scene = layout.GetScene()
         self._switch = LayoutSwitch(layout)
         self._window: SharedWindow | None = None
-        self._shown: tuple[Layout, slicer.vtkMRMLScalarVolumeNode] | None = None
+        self._fitted: FittedViews | None = None
 
     def show(
         self,
@@ -54,16 +55,13 @@ class Comparison:
         self._switch.show(layout)
         views = slice_views(layout)
         show_volumes(self._scene, {view: volumes.get(view) for view in views}, linked)
-        if self._window is not None:
-            self._window.release()
-            self._window = None
+        self._let_go()
         images = [volumes[view] for view in _IMAGES if view in volumes]
-        filled = [image for image in images if image.GetImageData() is not None]
-        self._shown = None
+        filled = [image for image in images if has_voxels(image)]
         if filled:
             reference = filled[-1]  # the truth where there is one, else the result if it is there already
-            self._shown = layout, reference
-            self.fit()
+            series = volumes.get(View.LOW)
+            self._fitted = FittedViews(self._scene, views, reference, series if series in filled else reference)
             if one_window:
                 self._window = SharedWindow(images, window_for(volume_of(reference)))
         if View.SSIM in volumes:
@@ -71,18 +69,16 @@ class Comparison:
         if View.DIFFERENCE in volumes:
             show_as_difference(volumes[View.DIFFERENCE])
 
-    def fit(self) -> None:
-        """Show all of the images again; views that were just made get their size a moment later."""
-        if self._shown is not None and self._shown[1].GetScene() is not None:
-            same_field_of_view(self._scene, slice_views(self._shown[0]), self._shown[1])
-
     def close(self) -> None:
         """Show what was there before, and let every volume have its own window again."""
-        if self._window is not None:
-            self._window.release()
-            self._window = None
-        self._shown = None
+        self._let_go()
         self._switch.restore()
+
+    def _let_go(self) -> None:
+        for held in (self._window, self._fitted):
+            if held is not None:
+                held.release()
+        self._window = self._fitted = None
 
 
 def on_one_slider(

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from html import escape
+from typing import Any
+from weakref import WeakMethod, finalize
 
 import slicer
+from vtkmodules.vtkCommonCore import vtkCommand
 
 from .translation import _
 
@@ -66,6 +69,11 @@ def view_label(view: View) -> str:
     }[view]
 
 
+def view_colour(view: View) -> str:
+    """Colour of a view's bar, as in HTML."""
+    return _COLOURS.get(view, _NO_COLOUR)
+
+
 def slice_views(layout: Layout) -> tuple[View, ...]:
     """The views of a layout that show slices."""
     return tuple(view for row in ROWS[layout] for view in row if view not in _PLAIN_VIEWS)
@@ -98,8 +106,17 @@ def register_layouts(node: slicer.vtkMRMLLayoutNode) -> dict[Layout, int]:
     return numbers
 
 
+def shows_comparison(node: slicer.vtkMRMLLayoutNode) -> bool:
+    """Whether one of the comparison's layouts is shown."""
+    return node.GetViewArrangement() in register_layouts(node).values()
+
+
 class LayoutSwitch:
     """Shows the comparison's layouts and brings back what the user had before.
+
+    A scene that is saved meanwhile holds no layout: a Slicer that does not know the comparison's would open it with an
+    empty window, while a scene without one is opened in the views that are there. That the comparison was shown is
+    saved in `parameters.Parameters.comparing`.
 
     Parameters
     ----------
@@ -110,23 +127,37 @@ class LayoutSwitch:
     def __init__(self, node: slicer.vtkMRMLLayoutNode) -> None:
         self._node = node
         self._before: int | None = None
+        keep_out = WeakMethod(self._keep_out_of_files)
+
+        def changed(_node: Any, _event: str) -> None:
+            if (alive := keep_out()) is not None:
+                alive()
+
+        finalize(self, node.RemoveObserver, node.AddObserver(vtkCommand.ModifiedEvent, changed))
 
     def show(self, layout: Layout) -> None:
         """Show a layout; the one that the user had is remembered."""
-        numbers = register_layouts(self._node)
-        if self._node.GetViewArrangement() not in numbers.values():
+        if not shows_comparison(self._node):
             self._before = self._node.GetViewArrangement()
-        self._node.SetViewArrangement(numbers[layout])
+        self._node.SetViewArrangement(register_layouts(self._node)[layout])
 
     def restore(self) -> None:
-        """Show what was there before, unless the user has already chosen something else."""
-        if self._before is not None and self._node.GetViewArrangement() in register_layouts(self._node).values():
-            self._node.SetViewArrangement(self._before)
+        """Show what was there before, unless the user has already chosen something else.
+
+        Where that is not known, as after loading a scene whose layout is the comparison's, it is Slicer's usual one.
+        """
+        if shows_comparison(self._node):
+            before = self._node.SlicerLayoutFourUpView if self._before is None else self._before
+            self._node.SetViewArrangement(before)
         self._before = None
+        self._keep_out_of_files()
+
+    def _keep_out_of_files(self) -> None:
+        self._node.SetSaveWithScene(not shows_comparison(self._node))
 
 
 def _item(view: View) -> str:
-    properties = {"viewlabel": view_label(view), "viewcolor": _COLOURS.get(view, _NO_COLOUR)}
+    properties = {"viewlabel": view_label(view), "viewcolor": view_colour(view)}
     if view not in _PLAIN_VIEWS:
         properties |= {"orientation": "Axial", "viewgroup": str(VIEW_GROUP)}
     inside = "".join(

@@ -1,10 +1,8 @@
-"""The words on every view that shows what a network has made."""
+"""Words in a view: that a network has made what is seen, or that nothing was computed."""
 
 from __future__ import annotations
 
 from vtkmodules.vtkRenderingCore import vtkRenderer, vtkTextActor
-
-from .translation import _
 
 _SIZE = 14
 _MARGIN = 8
@@ -21,17 +19,27 @@ class Notice:
     ----------
     renderer
         First renderer of the view.
+    text
+        What it says.
+    in_the_middle
+        Whether it stands in the middle of the view instead.
     """
 
-    def __init__(self, renderer: vtkRenderer) -> None:
+    def __init__(self, renderer: vtkRenderer, text: str, in_the_middle: bool = False) -> None:
         self._renderer = renderer
         self.actor = vtkTextActor()
-        self.actor.SetInput(_("AI-generated, not for diagnosis"))
-        self.actor.SetPosition(_MARGIN, _ABOVE)
+        self.actor.SetInput(text)
         look = self.actor.GetTextProperty()
         look.SetFontSize(_SIZE)
         look.SetColor(*_COLOUR)
         look.SetShadow(True)
+        if in_the_middle:
+            self.actor.GetPositionCoordinate().SetCoordinateSystemToNormalizedViewport()
+            self.actor.SetPosition(0.5, 0.5)
+            look.SetJustificationToCentered()
+            look.SetVerticalJustificationToCentered()
+        else:
+            self.actor.SetPosition(_MARGIN, _ABOVE)
         renderer.AddViewProp(self.actor)
 
     def remove(self) -> None:

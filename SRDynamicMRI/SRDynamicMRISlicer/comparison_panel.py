@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import slicer
@@ -9,14 +10,13 @@ import slicer
 from SRDynamicMRILib.errors import InputError
 
 from .comparison import Comparison
-from .comparison_layouts import Layout, View, slice_views
+from .comparison_captions import Caption, ViewCaptions, picture_name
+from .comparison_layouts import Layout, LayoutSwitch, View, shows_comparison, slice_views
 from .comparison_selection import Shown, chosen_views, shown, slider_of
 from .comparison_views import show_figures
 from .parameters import Parameters
 from .reveal_control import RevealControl
-from .scene_provenance import shows_generated
 from .time_slider import TimeSlider
-from .timer import Timer
 from .translation import _
 from .view_notices import ViewNotices
 
@@ -30,16 +30,14 @@ class ComparisonPanel:
         The widgets by name.
     scene
         The scene.
-    timer
-        Calls back when views that were just made have their size.
     """
 
-    def __init__(self, ui: Any, scene: slicer.vtkMRMLScene, timer: Timer) -> None:
-        self._ui, self._scene, self._timer = ui, scene, timer
+    def __init__(self, ui: Any, scene: slicer.vtkMRMLScene) -> None:
+        self._ui, self._scene = ui, scene
         self.slider = TimeSlider(ui.timePointSlider)
         self.slider.moved.connect(self._on_moved)
         self._reveal = RevealControl(scene)
-        self._notices = ViewNotices()
+        self._captions = ViewCaptions(scene, ViewNotices().draw)
         self._parameters: Parameters | None = None
         self._comparison: Comparison | None = None
         self._shown = Shown()
@@ -49,6 +47,16 @@ class ComparisonPanel:
     def is_open(self) -> bool:
         """Whether the comparison's views are shown."""
         return self._comparison is not None
+
+    @property
+    def captions(self) -> Mapping[View, Caption]:
+        """What stands on the views that are shown."""
+        return self._captions.captions
+
+    @property
+    def picture_name(self) -> str:
+        """Name for a picture of the views, which says what is seen in them."""
+        return picture_name(self.captions)
 
     def set_parameters(self, parameters: Parameters | None) -> None:
         """Take the choices of another scene."""
@@ -72,11 +80,28 @@ class ComparisonPanel:
             self._comparison = Comparison(layout)
         self._showing = ()
         self.update()
+        self._parameters.comparing = True
+
+    def resume(self) -> None:
+        """Show what a scene was saved with: the comparison where it was shown, and nothing of it where it was not."""
+        p, layout = self._parameters, self._scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        if p is None or layout is None or slicer.app.layoutManager() is None:
+            return
+        is_shown = shows_comparison(layout)  # by scenes that earlier versions have saved
+        if self.is_open and not is_shown:
+            self.close()
+        if not (p.comparing or is_shown):
+            return
+        try:
+            self.open()
+        except InputError:  # what it showed is not in the scene
+            p.comparing = False
+            LayoutSwitch(layout).restore()
 
     def close(self) -> None:
         """Show the views that were there before."""
         self._reveal.stop()
-        self._notices.remove()
+        self._captions.stop()
         if self._comparison is not None:
             self._comparison.close()
         self._comparison, self._showing = None, ()
@@ -102,18 +127,12 @@ class ComparisonPanel:
             if showing != self._showing:
                 self._reveal.stop()
                 self._comparison.show(self._shown.volumes, layout, p.linkedViews, p.sharedWindow)
-                self._timer.call_later(0, self._fit)
                 self._showing = showing
-                views = slice_views(layout)
-                self._notices.show(v for v in views if v in self._shown.volumes and self._is_generated(v))
+                self._captions.show(slice_views(layout), self._shown.volumes)
             if p.metricChart is not None and p.metricsTable is not None:
                 show_figures(self._scene, p.metricChart, p.metricsTable)
         ui.closeButton.enabled = self._comparison is not None
         self._show_reveal()
-
-    def _fit(self) -> None:
-        if self._comparison is not None:
-            self._comparison.fit()
 
     def _on_moved(self, number: int) -> None:
         self._reveal.refresh()
@@ -124,7 +143,3 @@ class ComparisonPanel:
         if p is not None and self._comparison is not None:
             self._reveal.show(p.reveal, p.revealAgainst, p.curtain / 100, self._shown.volumes)
         ui.swapButton.enabled = ui.curtainSlider.enabled = self._reveal.running
-
-    def _is_generated(self, view: View) -> bool:
-        """Maps are about what a network has made, so they say so too."""
-        return view in (View.SSIM, View.DIFFERENCE) or shows_generated(self._shown.volumes[view])

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 import slicer
+from numpy.typing import NDArray
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.interpolation import resample
 from SRDynamicMRILib.provenance import NOTICE
 
 from .comparison_layouts import View
-from .comparison_views import composite_node
+from .comparison_views import acquisition_plane, composite_node, slice_node
 from .scene_provenance import shows_generated, write_facts
-from .scene_volumes import add_volume, store_volume, volume_of
+from .scene_volumes import FLIP, add_volume, store_volume, volume_of
+
+_SIDES = ("SRDynamicMRI.left", "SRDynamicMRI.right")
+"""References of a curtain's image to what it was put together of."""
+
+
+def sides_of(node: slicer.vtkMRMLNode) -> tuple[slicer.vtkMRMLScalarVolumeNode, ...]:
+    """The images on the left and on the right of a curtain; none for any other node."""
+    sides = (node.GetNodeReference(side) for side in _SIDES)
+    return tuple(side for side in sides if side is not None)
 
 
 class Blink:
@@ -51,9 +61,10 @@ class Blink:
 
 
 class Curtain:
-    """Shows one image on the left of a column and another on its right, in one view.
+    """Shows one image on the left of a line and another on its right, in one view.
 
-    The image is put together on the grid of the right one, so both keep their own grey levels and places.
+    The line is upright in the view, however the view is turned. The image is put together on the grid of the right one,
+    so both keep their own grey levels and places.
 
     Parameters
     ----------
@@ -79,11 +90,14 @@ class Curtain:
     ) -> None:
         self._sides = left, right
         self._composite = composite_node(scene, view)
+        self._slice = slice_node(scene, view)
         self._before = self._composite.GetBackgroundVolumeID()
         self._share = 0.5
         self.node = add_volume(scene, volume_of(right), f"{left.GetName()} | {right.GetName()}")
         self.node.SetHideFromEditors(True)
         self.node.SetSaveWithScene(False)
+        for reference, side in zip(_SIDES, self._sides, strict=True):
+            self.node.SetNodeReferenceID(reference, side.GetID())
         if any(shows_generated(side) for side in self._sides):
             write_facts(self.node, {"Notice": NOTICE})
         if right.GetDisplayNode() is not None:
@@ -101,24 +115,35 @@ class Curtain:
         Parameters
         ----------
         share
-            Of the columns that show the left image, 0 to 1; less or more counts as those.
+            Of the view's width, as far as the image reaches, that shows the left image, 0 to 1; less or more counts as
+            those.
         """
         self._share = min(max(share, 0.0), 1.0)
-        width = self._right.shape[2]
-        column = round(self._share * width)
-        if not self._left_is_left:
-            column = width - column
-        first, second = (self._left, self._right) if self._left_is_left else (self._right, self._left)
-        voxels = np.concatenate([first.data[:, :, :column], second.data[:, :, column:]], axis=2)
-        store_volume(self._right.with_data(voxels), self.node)
+        on_the_left = self._across() < self._share
+        store_volume(self._right.with_data(np.where(on_the_left, self._left.data, self._right.data)), self.node)
 
     def refresh(self) -> None:
         """Show the images as they are now, for example at another time point."""
         left, right = (volume_of(side) for side in self._sides)
         self._right, self._left = right, resample(left, right.geometry)
-        # The patient's right is on the left of the screen: columns may run against it.
-        self._left_is_left = right.geometry.axes[0, 0] >= 0
         self.move(self._share)
+
+    def _across(self) -> NDArray[np.float64]:
+        """Where every voxel lies in the view, from 0 at the left edge of the image to 1 at its right edge."""
+        geometry = self._right.geometry
+        steps = geometry.axes.T @ (FLIP * self._to_the_right())  # mm to the right, for a step along x, y and z
+        depth, height, width = geometry.shape
+        x, y, z = (step * (np.arange(count) + 0.5) for step, count in zip(steps, (width, height, depth), strict=True))
+        place = z[:, None, None] + y[None, :, None] + x[None, None, :]
+        ends = steps * (width, height, depth)
+        left_edge = np.minimum(ends, 0).sum()
+        return (place - left_edge) / np.abs(ends).sum()
+
+    def _to_the_right(self) -> NDArray[np.float64]:
+        """Unit vector (RAS) to the right of the screen: the view's own, or that of a view of the acquisition plane."""
+        if self._slice is None:
+            return acquisition_plane(self._right.geometry)[:, 0]
+        return np.array([self._slice.GetSliceToRAS().GetElement(row, 0) for row in range(3)])
 
     def stop(self) -> None:
         """Leave the view as it was."""

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
 import slicer
 from numpy.typing import NDArray
-from vtkmodules.vtkCommonMath import vtkMatrix4x4
+
+from SRDynamicMRILib.volume import Geometry
 
 from .comparison_layouts import View
 from .scene_browsers import nodes_of
 from .scene_volumes import FLIP, geometry_of
 
 _COMPOSITE = "vtkMRMLSliceCompositeNode"
+
+_LEFT, _POSTERIOR, _ANTERIOR, _SUPERIOR = (-1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, 1)
+
+_PRESETS = {0: (_POSTERIOR, _SUPERIOR, _LEFT), 1: (_LEFT, _SUPERIOR, _ANTERIOR), 2: (_LEFT, _ANTERIOR, _SUPERIOR)}
+"""Directions (RAS) to the right, up and into the screen of Slicer's sagittal, coronal and axial views, by the axis
+along which their slices lie: radiological convention."""
 
 
 def slice_node(scene: slicer.vtkMRMLScene, view: View) -> slicer.vtkMRMLSliceNode | None:
@@ -71,8 +78,36 @@ def show_figures(
         table_view.SetTableNodeID(table.GetID())
 
 
-def same_field_of_view(scene: slicer.vtkMRMLScene, views: Iterable[View], like: slicer.vtkMRMLScalarVolumeNode) -> None:
-    """Turn all views to the planes of a volume, show its middle slice, and all of it, at one scale.
+def acquisition_plane(geometry: Geometry) -> NDArray[np.float64]:
+    """Directions of a view that shows the slices of a volume one by one, as they were acquired.
+
+    The view's normal is the volume's slice axis. In the plane its axes are the volume's rows and columns, turned and
+    mirrored to the nearest of Slicer's axial, sagittal and coronal views: anterior or superior up, the patient's
+    left, or posterior, on the right.
+
+    Parameters
+    ----------
+    geometry
+        Of the volume.
+
+    Returns
+    -------
+        3x3 matrix; its columns are unit vectors in RAS to the right, up, and along the normal.
+    """
+    columns, rows, normal = (FLIP[:, None] * geometry.axes / np.asarray(geometry.spacing)).T
+    to_right, up, along = (np.array(axis, float) for axis in _PRESETS[int(np.argmax(np.abs(normal)))])
+    right, top = max(permutations((columns, rows)), key=lambda pair: abs(pair[0] @ to_right) + abs(pair[1] @ up))
+    axes = ((right, to_right), (top, up), (normal, along))
+    return np.stack([axis if axis @ wanted >= 0 else -axis for axis, wanted in axes], axis=1)
+
+
+def same_field_of_view(
+    scene: slicer.vtkMRMLScene,
+    views: Iterable[View],
+    like: slicer.vtkMRMLScalarVolumeNode,
+    series: slicer.vtkMRMLScalarVolumeNode | None = None,
+) -> None:
+    """Turn all views to the acquisition plane, show the middle slice of a volume, and all of it, at one scale.
 
     The volume fits into the smallest of the views, so that a millimetre is as long in all of them.
 
@@ -84,21 +119,19 @@ def same_field_of_view(scene: slicer.vtkMRMLScene, views: Iterable[View], like: 
         Those that have not been shown yet are left out.
     like
         The volume; its parent transform counts.
+    series
+        The volume whose slices give the plane; `like` if not given.
     """
     nodes = [node for node in (slice_node(scene, view) for view in views) if node is not None]
-    scale = 0.0
-    placed: list[tuple[slicer.vtkMRMLSliceNode, NDArray[np.float64]]] = []
-    for node in nodes:
-        node.RotateToVolumePlane(like)
-        low, high, centre = _extent(node, like)
-        width, height = node.GetDimensions()[:2]
-        if width > 0 and height > 0:
-            scale = max(scale, (high[0] - low[0]) / width, (high[1] - low[1]) / height)
-        placed.append((node, centre))
-    for node, centre in placed:
-        width, height = node.GetDimensions()[:2]
+    plane = acquisition_plane(geometry_of(like if series is None else series))
+    low, high, centre = _extent(plane, geometry_of(like))
+    sizes = [node.GetDimensions()[:2] for node in nodes]
+    scale = max((max((high[:2] - low[:2]) / size) for size in sizes if min(size) > 0), default=0.0)
+    for node, (width, height) in zip(nodes, sizes, strict=True):
         was_modifying = node.StartModify()
         matrix = node.GetSliceToRAS()
+        for row, column in np.ndindex(3, 3):
+            matrix.SetElement(row, column, plane[row, column])
         for row in range(3):
             matrix.SetElement(row, 3, centre[row])
         if scale > 0 and width > 0 and height > 0:
@@ -109,21 +142,16 @@ def same_field_of_view(scene: slicer.vtkMRMLScene, views: Iterable[View], like: 
 
 
 def _extent(
-    node: slicer.vtkMRMLSliceNode, volume: slicer.vtkMRMLScalarVolumeNode
+    plane: NDArray[np.float64], geometry: Geometry
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Corners of a volume in the plane of a slice node (mm), and the centre of its middle slice (RAS, mm)."""
-    geometry = geometry_of(volume)
+    """Lowest and highest corner of a volume along the axes of a view (mm), and its middle slice's centre (RAS, mm)."""
     depth, height, width = geometry.shape
     corners = [
-        FLIP * geometry.position(corner)
+        plane.T @ (FLIP * geometry.position(corner))
         for corner in product((-0.5, width - 0.5), (-0.5, height - 0.5), (-0.5, depth - 0.5))
     ]
-    inverse = vtkMatrix4x4()
-    vtkMatrix4x4.Invert(node.GetSliceToRAS(), inverse)
-    inside = np.array([inverse.MultiplyPoint((*corner, 1.0))[:3] for corner in corners])
     # The middle of the field of view may lie between two slices: go to the centre of the next voxel along the normal.
-    normal = np.array([node.GetSliceToRAS().GetElement(row, 2) for row in range(3)])
-    along = int(np.argmax(np.abs(geometry.axes.T @ (FLIP * normal) / np.asarray(geometry.spacing))))
+    along = int(np.argmax(np.abs(geometry.axes.T @ (FLIP * plane[:, 2]) / np.asarray(geometry.spacing))))
     middle = np.array([(width - 1) / 2, (height - 1) / 2, (depth - 1) / 2])
     middle[along] = np.ceil(middle[along])
-    return inside.min(axis=0), inside.max(axis=0), FLIP * geometry.position(middle)
+    return np.min(corners, axis=0), np.max(corners, axis=0), FLIP * geometry.position(middle)

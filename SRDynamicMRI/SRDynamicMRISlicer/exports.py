@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import ctk
@@ -66,16 +65,16 @@ def export_picture(path: Path) -> None:
         raise InputError(_("{path} cannot be written; choose another place.").format(path=path))
 
 
-def export_report(report: Path | None, path: Path) -> None:
-    """Save the report of the latest comparison.
+def export_report(report: str | None, path: Path) -> None:
+    """Save the report of a comparison.
 
     Raises
     ------
     InputError
-        If there is none in this session.
+        If there is none.
     OSError
         If the file cannot be written.
     """
-    if report is None or not report.exists():
+    if report is None:
         raise InputError(_("There is no report of this comparison; compare with the ground truth again."))
-    shutil.copyfile(report, path)
+    path.write_text(report, encoding="utf-8", newline="")

@@ -7,7 +7,7 @@ import slicer
 from .inputs import ImageFacts, InputFacts
 from .scene_inputs import SceneFacts
 from .scene_provenance import fidelity_of, warnings_of
-from .scene_volumes import grid_of
+from .scene_volumes import grid_of, has_voxels
 
 
 def input_facts(
@@ -46,7 +46,7 @@ def result_facts(result: slicer.vtkMRMLSequenceNode) -> ImageFacts | None:
     """A result as far as it is there; None while it has no time point."""
     count = result.GetNumberOfDataNodes()
     first = result.GetNthDataNode(0) if count else None
-    if first is None or not first.IsA("vtkMRMLVolumeNode") or first.GetImageData() is None:
+    if first is None or not first.IsA("vtkMRMLVolumeNode") or not has_voxels(first):
         return None
     grid = grid_of(first)
     depth, height, width = grid.shape

@@ -9,17 +9,16 @@ from pathlib import Path
 
 import slicer
 
-from SRDynamicMRILib.evaluation import Evaluation
 from SRDynamicMRILib.provenance import recorded
 from SRDynamicMRILib.shipped import base_model
 
 from .choices import Choices
 from .chosen_job import Files
+from .evaluation_nodes import KeptEvaluation, choice_of, evaluation_of, keep_choice, keep_evaluation, report_of
 from .job_files import JobFiles, JobNodes, numbers_of
 from .jobs import Job, Kind
 from .metrics_nodes import MapSequences, evaluation_from_csv
 from .model_nodes import add_model, hash_of_model
-from .panel_choices import Metric
 from .parameters import Parameters
 from .sample_data import DYNAMIC, STATIC, load_sample
 from .scene_import import as_sequence
@@ -33,6 +32,7 @@ from .scene_outputs import (
 )
 from .scene_provenance import facts_of_fidelity, facts_of_result, write_facts
 from .scene_results import ResultSequence
+from .scene_sequences import index_of
 from .signal import Signal
 from .step_queue import StepQueue
 from .translation import _
@@ -86,25 +86,18 @@ class JobScene:
         """Published checkpoint to import next."""
         self.imported: Path | None = None
         """Name of the model that it becomes."""
-        self.evaluation: Evaluation | None = None
-        """Figures of the latest comparison of this session."""
-        self.report: Path | None = None
-        """Its report."""
         self._scene, self._files, self._samples, self._queue, self._ask = scene, files, samples, queue, ask
         self._parameters: Parameters | None = None
         self._prepared: dict[Kind, _Prepared] = {}
         self._result: ResultSequence | None = None
         self._result_file: Path | None = None
-        self._numbers: list[int] = []
-        self._compared = ""
-        self._written: tuple[Metric, bool] | None = None
 
     def set_parameters(self, parameters: Parameters | None) -> None:
         """Take the choices of another scene; what belongs to the earlier one is forgotten."""
         self._parameters = parameters
         self._queue.clear()
         self._prepared.clear()
-        self._result = self._result_file = self.evaluation = self.report = None
+        self._result = self._result_file = None
 
     # Before a job
 
@@ -281,30 +274,46 @@ class JobScene:
         source = as_sequence(nodes.series)
         name = nodes.result.GetName()
         numbers = numbers_of(nodes.result, source)
-        self.evaluation, self.report = evaluation_from_csv(outputs["metrics"]), outputs.get("report")
-        self._numbers, self._compared = numbers, name
+        figures, report = (_text_of(outputs.get(key)) for key in ("metrics", "report"))
+        kept = KeptEvaluation(evaluation_from_csv(outputs["metrics"]), tuple(numbers), tuple(index_of(source).times))
         for old in (p.ssimMaps, p.differenceMaps):  # they were computed and can be again
             remove_sequence(old)
         maps = MapSequences(source, name)
         steps = map_steps(maps, outputs[SSIM_MAP], nodes.result, nodes.truth, numbers)
         p.ssimMaps, p.differenceMaps = maps.ssim.node, maps.difference.node
-        self._write_figures()
+        self._write_figures(kept, name)
+        keep_evaluation(p.metricsTable, figures, report, kept.numbers, kept.times, name)
         p.metricsTable.SetNodeReferenceID(_OF_RESULT, nodes.result.GetID())
         self._queue.add(steps)
 
-    def choose_figures(self) -> None:
-        """Write tables and chart anew where the choices of metric or region have changed."""
-        p = self._given()
-        if self.evaluation is not None and (p.metric, p.bodyOnly) != self._written:
-            self._write_figures()
+    @property
+    def report(self) -> str | None:
+        """The report of the comparison that the tables are about; None where there is none."""
+        return None if self._parameters is None else report_of(self._parameters.metricsTable)
 
-    def _write_figures(self) -> None:
+    def choose_figures(self) -> None:
+        """Write tables and chart anew where the choices of metric or region have changed.
+
+        Raises
+        ------
+        InputError
+            If the figures in the scene are damaged.
+        """
         p = self._given()
-        self._written = p.metric, p.bodyOnly
+        table = p.metricsTable
+        if table is not None and choice_of(table) not in (None, (p.metric.value, p.bodyOnly)):
+            keep_choice(table, p.metric.value, p.bodyOnly)  # what is damaged is told of once
+            kept = evaluation_of(table)
+            if kept is not None:
+                result = table.GetNodeReference(_OF_RESULT)
+                self._write_figures(kept, "" if result is None else result.GetName())
+
+    def _write_figures(self, kept: KeptEvaluation, name: str) -> None:
+        p = self._given()
+        metric, body = p.metric.value, p.bodyOnly
         nodes = FigureNodes(p.metricsTable, p.summaryTable, p.metricChart)
-        made = write_figures(
-            self._scene, self.evaluation, self._numbers, self._compared, p.metric.value, p.bodyOnly, nodes
-        )
+        made = write_figures(self._scene, kept.evaluation, kept.numbers, name, metric, body, nodes, kept.times)
+        keep_choice(made.table, metric, body)
         p.metricsTable, p.summaryTable, p.metricChart = made.table, made.summary, made.chart
 
     def _given(self) -> Parameters:
@@ -326,6 +335,10 @@ def _asked(kind: Kind, c: Choices) -> str:
     if kind is Kind.SUPER_RESOLVE:
         return repr((c.model, c.frames_text(), c.fraction, c.device, c.seed))
     return repr(c.simulated_fraction) if kind is Kind.DOWNSAMPLE else ""
+
+
+def _text_of(path: Path | None) -> str:
+    return "" if path is None else path.read_text(encoding="utf-8")
 
 
 def _file_hash(path: Path) -> str:

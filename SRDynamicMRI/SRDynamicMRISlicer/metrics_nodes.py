@@ -74,23 +74,50 @@ def evaluation_from_csv(path: Path | str) -> Evaluation:
     InputError
         If it cannot be read or is no such table.
     """
-    path = Path(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            _("{path} is no table of an evaluation; compare the series again.").format(path=path)
+        ) from error
+    return evaluation_from_text(text, str(path))
+
+
+def evaluation_from_text(text: str, name: str) -> Evaluation:
+    """The same from the content of the file.
+
+    Parameters
+    ----------
+    text
+        Lines of the table.
+    name
+        What to call it in messages.
+
+    Raises
+    ------
+    InputError
+        If it is no such table.
+    """
     tables: dict[str, dict[str, list[Metrics]]] = {"whole": {}, "body": {}}
     times: dict[str, float] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            for row in csv.DictReader(stream):
-                if tuple(row) != CSV_HEADER:
-                    raise ValueError
-                metrics = Metrics(**{name: float(row[name]) for name in METRIC_NAMES})
-                tables[row["region"]].setdefault(row["method"], []).append(metrics)
-                times.setdefault(row["time_point"], float(row["time_s"]))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        text = _("{path} is no table of an evaluation; compare the series again.")
-        raise InputError(text.format(path=path)) from error
+        for row in csv.DictReader(text.splitlines()):
+            if tuple(row) != CSV_HEADER:
+                raise ValueError
+            metrics = Metrics(**{name: float(row[name]) for name in METRIC_NAMES})
+            tables[row["region"]].setdefault(row["method"], []).append(metrics)
+            times.setdefault(row["time_point"], float(row["time_s"]))
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        raise InputError(
+            _("{path} is no table of an evaluation; compare the series again.").format(path=name)
+        ) from error
     if not times or any(len(rows) != len(times) for table in tables.values() for rows in table.values()):
-        raise InputError(_("{path} is not complete; compare the series again.").format(path=path))
+        raise InputError(_("{path} is not complete; compare the series again.").format(path=name))
     return Evaluation(tuple(times.values()), tables["whole"], tables["body"])
+
+
+def _no_table(name: Path | str) -> InputError:
+    return InputError(_("{path} is no table of an evaluation; compare the series again.").format(path=name))
 
 
 def metric_title(metric: str) -> str:
@@ -104,11 +131,16 @@ def column_name(method: str, metric: str) -> str:
 
 
 def fill_metrics_table(
-    node: slicer.vtkMRMLTableNode, evaluation: Evaluation, numbers: Sequence[int] | None = None, body: bool = False
+    node: slicer.vtkMRMLTableNode,
+    evaluation: Evaluation,
+    numbers: Sequence[int] | None = None,
+    body: bool = False,
+    times: Sequence[float] | None = None,
 ) -> None:
     """Write a line for every time point: number, time, and for every method SSIM, PSNR and SD of difference.
 
-    Means are in `fill_summary_table`: as lines here they would be drawn by the charts.
+    A time point that was not computed says so beside its number, and its figures are not numbers (NaN). Means are in
+    `fill_summary_table`: as lines here they would be drawn by the charts.
 
     Parameters
     ----------
@@ -120,15 +152,24 @@ def fill_metrics_table(
         What the time points are called; 0, 1, 2, ... if not given.
     body
         Over the body alone.
+    times
+        Of all time points of the series in seconds, which `numbers` count; those of the evaluation if not given.
     """
     numbers = range(len(evaluation.times)) if numbers is None else numbers
+    place = {number: row for row, number in enumerate(numbers)}
+    rows = list(numbers) if times is None else list(range(len(times)))
+
+    def column(values: Sequence[float]) -> list[float]:
+        return [values[place[row]] if row in place else math.nan for row in rows]
+
+    absent = _("{number} (not computed)")
     columns: dict[str, Sequence[float] | Sequence[str]] = {
-        _("Time point"): [str(number) for number in numbers],
-        TIME_COLUMN: evaluation.times,
+        _("Time point"): [str(row) if row in place else absent.format(number=row) for row in rows],
+        TIME_COLUMN: evaluation.times if times is None else times,
     }
     for method in evaluation.methods:
         for metric in SHOWN:
-            columns[column_name(method, metric)] = evaluation.values(method, metric, body)
+            columns[column_name(method, metric)] = column(evaluation.values(method, metric, body))
     _fill(node, columns)
 
 

@@ -29,6 +29,7 @@ from .input_watch import InputWatch
 from .job_files import JobFiles
 from .job_scene import JobScene, is_compared
 from .jobs import Job, Kind
+from .missing_time_points import MissingTimePoints
 from .model_nodes import ATTRIBUTE, model_file
 from .panel import Panel
 from .panel_choices import TimePoints
@@ -90,7 +91,8 @@ class ModuleSession(VTKObservationMixin):
         self.presenter.logged.connect(ui.logTextEdit.appendPlainText)
         self.presenter.frame_ready.connect(self._on_frame)
         self.presenter.finished.connect(self._on_finished)
-        self.comparison = ComparisonPanel(ui, scene, self._timer)
+        self._missing = MissingTimePoints(scene)
+        self.comparison = ComparisonPanel(ui, scene)
         self.comparison.slider.moved.connect(lambda number: self._on_choices())
         self._watch = InputWatch(self._timer, self._read_inputs)
         self._devices = DeviceList(ui.deviceComboBox)
@@ -171,6 +173,7 @@ class ModuleSession(VTKObservationMixin):
             self.addObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
             self._on_parameters()
             self._panel.show(self.presenter.view)  # the lists were filled anew
+            self._timer.call_later(0, self.comparison.resume)  # layouts change when loading has ended
 
     def end(self) -> None:
         """Stop everything, for good, and leave nothing behind."""
@@ -182,6 +185,7 @@ class ModuleSession(VTKObservationMixin):
         self._queue.clear()
         self._watch.stop()
         self.comparison.close()
+        self._missing.release()
         self.hold()
         self._parameters = None
         self.removeObservers()
@@ -289,6 +293,7 @@ class ModuleSession(VTKObservationMixin):
         self._parameters.simulatedPercent = percent
 
     def _close_comparison(self) -> None:
+        self._parameters.comparing = False
         self.comparison.close()
         self.comparison.update()
 
@@ -298,7 +303,7 @@ class ModuleSession(VTKObservationMixin):
             export_table(self._parameters.metricsTable, path)
 
     def _save_picture(self) -> None:
-        path = ask_where(_("Save a picture of the views"), "comparison.png", _("Pictures (*.png)"))
+        path = ask_where(_("Save a picture of the views"), self.comparison.picture_name, _("Pictures (*.png)"))
         if path is not None:
             export_picture(path)
 
@@ -340,7 +345,7 @@ class ModuleSession(VTKObservationMixin):
         self._on_result()
         self._on_choices()
         self.comparison.update()
-        self.jobs.choose_figures()
+        plain(self.jobs.choose_figures)()
         self._ui.summaryTableView.setMRMLTableNode(p.summaryTable)
         ranged = p.frames is TimePoints.RANGE
         for widget in (self._ui.rangeLabel, self._ui.firstFrameSpinBox, self._ui.lastFrameSpinBox):

@@ -33,6 +33,8 @@ class Parameters(Protocol):
         Time points to super-resolve.
     layout, lowView, resultView, truthView, linkedViews, sharedWindow
         What the comparison shows; views without a node of their own show what is chosen above.
+    comparing
+        Whether the comparison is shown: a scene that is saved meanwhile shows it again.
     reveal, revealAgainst, curtain
         What else is seen in the view of the result; the curtain in percent.
     metric, bodyOnly
@@ -65,6 +67,7 @@ class Parameters(Protocol):
     truthView: slicer.vtkMRMLNode | None
     linkedViews: bool
     sharedWindow: bool
+    comparing: bool
     reveal: Reveal
     revealAgainst: Other
     curtain: float

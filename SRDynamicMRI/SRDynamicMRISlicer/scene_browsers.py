@@ -49,7 +49,8 @@ def add_browser(sequence: Sequence) -> Browser:
 def browse_together(browser: Browser, sequence: Sequence) -> None:
     """Let a browser show a sequence beside its own, read-only and only where the sequence has a time point.
 
-    Where it has none its proxy is empty: Slicer's default, the time point before, would look like a result.
+    Where it has none its proxy is empty: Slicer's default, the time point before, would look like a result. See
+    `missing_time_points` for the views.
 
     Parameters
     ----------

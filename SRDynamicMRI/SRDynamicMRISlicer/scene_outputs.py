@@ -148,6 +148,7 @@ def write_figures(
     metric: str,
     body: bool = False,
     nodes: FigureNodes | None = None,
+    times: Sequence[float] | None = None,
 ) -> FigureNodes:
     """Write the figures of a comparison to tables and a chart.
 
@@ -167,6 +168,8 @@ def write_figures(
         Over the body alone.
     nodes
         Nodes to use again; what they held is replaced.
+    times
+        Of all time points of the series; see `fill_metrics_table`.
     """
     nodes = nodes or FigureNodes()
     titles = _titles(evaluation)
@@ -179,7 +182,7 @@ def write_figures(
 
     metrics = table(nodes.table, _("{name} metrics"))
     summary = table(nodes.summary, _("{name} summary"))
-    fill_metrics_table(metrics, named, numbers, body)
+    fill_metrics_table(metrics, named, numbers, body, times)
     fill_summary_table(summary, named, titles[RESULT], body)
     chart = nodes.chart if nodes.chart is not None and nodes.chart.GetScene() is not None else None
     return FigureNodes(metrics, summary, metric_chart(metrics, named, metric, chart))
@@ -199,7 +202,8 @@ def save_table(node: slicer.vtkMRMLTableNode, path: Path) -> None:
         writer = csv.writer(stream)
         writer.writerow([column.GetName() for column in columns])
         for row in range(table.GetNumberOfRows()):
-            writer.writerow([column.GetValue(row) for column in columns])
+            values = (column.GetValue(row) for column in columns)
+            writer.writerow(["" if value != value else value for value in values])  # NaN: not computed
 
 
 def _titles(evaluation: Evaluation) -> dict[str, str]:

@@ -23,8 +23,20 @@ Matrix = NDArray[np.float64]
 FLIP = np.array([-1.0, -1.0, 1.0])
 """Signs that turn RAS into LPS, and back."""
 
+_UNSEEN = 1e-3
+"""Width and height in mm of the voxels in an empty image."""
+
 _LARGEST_SHEAR = 1e-3
 """Largest cosine between two index axes that still count as perpendicular."""
+
+
+def has_voxels(node: slicer.vtkMRMLVolumeNode) -> bool:
+    """Whether a node holds an image; at a time point that was not computed it does not, see `store_nothing`."""
+    image = node.GetImageData()
+    if image is None:
+        return False
+    width, height, _depth = image.GetDimensions()
+    return bool(width * height > 1)
 
 
 def volume_of(node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
@@ -151,13 +163,17 @@ def store_volume(volume: Volume, node: slicer.vtkMRMLScalarVolumeNode) -> None:
     """
     matrix = world_matrix(node)
     geometry = moved(volume.geometry, None if matrix is None else np.linalg.inv(matrix), node.GetName())
+    _store_local(volume.data, geometry, node)
+
+
+def _store_local(data: NDArray[np.generic], geometry: Geometry, node: slicer.vtkMRMLScalarVolumeNode) -> None:
     directions = vtkMatrix4x4()
     direction = FLIP[:, None] * np.asarray(geometry.direction).reshape(3, 3)
     for row, column in np.ndindex(3, 3):
         directions.SetElement(row, column, direction[row, column])
     image = vtkImageData()
     image.SetDimensions(*geometry.shape[::-1])
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.data).ravel(), deep=True))
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(data).ravel(), deep=True))
     was_modifying = node.StartModify()  # one event, so that no view draws new voxels in the old place
     try:
         node.SetOrigin(*(FLIP * geometry.origin))
@@ -166,6 +182,25 @@ def store_volume(volume: Volume, node: slicer.vtkMRMLScalarVolumeNode) -> None:
         node.SetAndObserveImageData(image)
     finally:
         node.EndModify(was_modifying)
+
+
+def store_nothing(node: slicer.vtkMRMLScalarVolumeNode, grid: Geometry) -> None:
+    """Empty a node: `has_voxels` is false from now on, and views that show it become black.
+
+    Slice views keep the last picture of a node without an image, or with one of no voxels. So it gets slices of a
+    single voxel that is too small to be seen; Slicer still steps from slice to slice.
+
+    Parameters
+    ----------
+    node
+        The volume; its parent transform stays.
+    grid
+        Of the image that is missing, in the node's own coordinates (LPS, mm).
+    """
+    depth, height, width = grid.shape
+    middle = grid.position(((width - 1) / 2, (height - 1) / 2, 0))
+    thin = Geometry((depth, 1, 1), (_UNSEEN, _UNSEEN, grid.spacing[2]), _triple(middle), grid.direction)
+    _store_local(np.zeros(thin.shape, np.float32), thin, node)
 
 
 def add_volume(scene: slicer.vtkMRMLScene, volume: Volume, name: str) -> slicer.vtkMRMLScalarVolumeNode:
@@ -182,7 +217,7 @@ def _check_is_image(node: slicer.vtkMRMLScalarVolumeNode) -> None:
     scalars = None if image is None else image.GetPointData().GetScalars()
     name = node.GetName()
     message = ""
-    if scalars is None or scalars.GetNumberOfTuples() == 0:
+    if scalars is None or not has_voxels(node):
         message = _("{name} holds no voxels; load it again.").format(name=name)
     elif node.IsA("vtkMRMLLabelMapVolumeNode"):
         message = _("{name} is a segmentation; choose an image.").format(name=name)

@@ -1,9 +1,8 @@
-"""Puts the words on the slice views that show what a network has made, and takes them away."""
+"""Puts words on slice views of the window, and takes them away."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
 
 import slicer
 
@@ -12,29 +11,32 @@ from .comparison_notice import Notice
 
 
 class ViewNotices:
-    """The notices on the views of the comparison; without a layout manager there are none."""
+    """Draws what `comparison_captions` says; without a layout manager nothing."""
 
     def __init__(self) -> None:
-        self._notices: list[Notice] = []
-        self._views: list[slicer.qMRMLSliceView] = []
+        self._notices: dict[View, list[Notice]] = {}
+        self._views: dict[View, slicer.qMRMLSliceView] = {}
 
-    def show(self, views: Iterable[View]) -> None:
-        """Put a notice on these views, and on no others."""
-        self.remove()
+    def draw(self, view: View, missing: str, notice: str) -> None:
+        """Draw these words in a view, in place of those before.
+
+        Parameters
+        ----------
+        view
+            The view.
+        missing, notice
+            In its middle, and at its lower edge; nothing where empty.
+        """
+        for old in self._notices.pop(view, []):
+            old.remove()
+        shown = self._views.pop(view, None)
         manager = slicer.app.layoutManager()
-        for view in views if manager is not None else ():
-            widget = manager.sliceWidget(view.value)
-            if widget is not None:
-                self._views.append(widget.sliceView())
-                window = self._views[-1].renderWindow()
-                self._notices.append(Notice(window.GetRenderers().GetFirstRenderer()))
-                self._views[-1].scheduleRender()
-
-    def remove(self) -> None:
-        """Take all away."""
-        for notice, view in zip(self._notices, self._views, strict=True):
-            notice.remove()
+        widget = None if manager is None else manager.sliceWidget(view.value)
+        if widget is not None and (missing or notice):
+            shown = self._views[view] = widget.sliceView()
+            renderer = shown.renderWindow().GetRenderers().GetFirstRenderer()
+            texts = ((missing, True), (notice, False))
+            self._notices[view] = [Notice(renderer, text, middle) for text, middle in texts if text]
+        if shown is not None:
             with contextlib.suppress(ValueError):  # the view has gone, as PythonQt says of objects that Qt has deleted
-                view.scheduleRender()
-        self._notices.clear()
-        self._views.clear()
+                shown.scheduleRender()
