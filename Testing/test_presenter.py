@@ -323,14 +323,16 @@ def test_a_series_alone_is_enough_where_the_fraction_is_known() -> None:
 
 
 def test_inputs_in_words() -> None:
-    view = Panel(replace(COMPARED, acquisition_time=6.616, warnings=("A stack?",), truth_problems=("Short.",))).view
+    times = {"interval": 0.0512, "acquisition_time": 6.616}
+    view = Panel(replace(COMPARED, **times, warnings=("A stack?",), truth_problems=("Short.",))).view
     assert view.prior_text == "256 x 192 x 16 voxels of 1.36 x 1.36 x 4.00 mm"
     assert view.series_text == "64 x 48 x 16 voxels of 5.44 x 5.44 x 4.00 mm, 10 time points"
     assert view.truth_text == "256 x 192 x 16 voxels of 1.36 x 1.36 x 4.00 mm, 10 time points"
     assert view.about_series.splitlines() == [
         "Effective resolution 5.44 x 5.44 mm in plane.",
         "6.25% of k-space was measured.",
-        "A time point took about 6.62 s.",
+        "The time points are 0.0512 s apart.",
+        "Estimated from the matrix, a time point takes 6.62 s without acceleration.",
     ]
     assert view.problems == ("Short.",)
     assert view.warnings == ("A stack?",)

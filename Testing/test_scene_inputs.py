@@ -163,6 +163,25 @@ def test_a_stacked_cine_is_a_warning(app: Slicer) -> None:
     assert "5 time points" in note
 
 
+def test_an_estimate_that_the_times_contradict_is_not_shown(app: Slicer) -> None:
+    """A cine 51 ms apart was not acquired in the 0.15 s that its matrix would take."""
+    cine = scene_facts(None, app.sequence(low((0, 0.051, 0.102, 0.153))), repetition_time=4.7)
+    assert cine.interval == pytest.approx(0.051)
+    assert cine.acquisition_time is None
+    slow = scene_facts(None, app.sequence(low((0, 0.2, 5.0))), repetition_time=4.7)
+    assert slow.interval == pytest.approx(2.5)
+    assert slow.acquisition_time == pytest.approx(8 * 4 * 4.7 / 1000)
+    assert simulated_facts(FULL, 0.25, cine.interval, 4.7)[2] is None
+    assert simulated_facts(FULL, 0.25, slow.interval, 4.7)[2] == pytest.approx(8 * 4 * 4.7 / 1000)
+
+
+@pytest.mark.parametrize("times", [(0,), (0, 1, 2)])
+def test_numbers_of_time_points_are_no_times(app: Slicer, times: tuple[float, ...]) -> None:
+    facts = scene_facts(None, app.sequence(low(times)), repetition_time=50)
+    assert facts.interval is None
+    assert facts.acquisition_time == pytest.approx(8 * 4 * 50 / 1000), "nothing contradicts it"
+
+
 def test_a_simulated_series_has_the_figures_of_the_paper() -> None:
     full = Geometry((44, 192, 256), (1.36, 1.36, 4.0))
     expected = {0.25: ((128, 96), 2.72), 0.1: ((80, 60), 4.35), 0.0625: ((64, 48), 5.44)}

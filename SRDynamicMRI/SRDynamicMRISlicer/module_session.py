@@ -416,13 +416,14 @@ class ModuleSession(VTKObservationMixin):
         try:
             first = _first_volume(p.dynamicSeries)
             if first is not None and p.simulatedPercent < 100:
-                matrix, voxel, seconds = simulated_facts(geometry_of(first), p.simulatedPercent / 100)
-                text = _(
-                    "{x} x {y} x {z} voxels of {vx:.2f} x {vy:.2f} x {vz:.2f} mm, about {time:.2f} s a time point."
-                )
-                x, y, z = matrix
-                vx, vy, vz = voxel
-                label.text = text.format(x=x, y=y, z=z, vx=vx, vy=vy, vz=vz, time=seconds)
+                fraction, interval = p.simulatedPercent / 100, self._facts.interval
+                (x, y, z), (vx, vy, vz), seconds = simulated_facts(geometry_of(first), fraction, interval)
+                text = _("{x} x {y} x {z} voxels of {vx:.2f} x {vy:.2f} x {vz:.2f} mm.")
+                words = text.format(x=x, y=y, z=z, vx=vx, vy=vy, vz=vz)
+                if seconds is not None:
+                    estimate = _("Estimated from the matrix, a time point takes {seconds:.2f} s.")
+                    words += " " + estimate.format(seconds=seconds)
+                label.text = words
         except InputError:
             return  # the inputs' own section says what is wrong
 

@@ -5,6 +5,7 @@ Reads every time point once, which takes a second for long series; changes nothi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.files import check_voxels
 from SRDynamicMRILib.interpolation import high_resolution_grid
 from SRDynamicMRILib.kspace import effective_resolution, low_resolution_grid
+from SRDynamicMRILib.times import numbered
 from SRDynamicMRILib.volume import Geometry, Series
 
 from .inputs import ImageFacts
@@ -25,6 +27,9 @@ from .translation import _
 
 TYPICAL_REPETITION_TIME = 2.3
 """Milliseconds; the three subjects of the paper's Table 1 had 2.23 and 2.34."""
+
+_LONGEST = 1.1
+"""Intervals that an acquisition can take: a sequence's repetition time may be somewhat shorter than the typical one."""
 
 _ALREADY_FULL = 0.9
 """Share of k-space from which on there is hardly anything to win."""
@@ -42,8 +47,11 @@ class SceneFacts:
         Share of the planning scan's in-plane k-space that the series holds; None if that cannot be known.
     effective_resolution
         In-plane voxel of the series ``(x, y)`` in mm: acquired, not interpolated.
+    interval
+        Seconds between the time points of the series; None where it says nothing of times.
     acquisition_time
-        Estimated seconds for a time point of the series without acceleration (paper, equation 3).
+        Estimated seconds for a time point of the series without acceleration (paper, equation 3); None where the
+        interval is shorter.
     overlap
         Whether planning scan and series share any space; None where that is not known.
     problems
@@ -59,6 +67,7 @@ class SceneFacts:
     truth: ImageFacts | None = None
     fraction: float | None = None
     effective_resolution: tuple[float, float] | None = None
+    interval: float | None = None
     acquisition_time: float | None = None
     overlap: bool | None = None
     problems: tuple[str, ...] = ()
@@ -99,16 +108,18 @@ def scene_facts(
     if true is not None and moving is not None:
         truth_problems += _mismatch(true, moving)
         warnings += _separate_sliders(truth, series)
-    voxel = time = None
+    voxel = interval = time = None
     if moving is not None:
         voxel = moving.geometry.spacing[:2]
-        time = acquisition_time(moving.geometry.shape[1], moving.geometry.shape[0], repetition_time)
+        interval = interval_of(moving.times)
+        time = _estimate(moving.geometry, interval, repetition_time)
     return SceneFacts(
         _image(prior, still),
         _image(series, moving),
         _image(truth, true),
         fraction,
         voxel,
+        interval,
         time,
         overlap,
         tuple(problems),
@@ -117,9 +128,30 @@ def scene_facts(
     )
 
 
+def interval_of(times: Sequence[float]) -> float | None:
+    """The usual time from one time point to the next.
+
+    Parameters
+    ----------
+    times
+        In seconds, ascending.
+
+    Returns
+    -------
+        Seconds; None for a single time point, and for 0, 1, 2, ... s, which number the time points where nothing is
+        known.
+    """
+    if len(times) < 2 or list(times) == numbered(len(times)):
+        return None
+    return float(np.median(np.diff(times)))
+
+
 def simulated_facts(
-    full: Geometry, fraction: float, repetition_time: float = TYPICAL_REPETITION_TIME
-) -> tuple[tuple[int, int, int], tuple[float, float, float], float]:
+    full: Geometry,
+    fraction: float,
+    interval: float | None = None,
+    repetition_time: float = TYPICAL_REPETITION_TIME,
+) -> tuple[tuple[int, int, int], tuple[float, float, float], float | None]:
     """What a series would be if only a share of its k-space had been acquired.
 
     Parameters
@@ -128,21 +160,33 @@ def simulated_facts(
         Geometry of the series.
     fraction
         Share of in-plane k-space to keep, in (0, 1].
+    interval
+        Seconds between the time points of the series; None where they are not known.
     repetition_time
         In milliseconds.
 
     Returns
     -------
-        Matrix ``(x, y, z)``, effective resolution ``(x, y, z)`` in mm, and seconds for a time point.
+        Matrix ``(x, y, z)``, effective resolution ``(x, y, z)`` in mm, and the estimated seconds for a time point,
+        None where the full series was acquired in less than the estimate for it.
 
     Raises
     ------
     InputError
         If the fraction is outside (0, 1] or leaves nothing of the matrix.
     """
-    depth, height, width = low_resolution_grid(full, fraction).shape
+    low = low_resolution_grid(full, fraction)
+    depth, height, width = low.shape
     x, y = effective_resolution(full.spacing, full.shape[1:], (height, width))
-    return (width, height, depth), (x, y, full.spacing[2]), acquisition_time(height, depth, repetition_time)
+    estimated = _estimate(full, interval, repetition_time) is not None
+    seconds = _estimate(low, None, repetition_time) if estimated else None
+    return (width, height, depth), (x, y, full.spacing[2]), seconds
+
+
+def _estimate(geometry: Geometry, interval: float | None, repetition_time: float) -> float | None:
+    """Estimated seconds for a volume; None where one is acquired in less, as with acceleration or shared views."""
+    seconds = acquisition_time(geometry.shape[1], geometry.shape[0], repetition_time)
+    return seconds if interval is None or seconds <= _LONGEST * interval else None
 
 
 def _read(node: slicer.vtkMRMLNode | None, problems: list[str], volume: bool = False) -> Series | None:
