@@ -11,15 +11,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from SRDynamicMRISlicer.signal import Signal
 from SRDynamicMRISlicer.worker import Interpreter
 
 ROOT = Path(__file__).resolve().parent.parent
 INTERPRETER = Interpreter(sys.executable, ROOT)
+
+T = TypeVar("T")
 
 
 class FakeTimer:
@@ -53,6 +55,15 @@ class FakeTimer:
             self.now = due[0][0]
             due[0][1]()
         self.now = end
+
+
+def finish(work: Generator[object, None, T]) -> T:
+    """Do all steps of some work; what it returns."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
 
 
 class FakeProcess:

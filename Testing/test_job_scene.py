@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, Patient
-from processes import INTERPRETER, FakeTimer, Loop, RealProcess
+from processes import INTERPRETER, FakeTimer, Loop, RealProcess, finish
 from scenes import Slicer, random_series, random_volume, rigid
 from SRDynamicMRISlicer.choices import Choices
 from SRDynamicMRISlicer.input_facts import input_facts
@@ -76,10 +76,10 @@ class Desk:
             **dict.fromkeys(NAMES), baseModel="", useTuned=True, metric=Metric.SSIM, bodyOnly=False
         )
         self.queue = StepQueue(self.loop)
-        self.queue.failed.connect(self.errors.append)
+        self.queue.failed.connect(self._on_failed)
         self.jobs = JobScene(app.scene, JobFiles(folder / "jobs"), folder / "samples", self.queue, self._ask)
         self.jobs.set_parameters(self.parameters)
-        self.jobs.made.connect(self.made.append)
+        self.jobs.made.connect(self._on_made)
         self.presenter = Presenter(
             lambda: Worker(RealProcess(self.loop), self.loop, INTERPRETER),
             lambda: "",
@@ -100,10 +100,17 @@ class Desk:
         self.jobs.add_frame(number, path)
 
     def _on_finished(self, job: Job, outputs: dict[str, Path]) -> None:
-        try:
-            self.jobs.finish(job, outputs)
-        except InputError as error:
-            self.errors.append(error)
+        self.presenter.bring_in(True)
+        self.jobs.finish(job, outputs)
+
+    def _on_made(self, kind: Kind) -> None:
+        self.presenter.bring_in(False)
+        self.made.append(kind)
+
+    def _on_failed(self, error: Exception) -> None:
+        self.errors.append(error)
+        self.presenter.complain(str(error))
+        self.presenter.bring_in(False)
 
     def look(self, **choices: object) -> None:
         """Tell the presenter of the scene and the choices."""
@@ -295,18 +302,19 @@ def test_sample_data_are_loaded_and_chosen(desk: Desk) -> None:
 
 def finished(desk: Desk, kind: Kind, outputs: dict[str, Path], **choices: object) -> None:
     desk.look(**choices)
-    desk.jobs.prepare(kind, desk.presenter.choices)
+    finish(desk.jobs.prepare(kind, desk.presenter.choices))
     desk.jobs.finish(Job(kind, ()), outputs)
     desk.loop.run_until(lambda: desk.queue.waiting == 0)
 
 
 def test_an_imported_model_is_the_base_model(desk: Desk) -> None:
     desk.jobs.checkpoint, desk.jobs.imported = desk.folder / "a.pth", desk.folder / "a.safetensors"
-    files = desk.jobs.prepare(Kind.IMPORT_MODEL, Choices())
+    files = finish(desk.jobs.prepare(Kind.IMPORT_MODEL, Choices()))
     assert (files.checkpoint, files.output) == (desk.jobs.checkpoint, desk.jobs.imported)
     desk.jobs.finish(Job(Kind.IMPORT_MODEL, ()), {"model": desk.folder / "a.safetensors"})
+    desk.loop.run_until(lambda: desk.queue.waiting == 0)
     assert desk.parameters.baseModel == str(desk.folder / "a.safetensors")
-    assert desk.jobs.prepare(Kind.PHANTOM, Choices()).output == desk.folder / "samples"
+    assert finish(desk.jobs.prepare(Kind.PHANTOM, Choices())).output == desk.folder / "samples"
 
 
 def test_a_source_deleted_while_its_copy_comes_in_stops_that(desk: Desk) -> None:
@@ -314,9 +322,9 @@ def test_a_source_deleted_while_its_copy_comes_in_stops_that(desk: Desk) -> None
     write_series(series, desk.folder / "low.seq.nrrd")
     source = desk.parameters.dynamicSeries = desk.app.sequence(series, "cine")
     desk.look()
-    desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices)
+    finish(desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices))
     desk.jobs.finish(Job(Kind.DOWNSAMPLE, ()), {"output": desk.folder / "low.seq.nrrd"})
-    desk.queue._next()
+    desk.loop.run_until(lambda: "cine 6.25%" in desk.app.names("vtkMRMLSequenceNode"))
     desk.app.scene.RemoveNode(source)
     desk.loop.run_until(lambda: desk.queue.waiting == 0)
     assert [str(error) for error in desk.errors] == [
@@ -330,7 +338,7 @@ def test_a_closed_scene_gets_nothing_any_more(desk: Desk) -> None:
     write_series(random_series(FLAT), desk.folder / "low.seq.nrrd")
     desk.parameters.dynamicSeries = desk.app.sequence(random_series(FLAT), "cine")
     desk.look()
-    desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices)
+    finish(desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices))
     desk.jobs.finish(Job(Kind.DOWNSAMPLE, ()), {"output": desk.folder / "low.seq.nrrd"})
     desk.jobs.set_parameters(None)
     assert desk.queue.waiting == 0
@@ -341,11 +349,12 @@ def test_a_closed_scene_gets_nothing_any_more(desk: Desk) -> None:
 def test_a_damaged_output_is_told_in_words(desk: Desk) -> None:
     (desk.folder / "low.seq.nrrd").write_bytes(b"nothing")
     desk.parameters.dynamicSeries = desk.app.sequence(random_series(FLAT), "cine")
-    with pytest.raises(InputError):
-        finished(desk, Kind.DOWNSAMPLE, {"output": desk.folder / "low.seq.nrrd"})
+    finished(desk, Kind.DOWNSAMPLE, {"output": desk.folder / "low.seq.nrrd"})
     desk.parameters.priorVolume = desk.app.volume(random_volume(FLAT))
-    with pytest.raises(InputError, match="cannot be read"):
-        finished(desk, Kind.FINE_TUNE, {"model": desk.folder / "missing.safetensors"})
+    finished(desk, Kind.FINE_TUNE, {"model": desk.folder / "missing.safetensors"})
+    assert [type(error) for error in desk.errors] == [InputError, InputError]
+    assert "cannot be read" in str(desk.errors[1])
+    assert desk.made == []
 
 
 def test_names_are_those_of_the_worker() -> None:

@@ -99,7 +99,7 @@ class InputFacts:
         return (*self.problems, apart)
 
     def about_series(self) -> str:
-        """What was found out about the series, a line each: resolution, share of k-space, interval, acquisition time."""
+        """What was found out about the series, a line each: resolution, share of k-space, interval and estimate."""
         words = []
         if self.effective_resolution is not None:
             columns, rows = self.effective_resolution
