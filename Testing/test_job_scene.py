@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,17 +13,17 @@ from processes import INTERPRETER, FakeTimer, Loop, RealProcess, finish
 from scenes import Slicer, random_series, random_volume, rigid
 from SRDynamicMRISlicer.choices import Choices
 from SRDynamicMRISlicer.input_facts import input_facts
-from SRDynamicMRISlicer.job_files import JobFiles
+from SRDynamicMRISlicer.job_files import JobFiles, JobNodes
 from SRDynamicMRISlicer.job_scene import JobScene, is_compared
 from SRDynamicMRISlicer.jobs import Job, Kind
-from SRDynamicMRISlicer.metrics_nodes import SHOWN
+from SRDynamicMRISlicer.metrics_nodes import SHOWN, MapSequences
 from SRDynamicMRISlicer.model_nodes import hash_of_model, model_file
 from SRDynamicMRISlicer.panel_choices import Metric, TimePoints
 from SRDynamicMRISlicer.presenter import Presenter
 from SRDynamicMRISlicer.sample_data import make_samples
 from SRDynamicMRISlicer.scene_browsers import browser_of, proxy_of
-from SRDynamicMRISlicer.scene_inputs import scene_facts
-from SRDynamicMRISlicer.scene_outputs import SSIM_MAP
+from SRDynamicMRISlicer.scene_inputs import scene_facts, voxel_faults
+from SRDynamicMRISlicer.scene_outputs import SSIM_MAP, map_steps, series_steps
 from SRDynamicMRISlicer.scene_provenance import (
     facts_of,
     facts_of_fidelity,
@@ -30,7 +31,8 @@ from SRDynamicMRISlicer.scene_provenance import (
     warnings_of,
     write_facts,
 )
-from SRDynamicMRISlicer.scene_sequences import series_of
+from SRDynamicMRISlicer.scene_results import ResultSequence
+from SRDynamicMRISlicer.scene_sequences import index_of, series_of
 from SRDynamicMRISlicer.states import RUNNING, State
 from SRDynamicMRISlicer.step_queue import StepQueue
 from SRDynamicMRISlicer.worker import Worker
@@ -40,7 +42,7 @@ from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation_files import RESULT
 from SRDynamicMRILib.files import read_series, read_volume, write_series
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.volume import Geometry
+from SRDynamicMRILib.volume import Geometry, Series
 
 FLAT = Geometry((4, 12, 16), (1.0, 1.0, 3.0))
 
@@ -256,6 +258,98 @@ def test_warnings_are_saved_with_the_result(desk: Desk) -> None:
     assert fidelity_of(loaded) == (0.0, 0.1)
     write_facts(loaded, {"Added": "much"})
     assert fidelity_of(loaded) is None
+
+
+def test_a_result_deleted_while_it_is_computed_is_not_done(desk: Desk, patient: Patient) -> None:
+    low_patient(desk, patient)
+    desk.look()
+    p = desk.parameters
+    desk.presenter.super_resolve()
+    desk.loop.run_until(lambda: p.result is not None)
+    assert not desk.jobs.lost_result
+    desk.app.scene.RemoveNode(p.result)
+    p.result = None
+    assert desk.jobs.lost_result
+    if desk.presenter.state is State.SUPER_RESOLVING:  # as the module does when a node goes
+        desk.presenter.give_up("The result was deleted.")
+    desk.loop.run_until(lambda: desk.presenter.state not in (*RUNNING, State.CANCELLING) and desk.queue.waiting == 0)
+    assert desk.made == []
+    assert p.result is None
+    assert "was deleted" in desk.presenter.view.status
+    desk.errors.clear()
+    desk.run("super_resolve")
+    assert p.result.GetNumberOfDataNodes() == TIME_POINTS
+
+
+def test_a_result_deleted_before_it_is_all_there_is_not_done(desk: Desk, patient: Patient) -> None:
+    """The worker is faster than the scene: it has ended when the result is deleted."""
+    low_patient(desk, patient)
+    desk.look()
+    desk.presenter.super_resolve()
+    desk.loop.run_until(lambda: desk.parameters.result is not None)
+    desk.app.scene.RemoveNode(desk.parameters.result)
+    desk.parameters.result = None
+    desk.loop.run_until(lambda: desk.presenter.state not in RUNNING and desk.queue.waiting == 0)
+    assert desk.presenter.state is State.FAILED
+    assert desk.presenter.view.status == (
+        "The result was deleted from the scene before it was complete; super-resolve again."
+    )
+    assert desk.made == []
+
+
+def test_time_points_that_the_worker_has_put_together_already_are_shown_too(desk: Desk, patient: Patient) -> None:
+    """It deletes their single files at its end, when the scene may not have read them."""
+    low_patient(desk, patient)
+    p = desk.parameters
+    desk.presenter.frame_ready.clear()
+    desk.look()
+    desk.run("super_resolve")
+    assert p.result.GetNumberOfDataNodes() == TIME_POINTS
+    assert fidelity_of(p.result) is not None
+    assert browser_of(p.result) is browser_of(p.dynamicSeries)
+    desk.presenter.frame_ready.connect(lambda number, path: desk.jobs.add_frame(number, path.with_name("gone.nii.gz")))
+    p.result = None
+    desk.look(first=1, last=2, frames=TimePoints.RANGE)
+    desk.run("super_resolve")
+    assert index_of(p.result).values == index_of(p.dynamicSeries).values[1:3]
+    assert desk.errors == []
+
+
+def test_a_time_point_that_cannot_be_read_is_told(desk: Desk) -> None:
+    desk.parameters.dynamicSeries = desk.app.sequence(random_series(FLAT), "cine")
+    desk.look()
+    finish(desk.jobs.prepare(Kind.SUPER_RESOLVE, desk.presenter.choices))
+    (desk.folder / "frame_0000.nii.gz").write_bytes(b"nothing")
+    desk.jobs.add_frame(0, desk.folder / "frame_0000.nii.gz")
+    desk.loop.run_until(lambda: desk.queue.waiting == 0)
+    assert "frame_0000.nii.gz is damaged" in str(desk.errors[0])
+
+
+def test_no_step_takes_long(desk: Desk, tmp_path: Path) -> None:
+    """What the main thread does at once, in its own time: other programs do not count. 20 time points of real size."""
+    grid = Geometry((11, 256, 256), (1.4, 1.4, 5.0))
+    first = random_volume(grid)
+    series = Series.of([first.with_data(first.data + number) for number in range(20)], [0.05 * n for n in range(20)])
+    still = random_volume(Geometry((44, 256, 256), (1.4, 1.4, 1.2)))
+    nodes = JobNodes(desk.app.volume(still), desk.app.sequence(series, "cine"), desk.app.sequence(series, "truth"))
+    series_file = finish(JobFiles(tmp_path).prepare(Kind.DOWNSAMPLE, nodes)).series
+    result = ResultSequence(nodes.series, "result", {})
+    work = {
+        "look at the voxels": voxel_faults(nodes.prior, nodes.series, nodes.truth),
+        "write the inputs": JobFiles(tmp_path / "jobs").prepare(Kind.SUPER_RESOLVE, nodes),
+        "bring in a series": series_steps(result, series_file),
+        "bring in maps": map_steps(
+            MapSequences(nodes.series, "result"), series_file, result.node, nodes.truth, range(20)
+        ),
+    }
+    for name, steps in work.items():
+        longest, count = 0.0, 0
+        started = time.thread_time()
+        for _step in steps:
+            ended = time.thread_time()
+            longest, started, count = max(longest, ended - started), ended, count + 1
+        assert count >= 20, name
+        assert longest < 0.1, f"{name}: {longest:.3f} s"
 
 
 @pytest.mark.parametrize("answer", [True, False], ids=["replace", "keep"])

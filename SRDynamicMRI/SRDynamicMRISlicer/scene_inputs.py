@@ -1,11 +1,11 @@
-"""What the chosen inputs are, in plain data, and what is wrong with them, in words.
+"""What the chosen inputs are, in plain data, and what is wrong with them, in words; changes nothing in the scene.
 
-Reads every time point once, which takes a second for long series; changes nothing in the scene.
+What headers tell is known at once. To look at all voxels takes a second for long series, so that is done in steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,9 @@ from SRDynamicMRILib.volume import Geometry, Series
 
 from .inputs import ImageFacts
 from .scene_browsers import same_time_axis
-from .scene_import import chosen_sequence, chosen_series, stacked_time_points
+from .scene_import import chosen_sequence, chosen_series, is_multivolume, stacked_time_points
 from .scene_volumes import volume_of
+from .step_queue import Stepwise
 from .translation import _
 
 TYPICAL_REPETITION_TIME = 2.3
@@ -80,6 +81,7 @@ def scene_facts(
     series: slicer.vtkMRMLNode | None,
     truth: slicer.vtkMRMLNode | None = None,
     repetition_time: float = TYPICAL_REPETITION_TIME,
+    faults: Mapping[str, str] | None = None,
 ) -> SceneFacts:
     """Look at the chosen inputs; never raises.
 
@@ -91,13 +93,16 @@ def scene_facts(
         What `scene_import.chosen_series` takes.
     repetition_time
         Of the dynamic sequence in milliseconds.
+    faults
+        What `voxel_faults` has found.
     """
+    faults = faults or {}
     problems: list[str] = []
     truth_problems: list[str] = []
     warnings: list[str] = []
-    still = _read(prior, problems, volume=True)
-    moving = _read(series, problems)
-    true = _read(truth, truth_problems)
+    still = _read(prior, problems, faults, volume=True)
+    moving = _read(series, problems, faults)
+    true = _read(truth, truth_problems, faults)
     overlap = fraction = None
     if still is not None and moving is not None:
         overlap = still.geometry.overlaps(moving.geometry)
@@ -105,6 +110,9 @@ def scene_facts(
         fraction = _fraction(still.geometry, moving.geometry, problems, warnings)
     if moving is not None and series is not None and len(moving) == 1:
         warnings += _stacked(moving, series.GetName())
+    if moving is not None and series is not None and is_multivolume(series):
+        text = _("{name} is a MultiVolume: the views show it once super-resolving has made a sequence of it.")
+        warnings.append(text.format(name=series.GetName()))
     if true is not None and moving is not None:
         truth_problems += _mismatch(true, moving)
         warnings += _separate_sliders(truth, series)
@@ -189,24 +197,59 @@ def _estimate(geometry: Geometry, interval: float | None, repetition_time: float
     return seconds if interval is None or seconds <= _LONGEST * interval else None
 
 
-def _read(node: slicer.vtkMRMLNode | None, problems: list[str], volume: bool = False) -> Series | None:
-    """Series of a chosen node with all its voxels checked; what is wrong goes to the problems."""
+def voxel_faults(
+    prior: slicer.vtkMRMLScalarVolumeNode | None, series: slicer.vtkMRMLNode | None, truth: slicer.vtkMRMLNode | None
+) -> Stepwise[dict[str, str]]:
+    """Look at all voxels of the chosen inputs, a time point at every step.
+
+    Parameters
+    ----------
+    prior, series, truth
+        As for `scene_facts`.
+
+    Returns
+    -------
+        Why an image cannot be used, a sentence for the id of each such node.
+    """
+    faults = {}
+    for node, single in ((prior, True), (series, False), (truth, False)):
+        if node is None or node.GetScene() is None:
+            continue
+        name, key = node.GetName(), node.GetID()
+        try:
+            images = _series(node, single)
+            for number, volume in enumerate(images):
+                of = _("Time point {number} of {name}").format(number=number, name=name)
+                check_voxels(volume, name if len(images) == 1 else of)
+                yield
+        except InputError as error:
+            faults[key] = str(error)
+    return faults
+
+
+def _read(
+    node: slicer.vtkMRMLNode | None, problems: list[str], faults: Mapping[str, str], volume: bool = False
+) -> Series | None:
+    """Series of a chosen node; what is wrong goes to the problems."""
     if node is None:
         return None
     name = node.GetName()
     try:
         if node.GetScene() is None:
             raise InputError(_("{name} was deleted from the scene; choose another one.").format(name=name))
-        read = Series.of([volume_of(node)]) if volume else chosen_series(node)[0]
+        read = _series(node, volume)
         if read.geometry.shape[0] < 2:
             raise InputError(_("{name} is a single slice; a volume of two or more is needed.").format(name=name))
-        for number, each in enumerate(read):
-            of = _("Time point {number} of {name}").format(number=number, name=name)
-            check_voxels(each, name if len(read) == 1 else of)
+        if node.GetID() in faults:
+            raise InputError(faults[node.GetID()])
     except InputError as error:
         problems.append(str(error))
         return None
     return read
+
+
+def _series(node: slicer.vtkMRMLNode, volume: bool) -> Series:
+    return Series.of([volume_of(node)]) if volume else chosen_series(node)[0]
 
 
 def _fraction(prior: Geometry, series: Geometry, problems: list[str], warnings: list[str]) -> float | None:
