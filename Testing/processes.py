@@ -11,17 +11,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 from SRDynamicMRISlicer.signal import Signal
 from SRDynamicMRISlicer.worker import Interpreter
 
 ROOT = Path(__file__).resolve().parent.parent
 INTERPRETER = Interpreter(sys.executable, ROOT)
-
-T = TypeVar("T")
 
 
 class FakeTimer:
@@ -55,15 +53,6 @@ class FakeTimer:
             self.now = due[0][0]
             due[0][1]()
         self.now = end
-
-
-def finish(work: Generator[object, None, T]) -> T:
-    """Do all steps of some work; what it returns."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
 
 
 class FakeProcess:

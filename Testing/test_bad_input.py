@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import TINY, Command, Patient, tiny_network
-from processes import INTERPRETER, FakeProcess, finish
+from processes import INTERPRETER, FakeProcess
 from scenes import Slicer
 from SRDynamicMRISlicer.choices import Choices
 from SRDynamicMRISlicer.chosen_job import Files
 from SRDynamicMRISlicer.jobs import Kind
 from SRDynamicMRISlicer.states import RUNNING, State
-from SRDynamicMRISlicer.step_queue import Stepwise
+from SRDynamicMRISlicer.step_queue import Stepwise, at_once
 from SRDynamicMRISlicer.worker import Worker
 from test_cli_errors import BAD_CHECKPOINTS, BAD_MODELS, CUDA_OUT, Place, files_of_at_most, limit
 from test_job_scene import Desk, low_patient
@@ -307,7 +307,7 @@ def test_a_full_disk_in_the_module(desk: Desk) -> None:
 
 def test_a_disk_that_fills_later_in_the_module(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.look()
-    files = finish(desk.jobs.prepare(Kind.SUPER_RESOLVE, desk.presenter.choices))
+    files = at_once(desk.jobs.prepare(Kind.SUPER_RESOLVE, desk.presenter.choices))
 
     def prepared(kind: Kind, choices: Choices) -> Stepwise[Files]:
         yield

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import finish
 from scenes import Slicer, oblique, random_series, random_volume, rigid
 from SRDynamicMRISlicer.input_facts import input_facts
 from SRDynamicMRISlicer.job_files import STEP, TRILINEAR, ZERO_FILLED, JobFiles, JobNodes, numbers_of
@@ -29,6 +28,7 @@ from SRDynamicMRISlicer.scene_provenance import facts_of_result
 from SRDynamicMRISlicer.scene_results import ResultSequence
 from SRDynamicMRISlicer.scene_sequences import SequenceIndex, index_of, put, series_of
 from SRDynamicMRISlicer.scene_volumes import store_volume, volume_of
+from SRDynamicMRISlicer.step_queue import at_once
 
 from SRDynamicMRILib.checkpoints import file_sha256
 from SRDynamicMRILib.errors import InputError
@@ -72,7 +72,7 @@ def test_inputs_are_written_as_the_views_show_them(app: Slicer, files: JobFiles)
     moved = app.transform(rigid())
     nodes.prior.SetAndObserveTransformNodeID(moved.GetID())
     proxy_of(nodes.series).SetAndObserveTransformNodeID(moved.GetID())
-    prepared = finish(files.prepare(Kind.SUPER_RESOLVE, nodes))
+    prepared = at_once(files.prepare(Kind.SUPER_RESOLVE, nodes))
     expected = volume_of(nodes.prior)
     prior = read_volume(prepared.prior)
     assert prior.geometry.same_grid(expected.geometry)
@@ -86,12 +86,12 @@ def test_series_of_any_length(app: Slicer, files: JobFiles, count: int) -> None:
     small = Geometry((2, 3, 4), (1.0, 2.0, 3.0))
     series = random_series(small, [0.1 * n for n in range(count)])
     nodes = JobNodes(series=app.sequence(series))
-    assert same(read_series(finish(files.prepare(Kind.DOWNSAMPLE, nodes)).series), series)
+    assert same(read_series(at_once(files.prepare(Kind.DOWNSAMPLE, nodes)).series), series)
 
 
 def test_a_volume_is_a_series_of_one_time_point(app: Slicer, files: JobFiles) -> None:
     nodes = JobNodes(series=app.volume(random_volume(GRID)))
-    prepared = finish(files.prepare(Kind.SUPER_RESOLVE, nodes))
+    prepared = at_once(files.prepare(Kind.SUPER_RESOLVE, nodes))
     assert prepared.prior is None
     assert len(read_series(prepared.series)) == 1
 
@@ -99,11 +99,11 @@ def test_a_volume_is_a_series_of_one_time_point(app: Slicer, files: JobFiles) ->
 @pytest.mark.parametrize("kind", [Kind.FINE_TUNE, Kind.SUPER_RESOLVE, Kind.INTERPOLATE, Kind.DOWNSAMPLE])
 def test_the_same_job_has_the_same_files_and_another_has_others(app: Slicer, files: JobFiles, kind: Kind) -> None:
     nodes = chosen(app)
-    first = finish(files.prepare(kind, nodes, "quick"))
+    first = at_once(files.prepare(kind, nodes, "quick"))
     written = {path: path.stat().st_mtime_ns for path in files.folder.iterdir()}
-    assert finish(files.prepare(kind, nodes, "quick")) == first
+    assert at_once(files.prepare(kind, nodes, "quick")) == first
     assert {path: path.stat().st_mtime_ns for path in files.folder.iterdir()} == written, "nothing is written twice"
-    other = finish(files.prepare(kind, nodes, "standard"))
+    other = at_once(files.prepare(kind, nodes, "standard"))
     assert other.output != first.output
     assert other.series == first.series
     assert first.output.parent == files.folder
@@ -112,14 +112,14 @@ def test_the_same_job_has_the_same_files_and_another_has_others(app: Slicer, fil
 
 def test_inputs_that_have_changed_are_written_again(app: Slicer, files: JobFiles) -> None:
     nodes = chosen(app)
-    first = finish(files.prepare(Kind.FINE_TUNE, nodes))
+    first = at_once(files.prepare(Kind.FINE_TUNE, nodes))
     put(nodes.series, random_volume(GRID, seed=99), index_of(nodes.series).values[1])
-    second = finish(files.prepare(Kind.FINE_TUNE, nodes))
+    second = at_once(files.prepare(Kind.FINE_TUNE, nodes))
     assert second.series != first.series
     assert second.prior == first.prior
     assert second.output != first.output
     store_volume(random_volume(GRID, seed=98), nodes.prior)
-    assert finish(files.prepare(Kind.FINE_TUNE, nodes)).prior != first.prior
+    assert at_once(files.prepare(Kind.FINE_TUNE, nodes)).prior != first.prior
     assert same(read_series(first.series), random_series(GRID, TIMES)), "what a running job reads stays"
 
 
@@ -145,7 +145,7 @@ def test_what_is_half_written_is_no_input(app: Slicer, files: JobFiles, how: str
     if how == "fail":
         put(nodes.series, random_volume(Geometry((2, 2, 2))), index_of(nodes.series).values[2])
         with pytest.raises(InputError):
-            finish(files.prepare(Kind.DOWNSAMPLE, nodes))
+            at_once(files.prepare(Kind.DOWNSAMPLE, nodes))
     else:
         steps = files.prepare(Kind.DOWNSAMPLE, nodes)
         next(steps)
@@ -159,7 +159,7 @@ def test_a_time_point_that_changes_while_it_is_written_gives_no_false_name(app: 
     steps = files.prepare(Kind.DOWNSAMPLE, nodes)
     next(steps)
     put(nodes.series, random_volume(GRID, seed=99), index_of(nodes.series).values[2])
-    assert finish(steps).series == finish(files.prepare(Kind.DOWNSAMPLE, nodes)).series
+    assert at_once(steps).series == at_once(files.prepare(Kind.DOWNSAMPLE, nodes)).series
 
 
 def test_other_times_or_another_place_are_other_files(app: Slicer, files: JobFiles) -> None:
@@ -167,36 +167,36 @@ def test_other_times_or_another_place_are_other_files(app: Slicer, files: JobFil
     late = Series.of(list(series), [1.0, 2.0, 3.0])
     aside = Series.of([Volume(v.data, Geometry(GRID.shape, GRID.spacing)) for v in series], TIMES)
     made = {
-        finish(files.prepare(Kind.DOWNSAMPLE, JobNodes(series=app.sequence(one)))).series
+        at_once(files.prepare(Kind.DOWNSAMPLE, JobNodes(series=app.sequence(one)))).series
         for one in (series, late, aside)
     }
     assert len(made) == 3
-    again = finish(files.prepare(Kind.DOWNSAMPLE, JobNodes(series=app.sequence(series, "copy")))).series
+    again = at_once(files.prepare(Kind.DOWNSAMPLE, JobNodes(series=app.sequence(series, "copy")))).series
     assert again in made, "an equal series of another node needs no other file"
 
 
 def test_inputs_that_cannot_be_used_are_refused_in_words(app: Slicer, files: JobFiles) -> None:
     with pytest.raises(InputError, match="There is no dynamic series any more"):
-        finish(files.prepare(Kind.FINE_TUNE, JobNodes()))
+        at_once(files.prepare(Kind.FINE_TUNE, JobNodes()))
     nodes = chosen(app)
     app.scene.RemoveNode(nodes.series)
     with pytest.raises(InputError, match="There is no dynamic series any more"):
-        finish(files.prepare(Kind.FINE_TUNE, nodes))
+        at_once(files.prepare(Kind.FINE_TUNE, nodes))
     bent = JobNodes(app.volume(random_volume(GRID), "bent scan"), app.sequence(random_series(GRID, TIMES)))
     bent.prior.SetAndObserveTransformNodeID(app.bending_transform().GetID())
     with pytest.raises(InputError, match="bent scan is bent by the transform"):
-        finish(files.prepare(Kind.FINE_TUNE, bent))
+        at_once(files.prepare(Kind.FINE_TUNE, bent))
     mixed = app.sequence(random_series(GRID, TIMES), "mixed")
     put(mixed, random_volume(Geometry((2, 2, 2))), index_of(mixed).values[2])
     with pytest.raises(InputError, match="Time point 2 of mixed has another size"):
-        finish(files.prepare(Kind.DOWNSAMPLE, JobNodes(series=mixed)))
+        at_once(files.prepare(Kind.DOWNSAMPLE, JobNodes(series=mixed)))
     assert not list(files.folder.glob(".*")), "nothing half written is left"
 
 
 def test_a_folder_that_cannot_be_made(app: Slicer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
-        finish(JobFiles(tmp_path / "file" / "folder").prepare(Kind.DOWNSAMPLE, chosen(app)))
+        at_once(JobFiles(tmp_path / "file" / "folder").prepare(Kind.DOWNSAMPLE, chosen(app)))
 
 
 # Comparison
@@ -222,7 +222,7 @@ def test_only_time_points_that_the_result_has_are_compared(
 ) -> None:
     nodes = compared(app, numbers)
     assert numbers_of(nodes.result, nodes.series) == list(numbers)
-    prepared = finish(files.prepare(Kind.EVALUATE, nodes))
+    prepared = at_once(files.prepare(Kind.EVALUATE, nodes))
     truth = random_series(GRID, TIMES).select(list(numbers))
     assert [len(read_series(path)) for path in (prepared.truth, prepared.result)] == [len(numbers)] * 2
     assert all(np.array_equal(a.data, b.data) for a, b in zip(read_series(prepared.truth), truth, strict=True))
@@ -233,14 +233,14 @@ def test_only_time_points_that_the_result_has_are_compared(
 def test_a_comparison_without_interpolation(app: Slicer, files: JobFiles) -> None:
     nodes = compared(app)
     some = JobNodes(nodes.prior, nodes.series, nodes.truth, nodes.result)
-    assert set(finish(files.prepare(Kind.EVALUATE, some)).baselines) == {TRILINEAR}
+    assert set(at_once(files.prepare(Kind.EVALUATE, some)).baselines) == {TRILINEAR}
 
 
 def test_a_result_of_another_series_is_refused(app: Slicer, files: JobFiles) -> None:
     nodes = compared(app)
     other = app.sequence(random_series(GRID, (7.0, 8.0, 9.0)), "other")
     with pytest.raises(InputError, match="low super-resolved has a time point 0 that other has not"):
-        finish(files.prepare(Kind.EVALUATE, JobNodes(nodes.prior, other, nodes.truth, nodes.result)))
+        at_once(files.prepare(Kind.EVALUATE, JobNodes(nodes.prior, other, nodes.truth, nodes.result)))
 
 
 def test_time_points_are_known_by_their_index_also_where_it_is_text(app: Slicer) -> None:
@@ -338,12 +338,12 @@ def test_a_series_that_was_made_comes_one_time_point_at_a_time(app: Slicer, tmp_
     assert same(series_of(result.node), made)
     assert browser_of(result.node) is browser_of(source)
     with pytest.raises(InputError, match="has made 3 time points where 2 were expected"):
-        finish(series_steps(result, tmp_path / "made.seq.nrrd", [0, 1]))
+        at_once(series_steps(result, tmp_path / "made.seq.nrrd", [0, 1]))
 
 
 def evaluated(nodes: JobNodes, files: JobFiles, folder: Path) -> tuple[Path, Path]:
     """Table and SSIM map as the worker writes them."""
-    prepared = finish(files.prepare(Kind.EVALUATE, nodes))
+    prepared = at_once(files.prepare(Kind.EVALUATE, nodes))
     methods = {name: read_series(path) for name, path in {**prepared.baselines, RESULT: prepared.result}.items()}
     truth = read_series(prepared.truth)
     maps: dict[int, np.ndarray] = {}
@@ -364,7 +364,7 @@ def test_maps_and_figures_of_a_comparison(app: Slicer, files: JobFiles, tmp_path
     table, ssim = evaluated(nodes, files, tmp_path)
     evaluation = evaluation_from_csv(table)
     maps = MapSequences(nodes.series, nodes.result.GetName())
-    finish(map_steps(maps, ssim, nodes.result, nodes.truth, [0, 2]))
+    at_once(map_steps(maps, ssim, nodes.result, nodes.truth, [0, 2]))
     assert numbers_of(maps.ssim.node, nodes.series) == [0, 2]
     difference = series_of(maps.difference.node)[1]
     truth = random_series(GRID, TIMES)[2]
@@ -402,11 +402,11 @@ def test_a_result_that_has_changed_meanwhile_gets_no_maps(app: Slicer, files: Jo
     maps = MapSequences(nodes.series, "r")
     steps = map_steps(maps, ssim, nodes.result, nodes.truth, [0, 2])
     with pytest.raises(InputError, match="has changed since it was compared"):
-        finish(map_steps(maps, ssim, nodes.result, nodes.truth, [0]))
+        at_once(map_steps(maps, ssim, nodes.result, nodes.truth, [0]))
     next(steps)
     app.scene.RemoveNode(nodes.truth)
     with pytest.raises(InputError, match="was deleted from the scene"):
-        finish(steps)
+        at_once(steps)
 
 
 def test_the_difference_is_of_where_the_result_lies() -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, Patient
-from processes import INTERPRETER, FakeTimer, Loop, RealProcess, finish
+from processes import INTERPRETER, FakeTimer, Loop, RealProcess
 from scenes import Slicer, random_series, random_volume, rigid
 from SRDynamicMRISlicer.choices import Choices
 from SRDynamicMRISlicer.input_facts import input_facts
@@ -34,7 +34,7 @@ from SRDynamicMRISlicer.scene_provenance import (
 from SRDynamicMRISlicer.scene_results import ResultSequence
 from SRDynamicMRISlicer.scene_sequences import index_of, series_of
 from SRDynamicMRISlicer.states import RUNNING, State
-from SRDynamicMRISlicer.step_queue import StepQueue
+from SRDynamicMRISlicer.step_queue import StepQueue, at_once
 from SRDynamicMRISlicer.worker import Worker
 
 from SRDynamicMRILib.checkpoints import file_sha256
@@ -318,7 +318,7 @@ def test_time_points_that_the_worker_has_put_together_already_are_shown_too(desk
 def test_a_time_point_that_cannot_be_read_is_told(desk: Desk) -> None:
     desk.parameters.dynamicSeries = desk.app.sequence(random_series(FLAT), "cine")
     desk.look()
-    finish(desk.jobs.prepare(Kind.SUPER_RESOLVE, desk.presenter.choices))
+    at_once(desk.jobs.prepare(Kind.SUPER_RESOLVE, desk.presenter.choices))
     (desk.folder / "frame_0000.nii.gz").write_bytes(b"nothing")
     desk.jobs.add_frame(0, desk.folder / "frame_0000.nii.gz")
     desk.loop.run_until(lambda: desk.queue.waiting == 0)
@@ -332,7 +332,7 @@ def test_no_step_takes_long(desk: Desk, tmp_path: Path) -> None:
     series = Series.of([first.with_data(first.data + number) for number in range(20)], [0.05 * n for n in range(20)])
     still = random_volume(Geometry((44, 256, 256), (1.4, 1.4, 1.2)))
     nodes = JobNodes(desk.app.volume(still), desk.app.sequence(series, "cine"), desk.app.sequence(series, "truth"))
-    series_file = finish(JobFiles(tmp_path).prepare(Kind.DOWNSAMPLE, nodes)).series
+    series_file = at_once(JobFiles(tmp_path).prepare(Kind.DOWNSAMPLE, nodes)).series
     result = ResultSequence(nodes.series, "result", {})
     work = {
         "look at the voxels": voxel_faults(nodes.prior, nodes.series, nodes.truth),
@@ -387,7 +387,7 @@ def test_a_single_volume_becomes_a_sequence_once(desk: Desk, patient: Patient) -
 def test_sample_data_are_loaded_and_chosen(desk: Desk) -> None:
     make_samples(desk.folder / "samples", lambda: abdomen(1, SHAPE, (5.0, 5.2, 9.0), 2))
     desk.parameters.groundTruth = desk.app.sequence(random_series(FLAT))
-    desk.jobs.load_samples()
+    at_once(desk.jobs.load_samples())
     p = desk.parameters
     assert p.priorVolume.GetName() == "Phantom planning scan"
     assert p.dynamicSeries.GetNumberOfDataNodes() == 2
@@ -396,19 +396,19 @@ def test_sample_data_are_loaded_and_chosen(desk: Desk) -> None:
 
 def finished(desk: Desk, kind: Kind, outputs: dict[str, Path], **choices: object) -> None:
     desk.look(**choices)
-    finish(desk.jobs.prepare(kind, desk.presenter.choices))
+    at_once(desk.jobs.prepare(kind, desk.presenter.choices))
     desk.jobs.finish(Job(kind, ()), outputs)
     desk.loop.run_until(lambda: desk.queue.waiting == 0)
 
 
 def test_an_imported_model_is_the_base_model(desk: Desk) -> None:
     desk.jobs.checkpoint, desk.jobs.imported = desk.folder / "a.pth", desk.folder / "a.safetensors"
-    files = finish(desk.jobs.prepare(Kind.IMPORT_MODEL, Choices()))
+    files = at_once(desk.jobs.prepare(Kind.IMPORT_MODEL, Choices()))
     assert (files.checkpoint, files.output) == (desk.jobs.checkpoint, desk.jobs.imported)
     desk.jobs.finish(Job(Kind.IMPORT_MODEL, ()), {"model": desk.folder / "a.safetensors"})
     desk.loop.run_until(lambda: desk.queue.waiting == 0)
     assert desk.parameters.baseModel == str(desk.folder / "a.safetensors")
-    assert finish(desk.jobs.prepare(Kind.PHANTOM, Choices())).output == desk.folder / "samples"
+    assert at_once(desk.jobs.prepare(Kind.PHANTOM, Choices())).output == desk.folder / "samples"
 
 
 def test_a_source_deleted_while_its_copy_comes_in_stops_that(desk: Desk) -> None:
@@ -416,7 +416,7 @@ def test_a_source_deleted_while_its_copy_comes_in_stops_that(desk: Desk) -> None
     write_series(series, desk.folder / "low.seq.nrrd")
     source = desk.parameters.dynamicSeries = desk.app.sequence(series, "cine")
     desk.look()
-    finish(desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices))
+    at_once(desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices))
     desk.jobs.finish(Job(Kind.DOWNSAMPLE, ()), {"output": desk.folder / "low.seq.nrrd"})
     desk.loop.run_until(lambda: "cine 6.25%" in desk.app.names("vtkMRMLSequenceNode"))
     desk.app.scene.RemoveNode(source)
@@ -432,12 +432,12 @@ def test_a_closed_scene_gets_nothing_any_more(desk: Desk) -> None:
     write_series(random_series(FLAT), desk.folder / "low.seq.nrrd")
     desk.parameters.dynamicSeries = desk.app.sequence(random_series(FLAT), "cine")
     desk.look()
-    finish(desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices))
+    at_once(desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices))
     desk.jobs.finish(Job(Kind.DOWNSAMPLE, ()), {"output": desk.folder / "low.seq.nrrd"})
     desk.jobs.set_parameters(None)
     assert desk.queue.waiting == 0
     with pytest.raises(RuntimeError, match="there is no parameter node"):
-        desk.jobs.load_samples()
+        at_once(desk.jobs.load_samples())
 
 
 def test_a_damaged_output_is_told_in_words(desk: Desk) -> None:

@@ -13,14 +13,14 @@ from enum import Enum
 from pathlib import Path
 
 import pytest
-from processes import FakeTimer, finish
+from processes import FakeTimer
 from SRDynamicMRISlicer import help_text, panel_choices, process_tree
 from SRDynamicMRISlicer.background import in_background
 from SRDynamicMRISlicer.durations import BUDGETS
 from SRDynamicMRISlicer.graphics_cards import Device, devices, with_chosen
 from SRDynamicMRISlicer.panel_choices import Arrangement, Budget, Metric
 from SRDynamicMRISlicer.process_tree import kill_tree
-from SRDynamicMRISlicer.step_queue import StepQueue
+from SRDynamicMRISlicer.step_queue import StepQueue, at_once
 
 from SRDynamicMRILib.errors import InputError
 
@@ -215,14 +215,14 @@ def test_a_step_that_goes_on_is_done_before_the_next(lost_errors: list[BaseExcep
 
 def test_work_in_the_background_returns_and_raises() -> None:
     caller = threading.get_ident()
-    where = finish(in_background(threading.get_ident))
+    where = at_once(in_background(threading.get_ident))
     assert where != caller
 
     def fail() -> None:
         raise InputError("The file is gone.")
 
     with pytest.raises(InputError, match="is gone"):
-        finish(in_background(fail))
+        at_once(in_background(fail))
 
 
 def test_each_step_waits_only_a_moment_for_work_in_the_background() -> None:
@@ -231,7 +231,7 @@ def test_each_step_waits_only_a_moment_for_work_in_the_background() -> None:
     next(steps)
     next(steps)
     go_on.set()
-    assert finish(steps) is True
+    assert at_once(steps) is True
 
 
 # Lists

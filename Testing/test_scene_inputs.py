@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
-from processes import finish
 from scenes import Slicer, oblique, random_series, random_volume, rigid
 from SRDynamicMRISlicer.inputs import ImageFacts
 from SRDynamicMRISlicer.scene_browsers import proxy_of
 from SRDynamicMRISlicer.scene_inputs import SceneFacts, scene_facts, simulated_facts, voxel_faults
 from SRDynamicMRISlicer.scene_sequences import put
+from SRDynamicMRISlicer.step_queue import at_once
 from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkImageData
 
@@ -33,7 +33,7 @@ def low(times: tuple[float, ...] = (0, 0.5, 1.25), fraction: float = 0.25) -> Se
 def looked_at(*nodes: slicer.vtkMRMLNode | None) -> SceneFacts:
     """The facts once all voxels are seen."""
     prior, series, truth = (*nodes, None)[:3]
-    return scene_facts(prior, series, truth, faults=finish(voxel_faults(prior, series, truth)))
+    return scene_facts(prior, series, truth, faults=at_once(voxel_faults(prior, series, truth)))
 
 
 def test_good_inputs_are_described(app: Slicer) -> None:

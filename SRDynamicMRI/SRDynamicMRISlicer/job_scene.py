@@ -25,7 +25,7 @@ from .metrics_nodes import MapSequences, evaluation_from_csv
 from .model_nodes import add_model
 from .panel_choices import Metric
 from .parameters import Parameters
-from .sample_data import DYNAMIC, STATIC, load_sample
+from .sample_data import DYNAMIC, STATIC, loading_sample
 from .scene_import import as_sequence
 from .scene_outputs import (
     SSIM_MAP,
@@ -231,15 +231,15 @@ class JobScene:
         action = partial(actions[job.kind], self._prepared[job.kind], outputs)
         self._queue.add([action, lambda: self.made.emit(job.kind)])
 
-    def load_samples(self) -> None:
-        """Load both samples, which have been made, and choose them."""
+    def load_samples(self) -> Stepwise[None]:
+        """Load both samples, which have been made, in steps, and choose them."""
         p = self._given()
-        p.priorVolume = load_sample(self._scene, STATIC, self._samples)
-        p.dynamicSeries = load_sample(self._scene, DYNAMIC, self._samples)
+        p.priorVolume = yield from loading_sample(self._scene, STATIC, self._samples)
+        p.dynamicSeries = yield from loading_sample(self._scene, DYNAMIC, self._samples)
         p.groundTruth = None
 
-    def _finish_samples(self, prepared: _Prepared, outputs: dict[str, Path]) -> None:
-        self.load_samples()
+    def _finish_samples(self, prepared: _Prepared, outputs: dict[str, Path]) -> Stepwise[None]:
+        return self.load_samples()
 
     def _finish_import(self, prepared: _Prepared, outputs: dict[str, Path]) -> None:
         self._given().baseModel = str(outputs["model"])

@@ -20,6 +20,16 @@ Stepwise = Generator[None, None, T]
 _END = object()
 
 
+def at_once(work: Stepwise[T]) -> T:
+    """Do some work without a pause, where nothing else is to go on; what it returns."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
 class StepQueue:
     """Does one step at a time and lets the application do what else there is in between.
 
