@@ -262,7 +262,14 @@ class SRDynamicMRITest(ScriptedLoadableModuleTest):
 
     def runTest(self, **kwargs: Any) -> None:
         """Run all tests, as the button in the module's developer section does."""
-        names = ("test_panel", "test_views", "test_scene_closes_while_computing", "test_whole_path", "test_reload")
+        names = (
+            "test_panel",
+            "test_views",
+            "test_scene_closes_while_computing",
+            "test_whole_path",
+            "test_event_loop",
+            "test_reload",
+        )
         for name in names:
             self.setUp()
             try:
@@ -277,6 +284,14 @@ class SRDynamicMRITest(ScriptedLoadableModuleTest):
         self.path.inputs_are_described()
         self.path.choices_are_kept()
         self.path.reasons_are_told()
+        self.path.multivolume_is_told()
+        self.path.deleted_series_is_not_chosen()
+
+    def test_event_loop(self) -> None:
+        """The application answers while it computes, and a deleted result is not called done."""
+        self._need_worker()
+        self.path.answers_while_it_computes()
+        self.path.deleted_result_stops_its_computation()
 
     def test_views(self) -> None:
         """The comparison's views in all planes, what stands on them, and scenes saved with them; without computing."""

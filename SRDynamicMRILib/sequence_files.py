@@ -37,13 +37,24 @@ def write_sequence(series: Series, path: Path) -> None:
         Name of the file, ending in ``.nrrd``.
     """
     with path.open("wb") as file:
-        file.write(_header(series.geometry, series.times).encode("ascii"))
+        file.write(sequence_header(series.geometry, series.times, "gzip"))
         with gzip.GzipFile("", "wb", _COMPRESSION, file, mtime=0) as stream:
             for volume in series:
                 stream.write(np.ascontiguousarray(volume.data, dtype="<f4").tobytes())
 
 
-def _header(geometry: Geometry, times: tuple[float, ...]) -> str:
+def sequence_header(geometry: Geometry, times: tuple[float, ...], encoding: str) -> bytes:
+    """Header of a Slicer sequence, after which come the voxels.
+
+    Parameters
+    ----------
+    geometry
+        Of every time point.
+    times
+        In seconds.
+    encoding
+        Of the float32 voxels, time point after time point: ``raw`` (little endian) or ``gzip``.
+    """
     depth, height, width = geometry.shape
     columns = " ".join(_vector(column) for column in geometry.axes.T)
     lines = (
@@ -58,13 +69,13 @@ def _header(geometry: Geometry, times: tuple[float, ...]) -> str:
         'labels: "" "" "" "time"',
         'units: "" "" "" "s"',
         "endian: little",
-        "encoding: gzip",
+        f"encoding: {encoding}",
         f"space origin: {_vector(geometry.origin)}",
         "DataNodeClassName:=vtkMRMLScalarVolumeNode",
         "axis 3 index type:=numeric",
         f"axis 3 index values:={' '.join(f'{time:.12g}' for time in times)}",
     )
-    return "\n".join(lines) + "\n\n"
+    return ("\n".join(lines) + "\n\n").encode("ascii")
 
 
 def _vector(values: Iterable[float]) -> str:

@@ -17,8 +17,11 @@ import pytest
 from conftest import TINY, Command, Patient, tiny_network
 from processes import INTERPRETER, FakeProcess
 from scenes import Slicer
+from SRDynamicMRISlicer.choices import Choices
+from SRDynamicMRISlicer.chosen_job import Files
 from SRDynamicMRISlicer.jobs import Kind
-from SRDynamicMRISlicer.states import State
+from SRDynamicMRISlicer.states import RUNNING, State
+from SRDynamicMRISlicer.step_queue import Stepwise, at_once
 from SRDynamicMRISlicer.worker import Worker
 from test_cli_errors import BAD_CHECKPOINTS, BAD_MODELS, CUDA_OUT, Place, files_of_at_most, limit
 from test_job_scene import Desk, low_patient
@@ -260,6 +263,7 @@ def assert_fails(desk: Desk, start: Callable[[], None], phrase: str) -> None:
     """Check that a job ends in one plain sentence, and that the scene has nothing half made."""
     nodes = desk.app.scene.GetNumberOfNodes()
     start()
+    desk.loop.run_until(lambda: desk.presenter.state not in RUNNING)
     view = desk.presenter.view
     assert view.state is State.FAILED
     assert phrase in view.failure
@@ -296,9 +300,22 @@ def test_a_bad_checkpoint_in_the_module(desk: Desk, patient: Patient, tmp_path: 
 
 def test_a_full_disk_in_the_module(desk: Desk) -> None:
     desk.look()
-    desk.jobs.prepare(Kind.SUPER_RESOLVE, desk.presenter.choices)  # the inputs are on the disk already
     with files_of_at_most(3000):
-        assert_fails(desk, desk.presenter.super_resolve, "could not be written")
+        assert_fails(desk, desk.presenter.super_resolve, "The inputs of the computation could not be written")
+    assert [file.name for file in (desk.folder / "jobs").iterdir()] == []
+
+
+def test_a_disk_that_fills_later_in_the_module(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.look()
+    files = at_once(desk.jobs.prepare(Kind.SUPER_RESOLVE, desk.presenter.choices))
+
+    def prepared(kind: Kind, choices: Choices) -> Stepwise[Files]:
+        yield
+        return files
+
+    monkeypatch.setattr(desk.jobs, "prepare", prepared)
+    with files_of_at_most(3000):
+        assert_fails(desk, desk.presenter.super_resolve, "frame_0000.nii.gz could not be written")
 
 
 def test_no_memory_in_the_module(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

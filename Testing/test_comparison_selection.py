@@ -17,6 +17,7 @@ from SRDynamicMRISlicer.scene_browsers import browser_of, proxy_of
 from SRDynamicMRISlicer.scene_results import ResultSequence
 from SRDynamicMRISlicer.scene_sequences import add_sequence
 from SRDynamicMRISlicer.scene_volumes import volume_of
+from test_scene_sequences import multivolume
 
 from SRDynamicMRILib.volume import Geometry
 
@@ -47,6 +48,15 @@ def test_views_show_the_inputs_unless_they_have_a_choice_of_their_own(app: Slice
     views = chosen_views(choices(dynamicSeries=low, result=result))
     assert (views[View.LOW], views[View.RESULT], views[View.TRUTH]) == (low, result, None)
     assert chosen_views(choices(dynamicSeries=low, lowView=other))[View.LOW] is other
+
+
+def test_what_cannot_be_compared_leaves_its_view_empty(app: Slicer) -> None:
+    """A MultiVolume was chosen while the comparison was open."""
+    low, several = app.volume(random_volume(FLAT), "low"), multivolume(app, "0,500,1250")
+    found = shown({View.LOW: several, View.RESULT: low})
+    assert dict(found.volumes) == {View.RESULT: low}
+    Comparison(app.scene.AddNewNodeByClass("vtkMRMLLayoutNode")).show(found.volumes)
+    assert dict(shown({View.LOW: several}).volumes) == {}
 
 
 def test_one_slider_moves_all_series_of_the_same_times(app: Slicer) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scenes import Slicer, oblique, random_series, random_volume, rigid
 from SRDynamicMRISlicer.input_facts import input_facts
-from SRDynamicMRISlicer.job_files import TRILINEAR, ZERO_FILLED, JobFiles, JobNodes, numbers_of
+from SRDynamicMRISlicer.job_files import STEP, TRILINEAR, ZERO_FILLED, JobFiles, JobNodes, numbers_of
 from SRDynamicMRISlicer.jobs import Kind
 from SRDynamicMRISlicer.metrics_nodes import MapSequences, evaluation_from_csv
 from SRDynamicMRISlicer.model_nodes import add_model, hash_of_model, is_model, model_file
@@ -28,6 +28,7 @@ from SRDynamicMRISlicer.scene_provenance import facts_of_result
 from SRDynamicMRISlicer.scene_results import ResultSequence
 from SRDynamicMRISlicer.scene_sequences import SequenceIndex, index_of, put, series_of
 from SRDynamicMRISlicer.scene_volumes import store_volume, volume_of
+from SRDynamicMRISlicer.step_queue import at_once
 
 from SRDynamicMRILib.checkpoints import file_sha256
 from SRDynamicMRILib.errors import InputError
@@ -71,7 +72,7 @@ def test_inputs_are_written_as_the_views_show_them(app: Slicer, files: JobFiles)
     moved = app.transform(rigid())
     nodes.prior.SetAndObserveTransformNodeID(moved.GetID())
     proxy_of(nodes.series).SetAndObserveTransformNodeID(moved.GetID())
-    prepared = files.prepare(Kind.SUPER_RESOLVE, nodes)
+    prepared = at_once(files.prepare(Kind.SUPER_RESOLVE, nodes))
     expected = volume_of(nodes.prior)
     prior = read_volume(prepared.prior)
     assert prior.geometry.same_grid(expected.geometry)
@@ -85,12 +86,12 @@ def test_series_of_any_length(app: Slicer, files: JobFiles, count: int) -> None:
     small = Geometry((2, 3, 4), (1.0, 2.0, 3.0))
     series = random_series(small, [0.1 * n for n in range(count)])
     nodes = JobNodes(series=app.sequence(series))
-    assert same(read_series(files.prepare(Kind.DOWNSAMPLE, nodes).series), series)
+    assert same(read_series(at_once(files.prepare(Kind.DOWNSAMPLE, nodes)).series), series)
 
 
 def test_a_volume_is_a_series_of_one_time_point(app: Slicer, files: JobFiles) -> None:
     nodes = JobNodes(series=app.volume(random_volume(GRID)))
-    prepared = files.prepare(Kind.SUPER_RESOLVE, nodes)
+    prepared = at_once(files.prepare(Kind.SUPER_RESOLVE, nodes))
     assert prepared.prior is None
     assert len(read_series(prepared.series)) == 1
 
@@ -98,11 +99,11 @@ def test_a_volume_is_a_series_of_one_time_point(app: Slicer, files: JobFiles) ->
 @pytest.mark.parametrize("kind", [Kind.FINE_TUNE, Kind.SUPER_RESOLVE, Kind.INTERPOLATE, Kind.DOWNSAMPLE])
 def test_the_same_job_has_the_same_files_and_another_has_others(app: Slicer, files: JobFiles, kind: Kind) -> None:
     nodes = chosen(app)
-    first = files.prepare(kind, nodes, "quick")
+    first = at_once(files.prepare(kind, nodes, "quick"))
     written = {path: path.stat().st_mtime_ns for path in files.folder.iterdir()}
-    assert files.prepare(kind, nodes, "quick") == first
+    assert at_once(files.prepare(kind, nodes, "quick")) == first
     assert {path: path.stat().st_mtime_ns for path in files.folder.iterdir()} == written, "nothing is written twice"
-    other = files.prepare(kind, nodes, "standard")
+    other = at_once(files.prepare(kind, nodes, "standard"))
     assert other.output != first.output
     assert other.series == first.series
     assert first.output.parent == files.folder
@@ -111,49 +112,91 @@ def test_the_same_job_has_the_same_files_and_another_has_others(app: Slicer, fil
 
 def test_inputs_that_have_changed_are_written_again(app: Slicer, files: JobFiles) -> None:
     nodes = chosen(app)
-    first = files.prepare(Kind.FINE_TUNE, nodes)
+    first = at_once(files.prepare(Kind.FINE_TUNE, nodes))
     put(nodes.series, random_volume(GRID, seed=99), index_of(nodes.series).values[1])
-    second = files.prepare(Kind.FINE_TUNE, nodes)
+    second = at_once(files.prepare(Kind.FINE_TUNE, nodes))
     assert second.series != first.series
     assert second.prior == first.prior
     assert second.output != first.output
     store_volume(random_volume(GRID, seed=98), nodes.prior)
-    assert files.prepare(Kind.FINE_TUNE, nodes).prior != first.prior
+    assert at_once(files.prepare(Kind.FINE_TUNE, nodes)).prior != first.prior
     assert same(read_series(first.series), random_series(GRID, TIMES)), "what a running job reads stays"
+
+
+def test_files_for_the_worker_are_written_uncompressed_and_in_small_steps(app: Slicer, files: JobFiles) -> None:
+    """Compressing at once stopped the application for seconds: no step writes more than 4 MiB."""
+    grid = Geometry((11, 256, 256), (1.4, 1.4, 5.0))
+    nodes = JobNodes(app.volume(random_volume(Geometry((40, 256, 256))), "plan"), app.sequence(random_series(grid)))
+    before, sizes = 0, []
+    for _step in files.prepare(Kind.SUPER_RESOLVE, nodes):
+        written = sum(path.stat().st_size for path in files.folder.rglob("*") if path.is_file())
+        sizes.append(written - before)
+        before = written
+    assert max(sizes) <= STEP + 8192  # what Python has not handed on yet
+    assert len(sizes) == 3 + 3
+    series, planning = sorted(files.folder.iterdir(), key=lambda path: path.stat().st_size)
+    assert series.stat().st_size == pytest.approx(3 * 4 * 11 * 256 * 256, abs=2000)
+    assert planning.stat().st_size == pytest.approx(4 * 40 * 256 * 256, abs=2000)
+
+
+@pytest.mark.parametrize("how", ["drop", "fail"])
+def test_what_is_half_written_is_no_input(app: Slicer, files: JobFiles, how: str) -> None:
+    nodes = chosen(app)
+    if how == "fail":
+        put(nodes.series, random_volume(Geometry((2, 2, 2))), index_of(nodes.series).values[2])
+        with pytest.raises(InputError):
+            at_once(files.prepare(Kind.DOWNSAMPLE, nodes))
+    else:
+        steps = files.prepare(Kind.DOWNSAMPLE, nodes)
+        next(steps)
+        assert list(files.folder.iterdir())
+        del steps
+    assert list(files.folder.iterdir()) == []
+
+
+def test_a_time_point_that_changes_while_it_is_written_gives_no_false_name(app: Slicer, files: JobFiles) -> None:
+    nodes = chosen(app)
+    steps = files.prepare(Kind.DOWNSAMPLE, nodes)
+    next(steps)
+    put(nodes.series, random_volume(GRID, seed=99), index_of(nodes.series).values[2])
+    assert at_once(steps).series == at_once(files.prepare(Kind.DOWNSAMPLE, nodes)).series
 
 
 def test_other_times_or_another_place_are_other_files(app: Slicer, files: JobFiles) -> None:
     series = random_series(GRID, TIMES)
     late = Series.of(list(series), [1.0, 2.0, 3.0])
     aside = Series.of([Volume(v.data, Geometry(GRID.shape, GRID.spacing)) for v in series], TIMES)
-    made = {files.prepare(Kind.DOWNSAMPLE, JobNodes(series=app.sequence(one))).series for one in (series, late, aside)}
+    made = {
+        at_once(files.prepare(Kind.DOWNSAMPLE, JobNodes(series=app.sequence(one)))).series
+        for one in (series, late, aside)
+    }
     assert len(made) == 3
-    again = files.prepare(Kind.DOWNSAMPLE, JobNodes(series=app.sequence(series, "copy"))).series
+    again = at_once(files.prepare(Kind.DOWNSAMPLE, JobNodes(series=app.sequence(series, "copy")))).series
     assert again in made, "an equal series of another node needs no other file"
 
 
 def test_inputs_that_cannot_be_used_are_refused_in_words(app: Slicer, files: JobFiles) -> None:
     with pytest.raises(InputError, match="There is no dynamic series any more"):
-        files.prepare(Kind.FINE_TUNE, JobNodes())
+        at_once(files.prepare(Kind.FINE_TUNE, JobNodes()))
     nodes = chosen(app)
     app.scene.RemoveNode(nodes.series)
     with pytest.raises(InputError, match="There is no dynamic series any more"):
-        files.prepare(Kind.FINE_TUNE, nodes)
+        at_once(files.prepare(Kind.FINE_TUNE, nodes))
     bent = JobNodes(app.volume(random_volume(GRID), "bent scan"), app.sequence(random_series(GRID, TIMES)))
     bent.prior.SetAndObserveTransformNodeID(app.bending_transform().GetID())
     with pytest.raises(InputError, match="bent scan is bent by the transform"):
-        files.prepare(Kind.FINE_TUNE, bent)
+        at_once(files.prepare(Kind.FINE_TUNE, bent))
     mixed = app.sequence(random_series(GRID, TIMES), "mixed")
     put(mixed, random_volume(Geometry((2, 2, 2))), index_of(mixed).values[2])
     with pytest.raises(InputError, match="Time point 2 of mixed has another size"):
-        files.prepare(Kind.DOWNSAMPLE, JobNodes(series=mixed))
+        at_once(files.prepare(Kind.DOWNSAMPLE, JobNodes(series=mixed)))
     assert not list(files.folder.glob(".*")), "nothing half written is left"
 
 
 def test_a_folder_that_cannot_be_made(app: Slicer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
-        JobFiles(tmp_path / "file" / "folder").prepare(Kind.DOWNSAMPLE, chosen(app))
+        at_once(JobFiles(tmp_path / "file" / "folder").prepare(Kind.DOWNSAMPLE, chosen(app)))
 
 
 # Comparison
@@ -179,7 +222,7 @@ def test_only_time_points_that_the_result_has_are_compared(
 ) -> None:
     nodes = compared(app, numbers)
     assert numbers_of(nodes.result, nodes.series) == list(numbers)
-    prepared = files.prepare(Kind.EVALUATE, nodes)
+    prepared = at_once(files.prepare(Kind.EVALUATE, nodes))
     truth = random_series(GRID, TIMES).select(list(numbers))
     assert [len(read_series(path)) for path in (prepared.truth, prepared.result)] == [len(numbers)] * 2
     assert all(np.array_equal(a.data, b.data) for a, b in zip(read_series(prepared.truth), truth, strict=True))
@@ -190,14 +233,14 @@ def test_only_time_points_that_the_result_has_are_compared(
 def test_a_comparison_without_interpolation(app: Slicer, files: JobFiles) -> None:
     nodes = compared(app)
     some = JobNodes(nodes.prior, nodes.series, nodes.truth, nodes.result)
-    assert set(files.prepare(Kind.EVALUATE, some).baselines) == {TRILINEAR}
+    assert set(at_once(files.prepare(Kind.EVALUATE, some)).baselines) == {TRILINEAR}
 
 
 def test_a_result_of_another_series_is_refused(app: Slicer, files: JobFiles) -> None:
     nodes = compared(app)
     other = app.sequence(random_series(GRID, (7.0, 8.0, 9.0)), "other")
     with pytest.raises(InputError, match="low super-resolved has a time point 0 that other has not"):
-        files.prepare(Kind.EVALUATE, JobNodes(nodes.prior, other, nodes.truth, nodes.result))
+        at_once(files.prepare(Kind.EVALUATE, JobNodes(nodes.prior, other, nodes.truth, nodes.result)))
 
 
 def test_time_points_are_known_by_their_index_also_where_it_is_text(app: Slicer) -> None:
@@ -290,20 +333,17 @@ def test_a_series_that_was_made_comes_one_time_point_at_a_time(app: Slicer, tmp_
     made = random_series(oblique((4, 5, 6)), TIMES)
     write_series(made, tmp_path / "made.seq.nrrd")
     result = ResultSequence(source, "cine 25%", {"Image": "low resolution"})
-    steps = series_steps(result, tmp_path / "made.seq.nrrd")
-    assert result.node.GetNumberOfDataNodes() == 0
-    for number, step in enumerate(steps, start=1):
-        step()
-        assert result.node.GetNumberOfDataNodes() == number
+    counts = [result.node.GetNumberOfDataNodes() for _step in series_steps(result, tmp_path / "made.seq.nrrd")]
+    assert [count for count in counts if count] == [1, 2, 3]
     assert same(series_of(result.node), made)
     assert browser_of(result.node) is browser_of(source)
     with pytest.raises(InputError, match="has made 3 time points where 2 were expected"):
-        series_steps(result, tmp_path / "made.seq.nrrd", [0, 1])
+        at_once(series_steps(result, tmp_path / "made.seq.nrrd", [0, 1]))
 
 
 def evaluated(nodes: JobNodes, files: JobFiles, folder: Path) -> tuple[Path, Path]:
     """Table and SSIM map as the worker writes them."""
-    prepared = files.prepare(Kind.EVALUATE, nodes)
+    prepared = at_once(files.prepare(Kind.EVALUATE, nodes))
     methods = {name: read_series(path) for name, path in {**prepared.baselines, RESULT: prepared.result}.items()}
     truth = read_series(prepared.truth)
     maps: dict[int, np.ndarray] = {}
@@ -324,8 +364,7 @@ def test_maps_and_figures_of_a_comparison(app: Slicer, files: JobFiles, tmp_path
     table, ssim = evaluated(nodes, files, tmp_path)
     evaluation = evaluation_from_csv(table)
     maps = MapSequences(nodes.series, nodes.result.GetName())
-    for step in map_steps(maps, ssim, nodes.result, nodes.truth, [0, 2]):
-        step()
+    at_once(map_steps(maps, ssim, nodes.result, nodes.truth, [0, 2]))
     assert numbers_of(maps.ssim.node, nodes.series) == [0, 2]
     difference = series_of(maps.difference.node)[1]
     truth = random_series(GRID, TIMES)[2]
@@ -363,10 +402,11 @@ def test_a_result_that_has_changed_meanwhile_gets_no_maps(app: Slicer, files: Jo
     maps = MapSequences(nodes.series, "r")
     steps = map_steps(maps, ssim, nodes.result, nodes.truth, [0, 2])
     with pytest.raises(InputError, match="has changed since it was compared"):
-        map_steps(maps, ssim, nodes.result, nodes.truth, [0])
+        at_once(map_steps(maps, ssim, nodes.result, nodes.truth, [0]))
+    next(steps)
     app.scene.RemoveNode(nodes.truth)
     with pytest.raises(InputError, match="was deleted from the scene"):
-        steps[0]()
+        at_once(steps)
 
 
 def test_the_difference_is_of_where_the_result_lies() -> None:

@@ -62,6 +62,7 @@ PLAIN_MODULES = (
 QT_MODULES = (
     "comparison_panel",
     "device_list",
+    "event_loop_gaps",
     "exports",
     "input_watch",
     "loss_chart",

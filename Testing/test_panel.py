@@ -240,3 +240,14 @@ def test_a_click_never_ends_in_a_traceback() -> None:
     source = (MODULE / "SRDynamicMRISlicer" / "module_session.py").read_text(encoding="utf-8")
     assert source.count('connect("clicked') == 1
     assert 'connect("clicked(bool)", plain(action))' in source
+
+
+def test_observers_and_timers_never_end_in_a_traceback() -> None:
+    """What goes wrong in them is a sentence in the panel: they go through `slots.guarded`."""
+    folder = MODULE / "SRDynamicMRISlicer"
+    source = (folder / "module_session.py").read_text(encoding="utf-8")
+    # What the removal of a node calls only takes note, and a timer does the rest.
+    observers = {re.sub(r"\s+", "", text).rsplit("self.", 1)[1] for text in re.findall(r"addObserver\([^)]*", source)}
+    assert observers == {"_follow", "_on_node_going"}
+    assert "self._follow = guarded(self._on_parameters, self._report)" in source
+    assert "guarded(action, self._report)" in (folder / "qt_timer.py").read_text(encoding="utf-8")

@@ -6,18 +6,23 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
 import pytest
 from processes import FakeTimer
 from SRDynamicMRISlicer import help_text, panel_choices, process_tree
+from SRDynamicMRISlicer.background import in_background
 from SRDynamicMRISlicer.durations import BUDGETS
 from SRDynamicMRISlicer.graphics_cards import Device, devices, with_chosen
 from SRDynamicMRISlicer.panel_choices import Arrangement, Budget, Metric
 from SRDynamicMRISlicer.process_tree import kill_tree
-from SRDynamicMRISlicer.step_queue import StepQueue
+from SRDynamicMRISlicer.step_queue import StepQueue, at_once
+
+from SRDynamicMRILib.errors import InputError
 
 # Ending processes
 
@@ -171,6 +176,62 @@ def test_steps_that_are_dropped_are_not_done() -> None:
     queue.add([lambda: done.append(2)])
     timer.advance(1)
     assert done == [2]
+
+
+def test_a_step_that_goes_on_is_done_before_the_next(lost_errors: list[BaseException]) -> None:
+    timer, done, failed = FakeTimer(), [], []
+    queue = StepQueue(timer)
+    queue.failed.connect(failed.append)
+
+    def counting(name: str, ends_badly: bool = False) -> Iterator[None]:
+        for number in range(2):
+            done.append(f"{name}{number}")
+            yield
+        if ends_badly:
+            raise ValueError(name)
+
+    queue.add([lambda: counting("a"), lambda: done.append("b")])
+    assert queue.waiting == 2
+    timer.advance(1)
+    assert done == ["a0", "a1", "b"]
+    queue.add([lambda: counting("c", ends_badly=True), lambda: done.append("d")])
+    timer.advance(1)
+    assert done[3:] == ["c0", "c1"]
+    assert [str(error) for error in failed] == ["c"]
+
+    def dropped() -> Iterator[None]:
+        queue.clear()
+        yield
+        done.append("e")
+
+    queue.add([dropped])
+    timer.advance(1)
+    assert "e" not in done
+    assert (queue.waiting, timer.waiting) == (0, 0)
+
+
+# Beside the main thread
+
+
+def test_work_in_the_background_returns_and_raises() -> None:
+    caller = threading.get_ident()
+    where = at_once(in_background(threading.get_ident))
+    assert where != caller
+
+    def fail() -> None:
+        raise InputError("The file is gone.")
+
+    with pytest.raises(InputError, match="is gone"):
+        at_once(in_background(fail))
+
+
+def test_each_step_waits_only_a_moment_for_work_in_the_background() -> None:
+    go_on = threading.Event()
+    steps = in_background(lambda: go_on.wait(60))
+    next(steps)
+    next(steps)
+    go_on.set()
+    assert at_once(steps) is True
 
 
 # Lists

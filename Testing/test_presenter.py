@@ -28,6 +28,7 @@ from SRDynamicMRISlicer.panel_choices import TimePoints
 from SRDynamicMRISlicer.panel_view import Control, View
 from SRDynamicMRISlicer.presenter import LAST_LINES, NEEDS, REFRESH, Presenter, RefusedError
 from SRDynamicMRISlicer.states import RUNNING, STATE_OF, TRANSITIONS, State, check_transition
+from SRDynamicMRISlicer.step_queue import Stepwise
 from SRDynamicMRISlicer.worker import GRACE, PATIENCE, Worker
 
 from SRDynamicMRILib.errors import InputError
@@ -59,9 +60,8 @@ class Panel:
         self.meanwhile: Callable[[], None] = lambda: None
         self.files: Callable[[Kind], Files] = lambda kind: FILES
         self._process = process
-        self.presenter = Presenter(
-            self._new_worker, self._ensure, lambda kind: self.files(kind), self.timer, self.timer, self.settings
-        )
+        self.parts = 0
+        self.presenter = Presenter(self._new_worker, self._ensure, self._prepare, self.timer, self.timer, self.settings)
         self.views: list[View] = []
         self.frames: list[tuple[int, Path]] = []
         self.finished: list[tuple[Job, dict[str, Path]]] = []
@@ -80,6 +80,11 @@ class Panel:
     def _ensure(self) -> str:
         self.meanwhile()
         return self.missing
+
+    def _prepare(self, kind: Kind) -> Stepwise[Files]:
+        for _part in range(self.parts):
+            yield
+        return self.files(kind)
 
     @property
     def process(self) -> FakeProcess:
@@ -323,14 +328,16 @@ def test_a_series_alone_is_enough_where_the_fraction_is_known() -> None:
 
 
 def test_inputs_in_words() -> None:
-    view = Panel(replace(COMPARED, acquisition_time=6.616, warnings=("A stack?",), truth_problems=("Short.",))).view
+    times = {"interval": 0.0512, "acquisition_time": 6.616}
+    view = Panel(replace(COMPARED, **times, warnings=("A stack?",), truth_problems=("Short.",))).view
     assert view.prior_text == "256 x 192 x 16 voxels of 1.36 x 1.36 x 4.00 mm"
     assert view.series_text == "64 x 48 x 16 voxels of 5.44 x 5.44 x 4.00 mm, 10 time points"
     assert view.truth_text == "256 x 192 x 16 voxels of 1.36 x 1.36 x 4.00 mm, 10 time points"
     assert view.about_series.splitlines() == [
         "Effective resolution 5.44 x 5.44 mm in plane.",
         "6.25% of k-space was measured.",
-        "A time point took about 6.62 s.",
+        "The time points are 0.0512 s apart.",
+        "Estimated from the matrix, a time point takes 6.62 s without acceleration.",
     ]
     assert view.problems == ("Short.",)
     assert view.warnings == ("A stack?",)
@@ -676,6 +683,126 @@ def test_while_it_is_prepared_everything_may_go(panel: Panel, what: str) -> None
     panel.presenter.fine_tune()
     assert not panel.processes
     assert panel.state is (State.READY if what == "quit" else State.NO_INPUT)
+
+
+@pytest.mark.parametrize("kind", Kind, ids=lambda k: k.name)
+def test_inputs_are_written_in_steps(panel: Panel, kind: Kind) -> None:
+    """The application goes on between two steps, and the job is the one that was asked for."""
+    panel.parts = 3
+    panel.presenter.set_choices(Choices(device="cpu"))
+    START_OF[kind](panel.presenter)
+    assert panel.state is STATE_OF[kind]
+    assert panel.view.progress_text == "Writing the inputs"
+    assert panel.view.cancel.enabled
+    assert not panel.view.fine_tune.enabled
+    panel.presenter.set_choices(Choices(device="cuda:0"))
+    assert not panel.processes
+    panel.timer.advance(0)
+    assert len(panel.processes) == 1
+    assert panel.view.running is kind
+    assert "cuda:0" not in panel.process.arguments
+
+
+@pytest.mark.parametrize("what", ["cancel", "close", "remove", "quit"])
+def test_while_inputs_are_written_everything_may_go(panel: Panel, what: str) -> None:
+    panel.parts = 3
+    panel.presenter.fine_tune()
+    {
+        "cancel": panel.presenter.cancel,
+        "close": panel.presenter.close_scene,
+        "remove": lambda: panel.presenter.set_inputs(InputFacts(PRIOR)),
+        "quit": panel.presenter.shut_down,
+    }[what]()
+    panel.timer.advance(1)
+    assert not panel.processes
+    assert panel.timer.waiting == 0
+    if what == "cancel":
+        assert (panel.state, panel.view.status) == (State.READY, "Cancelled.")
+    if what == "remove":
+        assert "no longer there" in panel.view.status
+    if what != "quit":
+        panel.presenter.set_inputs(COMPARED)
+        panel.parts = 0
+        assert panel.begin(Kind.EVALUATE).asked == ["start"]
+
+
+def test_a_question_while_inputs_are_written_may_end_it(panel: Panel) -> None:
+    """A dialog runs the application's loop: the user closes the scene before answering."""
+
+    def asking(kind: Kind) -> Files:
+        panel.presenter.close_scene()
+        return FILES
+
+    panel.files = asking
+    panel.presenter.super_resolve()
+    assert panel.state is State.NO_INPUT
+    assert not panel.processes
+
+
+def test_a_fault_in_a_later_step_is_shown(panel: Panel) -> None:
+    def failing(kind: Kind) -> Files:
+        raise InputError("Time point 7 of cine holds nothing.")
+
+    panel.parts, panel.files = 1, failing
+    panel.presenter.super_resolve()
+    panel.timer.advance(1)
+    assert panel.view.failure == "Time point 7 of cine holds nothing."
+    assert panel.view.super_resolve.enabled
+
+
+# What jobs have made is brought into the scene
+
+
+def test_nothing_is_started_before_the_last_result_is_there(panel: Panel) -> None:
+    panel.begin(Kind.DOWNSAMPLE).complete(output="/o")
+    panel.presenter.bring_in(True)
+    assert panel.view.super_resolve.reason == "The result is being brought into the scene; wait a moment."
+    panel.presenter.bring_in(False)
+    assert panel.view.super_resolve.enabled
+    assert panel.state is State.DONE
+
+
+def test_a_result_that_cannot_be_brought_in_is_not_done(panel: Panel) -> None:
+    panel.begin(Kind.SUPER_RESOLVE).complete(output="/o")
+    panel.presenter.bring_in(True)
+    panel.presenter.complain("The result was deleted.")
+    panel.presenter.bring_in(False)
+    assert panel.state is State.FAILED
+    assert (panel.view.status, panel.view.problems) == ("The result was deleted.", ())
+    panel.begin(Kind.SUPER_RESOLVE)
+    assert panel.view.failure == ""
+
+
+def test_a_result_deleted_half_way_stops_the_job(panel: Panel) -> None:
+    process = panel.begin(Kind.SUPER_RESOLVE)
+    panel.presenter.give_up("The result was deleted, so the computation was stopped.")
+    assert process.asked == ["start", "stop"]
+    process.complete(output="/o")
+    assert panel.state is State.READY
+    assert panel.view.status == "The result was deleted, so the computation was stopped."
+    assert not panel.finished
+    assert "--resume" not in panel.begin(Kind.SUPER_RESOLVE).arguments
+    panel.presenter.shut_down()
+
+
+def test_giving_up_stops_only_what_runs(panel: Panel) -> None:
+    panel.presenter.give_up("Gone.")
+    assert panel.view.status == "Ready."
+
+
+def test_what_cannot_be_shown_is_said_until_something_changes(panel: Panel) -> None:
+    panel.presenter.complain("Cine cannot be shown.")
+    assert panel.state is State.READY
+    assert panel.view.problems == ("Cine cannot be shown.",)
+    assert panel.view.super_resolve.enabled
+    panel.presenter.set_inputs(replace(COMPARED, series=replace(SERIES, id="series 2")))
+    assert panel.view.problems == ()
+    panel.presenter.complain("Cine cannot be shown.")
+    panel.presenter.complain("")
+    assert panel.view.problems == ()
+    panel.presenter.complain("Cine cannot be shown.")
+    panel.begin(Kind.EVALUATE)
+    assert panel.view.problems == ()
 
 
 # Cancelling
@@ -1104,9 +1231,10 @@ class RealPanel:
         self.finished: list[tuple[Job, dict[str, Path]]] = []
         names = {Kind.FINE_TUNE: "m.safetensors", Kind.SUPER_RESOLVE: "sr.nii.gz", Kind.EVALUATE: "evaluation"}
 
-        def prepare(kind: Kind) -> Files:
+        def prepare(kind: Kind) -> Stepwise[Files]:
             truth, result = patient.dynamic, folder / names[Kind.SUPER_RESOLVE]
             output = folder / names[kind]
+            yield
             return Files(output, patient.static, patient.low, truth, result, baselines={"trilinear": patient.low})
 
         self.presenter = Presenter(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
 from scenes import Slicer, oblique, random_series, random_volume, rigid
 from SRDynamicMRISlicer.inputs import ImageFacts
-from SRDynamicMRISlicer.scene_inputs import scene_facts, simulated_facts
+from SRDynamicMRISlicer.scene_browsers import proxy_of
+from SRDynamicMRISlicer.scene_inputs import SceneFacts, scene_facts, simulated_facts, voxel_faults
 from SRDynamicMRISlicer.scene_sequences import put
+from SRDynamicMRISlicer.step_queue import at_once
 from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkImageData
 
@@ -27,6 +30,12 @@ def low(times: tuple[float, ...] = (0, 0.5, 1.25), fraction: float = 0.25) -> Se
     return Series.of([downsample(random_volume(FULL, seed), fraction) for seed in range(len(times))], times)
 
 
+def looked_at(*nodes: slicer.vtkMRMLNode | None) -> SceneFacts:
+    """The facts once all voxels are seen."""
+    prior, series, truth = (*nodes, None)[:3]
+    return scene_facts(prior, series, truth, faults=at_once(voxel_faults(prior, series, truth)))
+
+
 def test_good_inputs_are_described(app: Slicer) -> None:
     prior, series = app.volume(random_volume(FULL), "plan"), app.sequence(low(), "cine")
     truth = app.sequence(random_series(FULL), "truth")
@@ -39,6 +48,20 @@ def test_good_inputs_are_described(app: Slicer) -> None:
     assert facts.overlap is True
     assert facts.acquisition_time == pytest.approx(8 * 4 * 2.0 / 1000)
     assert facts.problems == facts.truth_problems == facts.warnings == ()
+    assert looked_at(prior, series, truth) == scene_facts(prior, series, truth)
+
+
+def test_voxels_are_looked_at_one_time_point_at_a_time(app: Slicer) -> None:
+    steps = voxel_faults(app.volume(random_volume(FULL)), app.sequence(low()), app.sequence(random_series(FULL)))
+    assert len(list(steps)) == 1 + 3 + 3
+
+
+def test_the_volume_that_a_deleted_sequence_leaves_is_one_time_point(app: Slicer) -> None:
+    sequence = app.sequence(low(), "cine")
+    left = proxy_of(sequence)
+    assert scene_facts(None, left).series.time_points == 3
+    app.scene.RemoveNode(sequence)
+    assert scene_facts(None, left).series.time_points == 1
 
 
 def test_nothing_chosen_is_nothing_said() -> None:
@@ -121,7 +144,8 @@ def test_bad_voxels_are_found_in_every_time_point(app: Slicer, bad: float, says:
     series = low()
     sequence = app.sequence(series, "cine")
     put(sequence, series[0].with_data(np.full(series.geometry.shape, bad)), "0.5")
-    problem = scene_facts(None, sequence).problems[0]
+    assert scene_facts(None, sequence).problems == ()
+    problem = looked_at(None, sequence).problems[0]
     assert "Time point 1 of cine" in problem
     assert says in problem
 
@@ -129,7 +153,7 @@ def test_bad_voxels_are_found_in_every_time_point(app: Slicer, bad: float, says:
 def test_a_geometry_that_changes_is_found(app: Slicer) -> None:
     sequence = app.sequence(low(), "cine")
     put(sequence, random_volume(FULL), "9")
-    facts = scene_facts(None, sequence)
+    facts = looked_at(None, sequence)
     assert "Time point 3 of cine has another size" in facts.problems[0]
     assert facts.series is None
 
@@ -168,6 +192,25 @@ def test_a_stacked_cine_is_a_warning(app: Slicer) -> None:
     note = scene_facts(None, app.volume(stack, "import")).warnings[0]
     assert "import is one volume, but its slices repeat every 4" in note
     assert "5 time points" in note
+
+
+def test_an_estimate_that_the_times_contradict_is_not_shown(app: Slicer) -> None:
+    """A cine 51 ms apart was not acquired in the 0.15 s that its matrix would take."""
+    cine = scene_facts(None, app.sequence(low((0, 0.051, 0.102, 0.153))), repetition_time=4.7)
+    assert cine.interval == pytest.approx(0.051)
+    assert cine.acquisition_time is None
+    slow = scene_facts(None, app.sequence(low((0, 0.2, 5.0))), repetition_time=4.7)
+    assert slow.interval == pytest.approx(2.5)
+    assert slow.acquisition_time == pytest.approx(8 * 4 * 4.7 / 1000)
+    assert simulated_facts(FULL, 0.25, cine.interval, 4.7)[2] is None
+    assert simulated_facts(FULL, 0.25, slow.interval, 4.7)[2] == pytest.approx(8 * 4 * 4.7 / 1000)
+
+
+@pytest.mark.parametrize("times", [(0,), (0, 1, 2)])
+def test_numbers_of_time_points_are_no_times(app: Slicer, times: tuple[float, ...]) -> None:
+    facts = scene_facts(None, app.sequence(low(times)), repetition_time=50)
+    assert facts.interval is None
+    assert facts.acquisition_time == pytest.approx(8 * 4 * 50 / 1000), "nothing contradicts it"
 
 
 def test_a_simulated_series_has_the_figures_of_the_paper() -> None:

@@ -79,7 +79,11 @@ def shown(chosen: Mapping[View, slicer.vtkMRMLNode | None]) -> Shown:
 
 
 def _is_volume(node: slicer.vtkMRMLNode) -> bool:
-    return bool(node.IsA("vtkMRMLScalarVolumeNode"))
+    """Whether a node holds one intensity in every voxel: neither colours nor the time points of a MultiVolume."""
+    if not node.IsA("vtkMRMLScalarVolumeNode"):
+        return False
+    image = node.GetImageData()
+    return image is None or image.GetNumberOfScalarComponents() == 1
 
 
 def _fits(part: slicer.vtkMRMLSequenceNode, master: slicer.vtkMRMLSequenceNode) -> bool:

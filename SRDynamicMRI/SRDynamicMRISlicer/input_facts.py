@@ -31,6 +31,7 @@ def input_facts(
         result=None if result is None else result_facts(result),
         effective_resolution=facts.effective_resolution,
         fraction=facts.fraction,
+        interval=facts.interval,
         acquisition_time=facts.acquisition_time,
         overlap=facts.overlap,
         problems=facts.problems,

@@ -53,8 +53,10 @@ class InputFacts:
         In-plane resolution of the series (columns, rows) in mm.
     fraction
         Share of in-plane k-space that the series holds, as detected.
+    interval
+        Seconds between the time points of the series; None where it says nothing of times.
     acquisition_time
-        Of a volume of the series, in seconds.
+        Of a volume of the series, in seconds, as estimated; None where there is no estimate or the times contradict it.
     overlap
         Whether planning scan and series overlap in space; None where that is not known.
     problems
@@ -78,6 +80,7 @@ class InputFacts:
     result: ImageFacts | None = None
     effective_resolution: tuple[float, float] | None = None
     fraction: float | None = None
+    interval: float | None = None
     acquisition_time: float | None = None
     overlap: bool | None = None
     problems: tuple[str, ...] = ()
@@ -96,13 +99,16 @@ class InputFacts:
         return (*self.problems, apart)
 
     def about_series(self) -> str:
-        """What was found out about the series, a line each: resolution, share of k-space and acquisition time."""
+        """What was found out about the series, a line each: resolution, share of k-space, interval and estimate."""
         words = []
         if self.effective_resolution is not None:
             columns, rows = self.effective_resolution
             words.append(_("Effective resolution {x:.2f} x {y:.2f} mm in plane.").format(x=columns, y=rows))
         if self.fraction is not None:
             words.append(_("{percent:.3g}% of k-space was measured.").format(percent=100 * self.fraction))
+        if self.interval is not None:
+            words.append(_("The time points are {seconds:.3g} s apart.").format(seconds=self.interval))
         if self.acquisition_time is not None:
-            words.append(_("A time point took about {seconds:.2f} s.").format(seconds=self.acquisition_time))
+            text = _("Estimated from the matrix, a time point takes {seconds:.2f} s without acceleration.")
+            words.append(text.format(seconds=self.acquisition_time))
         return "\n".join(words)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import slicer
 
+from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.files import read_volume
 from SRDynamicMRILib.provenance import recorded
 from SRDynamicMRILib.shipped import base_model
 
+from .background import in_background
 from .choices import Choices
 from .chosen_job import Files
 from .evaluation_nodes import KeptEvaluation, choice_of, evaluation_of, keep_choice, keep_evaluation, report_of
 from .job_files import JobFiles, JobNodes, numbers_of
 from .jobs import Job, Kind
 from .metrics_nodes import MapSequences, evaluation_from_csv
-from .model_nodes import add_model, hash_of_model
+from .model_nodes import add_model
 from .parameters import Parameters
-from .sample_data import DYNAMIC, STATIC, load_sample
+from .sample_data import DYNAMIC, STATIC, loading_sample
 from .scene_import import as_sequence
 from .scene_outputs import (
     SSIM_MAP,
@@ -34,7 +38,7 @@ from .scene_provenance import facts_of_fidelity, facts_of_result, write_facts
 from .scene_results import ResultSequence
 from .scene_sequences import index_of
 from .signal import Signal
-from .step_queue import StepQueue
+from .step_queue import StepQueue, Stepwise
 from .translation import _
 
 _OF_RESULT = "SRDynamicMRI.result"
@@ -51,6 +55,7 @@ class _Prepared:
     nodes: JobNodes
     files: Files
     choices: Choices
+    facts: Mapping[str, str] = field(default_factory=dict)
     overwrite: bool = False
     selected: slicer.vtkMRMLSequenceNode | None = None
 
@@ -80,6 +85,8 @@ class JobScene:
         queue: StepQueue,
         ask: Callable[[str], bool],
     ) -> None:
+        self.added: Signal[[]] = Signal()
+        """A time point of the running job is in the scene."""
         self.made: Signal[[Kind]] = Signal()
         """What a job has made is all in the scene."""
         self.checkpoint: Path | None = None
@@ -115,8 +122,8 @@ class JobScene:
             if sequence is not p.dynamicSeries:
                 p.dynamicSeries = sequence
 
-    def prepare(self, kind: Kind, choices: Choices) -> Files:
-        """Write the inputs of a job.
+    def prepare(self, kind: Kind, choices: Choices) -> Stepwise[Files]:
+        """Write the inputs of a job, a part at every step.
 
         Raises
         ------
@@ -125,23 +132,25 @@ class JobScene:
         """
         p = self._given()
         nodes = JobNodes(p.priorVolume, p.dynamicSeries, p.groundTruth, p.result, p.interpolated)
+        if self.lost_result:
+            self._result = None
         if kind is Kind.PHANTOM:
             files = Files(self._samples)
         elif kind is Kind.IMPORT_MODEL:
             files = Files(self.imported or Path(), checkpoint=self.checkpoint)
         else:
-            files = self._files.prepare(kind, nodes, _asked(kind, choices))
+            files = yield from self._files.prepare(kind, nodes, _asked(kind, choices))
         prepared = _Prepared(nodes, files, choices)
-        if kind is Kind.SUPER_RESOLVE and not self._goes_on(files):
-            prepared = self._with_place(prepared)
+        if kind is Kind.SUPER_RESOLVE:
+            prepared = replace(prepared, facts=(yield from in_background(partial(_facts, choices))))
+            if not self._goes_on(files):
+                prepared = self._with_place(prepared)
         self._prepared[kind] = prepared
         return files
 
     def _goes_on(self, files: Files) -> bool:
         """Whether a job would fill the sequence that an equal one has begun."""
-        return (
-            self._result is not None and self._result_file == files.output and self._result.node.GetScene() is not None
-        )
+        return self._result is not None and self._result_file == files.output and not self.lost_result
 
     def _with_place(self, prepared: _Prepared) -> _Prepared:
         """Ask before anything that is chosen for the result is lost."""
@@ -155,22 +164,40 @@ class JobScene:
 
     # While a job runs
 
-    def add_frame(self, number: int, path: Path) -> None:
-        """Show a time point that is ready.
+    @property
+    def lost_result(self) -> bool:
+        """Whether the sequence that a job fills was deleted."""
+        return self._result is not None and self._result.node.GetScene() is None
 
-        Raises
-        ------
-        InputError
-            If the series has gone, or the file cannot be read.
-        """
-        prepared = self._prepared[Kind.SUPER_RESOLVE]
-        if self._result is None or not self._goes_on(prepared.files):
-            source = prepared.nodes.series
+    def add_frame(self, number: int, path: Path) -> None:
+        """Show a time point that is ready, in steps; `added` follows. The queue fails if that is not possible."""
+        self._queue.add([partial(self._add_frame, self._prepared[Kind.SUPER_RESOLVE], number, path)])
+
+    def _add_frame(self, prepared: _Prepared, number: int, path: Path) -> Stepwise[None]:
+        try:
+            volume = yield from in_background(lambda: read_volume(path))
+        except InputError:
+            if path.exists():
+                raise
+            return  # the worker has put all time points into one file, from which this one is taken at the end
+        if self._prepared[Kind.SUPER_RESOLVE].files != prepared.files or self.lost_result:
+            return
+        result = self._result_of(prepared)
+        result.add(number, volume)
+        p = self._given()
+        if p.result is not result.node:
+            p.result = result.node
+        self.added.emit()
+
+    def _result_of(self, prepared: _Prepared) -> ResultSequence:
+        """The sequence that a job fills; made if it has not begun to."""
+        if self._result is None:
+            source, selected = prepared.nodes.series, prepared.selected
             self._result = ResultSequence(
                 as_sequence(source),
                 _("{name} super-resolved").format(name=source.GetName()),
-                self._facts(prepared),
-                prepared.selected,
+                prepared.facts,
+                selected if selected is not None and selected.GetScene() is not None else None,
                 prepared.overwrite,
             )
             self._result_file = prepared.files.output
@@ -178,32 +205,13 @@ class JobScene:
             self._result.node.SetNodeReferenceID(_SERIES, source.GetID())
             if prepared.nodes.prior is not None:
                 self._result.node.SetNodeReferenceID(_PLANNING_SCAN, prepared.nodes.prior.GetID())
-        self._result.add_file(number, path)
-        p = self._given()
-        if p.result is not self._result.node:
-            p.result = self._result.node
-
-    def _facts(self, prepared: _Prepared) -> dict[str, str]:
-        c = prepared.choices
-        tuned = c.use_tuned and c.tuned_model is not None
-        return facts_of_result(
-            hash_of_model(self._given().tunedModel) if tuned else _file_hash(c.base_model or base_model(c.fraction)),
-            FineTuned=tuned,
-            Seed=c.seed,
-            Device=c.device,
-        )
+        return self._result
 
     # After a job
 
     def finish(self, job: Job, outputs: dict[str, Path]) -> None:
-        """Bring in what a job has made, in steps; `made` follows.
-
-        Raises
-        ------
-        InputError
-            If it cannot be read, or the scene has changed too much.
-        """
-        actions = {
+        """Bring in what a job has made, in steps; `made` follows. The queue fails if that is not possible."""
+        actions: dict[Kind, Callable[[_Prepared, dict[str, Path]], object]] = {
             Kind.FINE_TUNE: self._finish_fine_tuning,
             Kind.SUPER_RESOLVE: self._finish_super_resolution,
             Kind.EVALUATE: self._finish_evaluation,
@@ -212,18 +220,18 @@ class JobScene:
             Kind.PHANTOM: self._finish_samples,
             Kind.IMPORT_MODEL: self._finish_import,
         }
-        actions[job.kind](self._prepared[job.kind], outputs)
-        self._queue.add([lambda: self.made.emit(job.kind)])
+        action = partial(actions[job.kind], self._prepared[job.kind], outputs)
+        self._queue.add([action, lambda: self.made.emit(job.kind)])
 
-    def load_samples(self) -> None:
-        """Load both samples, which have been made, and choose them."""
+    def load_samples(self) -> Stepwise[None]:
+        """Load both samples, which have been made, in steps, and choose them."""
         p = self._given()
-        p.priorVolume = load_sample(self._scene, STATIC, self._samples)
-        p.dynamicSeries = load_sample(self._scene, DYNAMIC, self._samples)
+        p.priorVolume = yield from loading_sample(self._scene, STATIC, self._samples)
+        p.dynamicSeries = yield from loading_sample(self._scene, DYNAMIC, self._samples)
         p.groundTruth = None
 
-    def _finish_samples(self, prepared: _Prepared, outputs: dict[str, Path]) -> None:
-        self._queue.add([self.load_samples])
+    def _finish_samples(self, prepared: _Prepared, outputs: dict[str, Path]) -> Stepwise[None]:
+        return self.load_samples()
 
     def _finish_import(self, prepared: _Prepared, outputs: dict[str, Path]) -> None:
         self._given().baseModel = str(outputs["model"])
@@ -237,39 +245,39 @@ class JobScene:
         p.tunedOn = prior
         p.useTuned = True
 
-    def _finish_super_resolution(self, prepared: _Prepared, outputs: dict[str, Path]) -> None:
-        if self._result is None:
-            return
+    def _finish_super_resolution(self, prepared: _Prepared, outputs: dict[str, Path]) -> Stepwise[None]:
+        if self.lost_result:
+            raise InputError(_("The result was deleted from the scene before it was complete; super-resolve again."))
+        result = self._result_of(prepared)
+        first, last = prepared.choices.frame_range(len(index_of(as_sequence(prepared.nodes.series)).values))
+        numbers = range(first, last + 1)
+        if not result.done.issuperset(numbers):
+            yield from series_steps(result, outputs["output"], numbers)
         known = recorded(outputs["output"])
-        node = self._result.node
+        node = result.node
         data = [node.GetNthDataNode(number) for number in range(node.GetNumberOfDataNodes())]
         facts = {"Model": str(known["model"]), **facts_of_fidelity(known)}  # the hash that the worker itself has seen
-        for one in filter(None, [node, self._result.proxy, *data]):
+        for one in filter(None, [node, result.proxy, *data]):
             write_facts(one, facts)
+        self._given().result = node
 
-    def _finish_simulation(self, prepared: _Prepared, outputs: dict[str, Path]) -> None:
+    def _finish_simulation(self, prepared: _Prepared, outputs: dict[str, Path]) -> Stepwise[None]:
         source = as_sequence(prepared.nodes.series)
         percent = 100 * prepared.choices.simulated_fraction
         name = _("{name} {percent:.4g}%").format(name=source.GetName(), percent=percent)
         low = ResultSequence(source, name, {"Image": "low resolution", "Percent": f"{percent:.6g}"})
+        yield from series_steps(low, outputs["output"])
+        p = self._given()
+        p.groundTruth, p.dynamicSeries = source, low.node
 
-        def choose() -> None:
-            p = self._given()
-            p.groundTruth, p.dynamicSeries = source, low.node
-
-        self._queue.add([*series_steps(low, outputs["output"]), choose])
-
-    def _finish_interpolation(self, prepared: _Prepared, outputs: dict[str, Path]) -> None:
+    def _finish_interpolation(self, prepared: _Prepared, outputs: dict[str, Path]) -> Stepwise[None]:
         source = as_sequence(prepared.nodes.series)
         name = _("{name} interpolated").format(name=source.GetName())
         smooth = ResultSequence(source, name, {"Image": "zero-filled interpolation"})
+        yield from series_steps(smooth, outputs["output"])
+        self._given().interpolated = smooth.node
 
-        def choose() -> None:
-            self._given().interpolated = smooth.node
-
-        self._queue.add([*series_steps(smooth, outputs["output"]), choose])
-
-    def _finish_evaluation(self, prepared: _Prepared, outputs: dict[str, Path]) -> None:
+    def _finish_evaluation(self, prepared: _Prepared, outputs: dict[str, Path]) -> Stepwise[None]:
         p, nodes = self._given(), prepared.nodes
         source = as_sequence(nodes.series)
         name = nodes.result.GetName()
@@ -279,12 +287,11 @@ class JobScene:
         for old in (p.ssimMaps, p.differenceMaps):  # they were computed and can be again
             remove_sequence(old)
         maps = MapSequences(source, name)
-        steps = map_steps(maps, outputs[SSIM_MAP], nodes.result, nodes.truth, numbers)
         p.ssimMaps, p.differenceMaps = maps.ssim.node, maps.difference.node
         self._write_figures(kept, name)
         keep_evaluation(p.metricsTable, figures, report, kept.numbers, kept.times, name)
         p.metricsTable.SetNodeReferenceID(_OF_RESULT, nodes.result.GetID())
-        self._queue.add(steps)
+        yield from map_steps(maps, outputs[SSIM_MAP], nodes.result, nodes.truth, numbers)
 
     @property
     def report(self) -> str | None:
@@ -339,6 +346,12 @@ def _asked(kind: Kind, c: Choices) -> str:
 
 def _text_of(path: Path | None) -> str:
     return "" if path is None else path.read_text(encoding="utf-8")
+
+
+def _facts(c: Choices) -> dict[str, str]:
+    """What to write to a result before the worker has told more."""
+    tuned = c.use_tuned and c.tuned_model is not None
+    return facts_of_result(_file_hash(c.model or base_model(c.fraction)), FineTuned=tuned, Seed=c.seed, Device=c.device)
 
 
 def _file_hash(path: Path) -> str:

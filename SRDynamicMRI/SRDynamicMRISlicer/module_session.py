@@ -41,13 +41,14 @@ from .qt_timer import QtTimer
 from .sample_data import sample_folder, samples_made
 from .scene_browsers import browser_of, proxy_of
 from .scene_import import chosen_sequence, load_sequence
-from .scene_inputs import SceneFacts, scene_facts, simulated_facts
+from .scene_inputs import SceneFacts, scene_facts, simulated_facts, voxel_faults
 from .scene_volumes import geometry_of
 from .shortcuts import NEXT, PREVIOUS, SWAP, Shortcuts
 from .slicer_installer import SlicerInstaller
-from .slots import plain, tell
+from .slots import guarded, plain, sentence_of
 from .standby import Standby
-from .step_queue import StepQueue
+from .states import State
+from .step_queue import StepQueue, Stepwise
 from .translation import _
 from .worker import Interpreter, Worker
 
@@ -73,13 +74,18 @@ class ModuleSession(VTKObservationMixin):
         self._parameters: Any = None
         self._gui_tag: int | None = None  # None while the choices are left alone
         self._facts = SceneFacts()
-        self._opens = self._looks = False
-        self._timer = QtTimer()
+        self._opens = self._looks = self._images_gone = False
+        self._orphans: set[str] = set()
+        self._timer = QtTimer(self._report)
+        self._follow = guarded(self._on_parameters, self._report)
         self._folder = Path(tempfile.mkdtemp(prefix="SRDynamicMRI-", dir=slicer.app.temporaryPath))
         self._queue = StepQueue(self._timer)
-        self._queue.failed.connect(tell)
+        self._queue.failed.connect(self._on_failed)
+        self._reading = StepQueue(self._timer)
+        self._reading.failed.connect(self._report)
         self.jobs = JobScene(scene, JobFiles(self._folder), self.samples, self._queue, self._ask)
-        self.jobs.made.connect(self._on_made)
+        self.jobs.added.connect(guarded(self._on_added, self._report))
+        self.jobs.made.connect(guarded(self._on_made, self._report))
         self._interpreter = Interpreter(_python(), _LIBRARY)
         self._standby = Standby(QtProcess, self._interpreter)
         self._entered = False
@@ -89,22 +95,22 @@ class ModuleSession(VTKObservationMixin):
         self._panel = Panel(ui)
         self.presenter.changed.connect(self._panel.show)
         self.presenter.logged.connect(ui.logTextEdit.appendPlainText)
-        self.presenter.frame_ready.connect(self._on_frame)
+        self.presenter.frame_ready.connect(self.jobs.add_frame)
         self.presenter.finished.connect(self._on_finished)
         self._missing = MissingTimePoints(scene)
         self.comparison = ComparisonPanel(ui, scene)
-        self.comparison.slider.moved.connect(lambda number: self._on_choices())
+        self.comparison.slider.moved.connect(guarded(lambda number: self._on_choices(), self._report))
         self._watch = InputWatch(self._timer, self._read_inputs)
         self._devices = DeviceList(ui.deviceComboBox)
         self._devices.chosen.connect(self._on_device)
         self._shortcuts = Shortcuts(
             {
-                PREVIOUS: lambda: self.comparison.slider.step(-1),
-                NEXT: lambda: self.comparison.slider.step(1),
-                SWAP: self.comparison.swap,
+                PREVIOUS: plain(lambda: self.comparison.slider.step(-1)),
+                NEXT: plain(lambda: self.comparison.slider.step(1)),
+                SWAP: plain(self.comparison.swap),
             }
         )
-        self.addObserver(scene, scene.NodeRemovedEvent, self._on_node_removed)
+        self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self._on_node_going)
         ui.tunedModelSelector.addAttribute("vtkMRMLTextNode", ATTRIBUTE)
         for line in slicer.util.findChildren(ui.baseModelPathLineEdit, className="QLineEdit"):
             line.placeholderText = _("The one that comes with the extension")
@@ -149,6 +155,8 @@ class ModuleSession(VTKObservationMixin):
         self.jobs.set_parameters(parameters)
         self._facts = SceneFacts()
         self._watch.stop()
+        self._reading.clear()
+        self._orphans.clear()
         if parameters is None:
             self.presenter.close_scene()
             self.comparison.close()
@@ -163,15 +171,15 @@ class ModuleSession(VTKObservationMixin):
         if self._parameters is not None and self._gui_tag is not None:
             self._parameters.disconnectGui(self._gui_tag)
             self._gui_tag = None
-            self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
+            self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._follow)
 
     def go_on(self) -> None:
         """Show the choices that have been loaded, and follow them again."""
         if self._parameters is not None and self._gui_tag is None:
             self._parameters.parameterNode.Modified()  # values are cached: None for nodes that came after the choices
             self._gui_tag = self._parameters.connectGui(self._ui)
-            self.addObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
-            self._on_parameters()
+            self.addObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._follow)
+            self._follow()
             self._panel.show(self.presenter.view)  # the lists were filled anew
             self._timer.call_later(0, self.comparison.resume)  # layouts change when loading has ended
 
@@ -183,6 +191,7 @@ class ModuleSession(VTKObservationMixin):
         self._standby.end()
         self.presenter.shut_down()
         self._queue.clear()
+        self._reading.clear()
         self._watch.stop()
         self.comparison.close()
         self._missing.release()
@@ -345,16 +354,26 @@ class ModuleSession(VTKObservationMixin):
         self._on_result()
         self._on_choices()
         self.comparison.update()
-        plain(self.jobs.choose_figures)()
+        self.jobs.choose_figures()
         self._ui.summaryTableView.setMRMLTableNode(p.summaryTable)
         ranged = p.frames is TimePoints.RANGE
         for widget in (self._ui.rangeLabel, self._ui.firstFrameSpinBox, self._ui.lastFrameSpinBox):
             widget.visible = ranged
         self._show_simulated()
+        self.comparison.update()
 
-    def _on_node_removed(self, _caller: object, _event: object) -> None:
-        """Look at the choices a moment later, once for all nodes that are removed together."""
-        if not self._looks and self._parameters is not None:
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_node_going(self, _caller: object, _event: object, node: slicer.vtkMRMLNode) -> None:
+        """Look at the choices a moment later, once for all nodes that are removed together.
+
+        Selectors choose another node at once, such as the volume that showed a sequence; nobody has asked for that.
+        """
+        p = self._parameters
+        if p is None or self._gui_tag is None:
+            return
+        self._orphans |= {name for name in p.allParameters if getattr(p, name) is node}
+        self._images_gone |= node.IsA("vtkMRMLVolumeNode") or node.IsA("vtkMRMLSequenceNode")
+        if not self._looks:
             self._looks = True
             self._timer.call_later(0, self._after_removal)
 
@@ -362,19 +381,37 @@ class ModuleSession(VTKObservationMixin):
         """Nothing is chosen where a node has gone: MRML drops its references to it without telling."""
         self._looks = False
         p = self._parameters
-        if p is not None and self._gui_tag is not None:
-            for name in p.allParameters:
-                node = getattr(p, name)
-                if isinstance(node, slicer.vtkMRMLNode) and node.GetScene() is None:
-                    setattr(p, name, None)
-            self._on_parameters()
+        if p is None or self._gui_tag is None:
+            return
+        for name in p.allParameters:
+            node = getattr(p, name)
+            if name in self._orphans or (isinstance(node, slicer.vtkMRMLNode) and node.GetScene() is None):
+                setattr(p, name, None)
+        self._orphans.clear()
+        if self._images_gone:
+            self._images_gone = False
+            self._watch.stop()  # the volume that is chosen may have shown a sequence that has gone
+        if self.jobs.lost_result and self.presenter.state is State.SUPER_RESOLVING:
+            self.presenter.give_up(_("The result was deleted, so the computation was stopped."))
+        self._on_parameters()
 
     def _read_inputs(self) -> None:
         p = self._parameters
         if p is not None:
-            self._facts = scene_facts(p.priorVolume, p.dynamicSeries, p.groundTruth)
-            self._on_result()
-            self._on_choices()
+            inputs = p.priorVolume, p.dynamicSeries, p.groundTruth
+            self._take_facts(scene_facts(*inputs))
+            self._reading.clear()
+            self._reading.add([lambda: self._look_at_voxels(*inputs)])
+
+    def _look_at_voxels(self, *inputs: slicer.vtkMRMLNode | None) -> Stepwise[None]:
+        faults = yield from voxel_faults(*inputs)
+        if faults:
+            self._take_facts(scene_facts(*inputs, faults=faults))
+
+    def _take_facts(self, facts: SceneFacts) -> None:
+        self._facts = facts
+        self._on_result()
+        self._on_choices()
 
     def _on_result(self) -> None:
         p = self._parameters
@@ -386,7 +423,7 @@ class ModuleSession(VTKObservationMixin):
                 self.presenter.set_choices(self._choices(self._parameters))
             except (InputError, OSError) as error:
                 self._parameters.useTuned = False
-                tell(error)
+                self._report(error)
 
     def _choices(self, p: Parameters) -> Choices:
         tuned = model_file(p.tunedModel, self._folder) if p.tunedModel is not None and p.useTuned else None
@@ -421,13 +458,14 @@ class ModuleSession(VTKObservationMixin):
         try:
             first = _first_volume(p.dynamicSeries)
             if first is not None and p.simulatedPercent < 100:
-                matrix, voxel, seconds = simulated_facts(geometry_of(first), p.simulatedPercent / 100)
-                text = _(
-                    "{x} x {y} x {z} voxels of {vx:.2f} x {vy:.2f} x {vz:.2f} mm, about {time:.2f} s a time point."
-                )
-                x, y, z = matrix
-                vx, vy, vz = voxel
-                label.text = text.format(x=x, y=y, z=z, vx=vx, vy=vy, vz=vz, time=seconds)
+                fraction, interval = p.simulatedPercent / 100, self._facts.interval
+                (x, y, z), (vx, vy, vz), seconds = simulated_facts(geometry_of(first), fraction, interval)
+                text = _("{x} x {y} x {z} voxels of {vx:.2f} x {vy:.2f} x {vz:.2f} mm.")
+                words = text.format(x=x, y=y, z=z, vx=vx, vy=vy, vz=vz)
+                if seconds is not None:
+                    estimate = _("Estimated from the matrix, a time point takes {seconds:.2f} s.")
+                    words += " " + estimate.format(seconds=seconds)
+                label.text = words
         except InputError:
             return  # the inputs' own section says what is wrong
 
@@ -446,30 +484,34 @@ class ModuleSession(VTKObservationMixin):
     def _ensure(self) -> str:
         return ensure(read_requirements(self._requirements), SlicerInstaller())
 
-    def _prepare(self, kind: Kind) -> Files:
+    def _prepare(self, kind: Kind) -> Stepwise[Files]:
         return self.jobs.prepare(kind, self.presenter.choices)
 
     @staticmethod
     def _ask(question: str) -> bool:
         return bool(slicer.util.confirmYesNoDisplay(question))
 
-    def _on_frame(self, number: int, path: Path) -> None:
-        try:
-            self.jobs.add_frame(number, path)
-        except (InputError, OSError) as error:
-            tell(error)
+    def _on_added(self) -> None:
         self._on_result()
         if self._opens and slicer.app.layoutManager() is not None:
             self._opens = False  # once a job: who goes back to other views has a reason
-            plain(self.comparison.open)()
+            self.comparison.open()
 
     def _on_finished(self, job: Job, outputs: dict[str, Path]) -> None:
-        try:
-            self.jobs.finish(job, outputs)
-        except (InputError, OSError) as error:
-            tell(error)
+        self.presenter.bring_in(True)
+        self.jobs.finish(job, outputs)
+
+    def _on_failed(self, error: Exception) -> None:
+        """What jobs have made cannot be brought in."""
+        self._report(error)
+        self.presenter.bring_in(False)
+
+    def _report(self, error: Exception) -> None:
+        """Say in the panel what went wrong where the user did not wait for it."""
+        self.presenter.complain(sentence_of(error))
 
     def _on_made(self, kind: Kind) -> None:
+        self.presenter.bring_in(False)
         if self._parameters is not None:
             self._on_parameters()
             if kind is Kind.PHANTOM:

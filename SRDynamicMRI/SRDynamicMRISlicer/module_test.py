@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import csv
+import logging
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import TestCase
 
+import numpy as np
 import slicer
+from vtkmodules.util.numpy_support import numpy_to_vtk
+from vtkmodules.vtkCommonDataModel import vtkImageData
 
 from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 from .comparison_layouts import View
 from .comparison_views import composite_node
+from .event_loop_gaps import EventLoopGaps
 from .metrics_nodes import SHOWN
 from .model_nodes import hash_of_model, is_model
 from .panel_choices import Budget, TimePoints
@@ -29,6 +37,11 @@ from .states import RUNNING, State
 SHAPE = (8, 48, 64)
 SPACING = (5.0, 5.2, 9.0)
 TIME_POINTS = 3
+
+REAL_SIZE = Geometry((11, 256, 256), (1.4, 1.4, 5.0))
+REAL_LENGTH = 20
+LONGEST_GAP = 0.1
+"""Seconds of work after which a user feels that the application does not answer."""
 
 PATIENCE = 240.0
 """Seconds that any job may take on a slow computer."""
@@ -105,7 +118,105 @@ class ClickPath:
         self._case.assertIn("Choose a planning scan first.", self._ui.fineTuneButton.toolTip)  # Slicer wraps it in HTML
         self._case.assertFalse(self._ui.cancelButton.visible)
 
+    def deleted_series_is_not_chosen(self) -> None:
+        """Where a chosen sequence is deleted nothing is chosen, not the volume that showed it."""
+        self._choose_inputs()
+        with self._no_traceback():
+            slicer.mrmlScene.RemoveNode(self._series)
+            self._process_events()
+            self._process_events()
+        self._case.assertIsNone(self._choices.dynamicSeries)
+        self._case.assertIsNone(self._ui.seriesSelector.currentNode())
+        self._case.assertNotIn("time points", self._ui.inputsLabel.text)
+        self._case.assertFalse(self._ui.simulateButton.enabled)
+
+    def multivolume_is_told(self) -> None:
+        """A MultiVolume may be chosen while the comparison is open: its view is empty, and the panel says why."""
+        self._choose_inputs()
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "several")
+        image = vtkImageData()
+        image.SetDimensions(6, 5, 4)
+        voxels = np.random.default_rng(0).uniform(1, 9, (120, 3)).astype(np.float32)
+        image.GetPointData().SetScalars(numpy_to_vtk(voxels, deep=True))
+        node.SetAndObserveImageData(image)
+        node.SetAttribute("MultiVolume.NumberOfFrames", "3")
+        with self._no_traceback():
+            if slicer.app.layoutManager() is not None:
+                self._ui.showButton.click()
+            self._ui.seriesSelector.setCurrentNode(node)
+            self._process_events()
+        self._case.assertIs(self._choices.dynamicSeries, node)
+        self._case.assertIn("3 time points", self._ui.inputsLabel.text)
+        self._case.assertIn("several is a MultiVolume", self._ui.problemsLabel.text)
+        if slicer.app.layoutManager() is not None:
+            self._ui.closeButton.click()
+        slicer.mrmlScene.RemoveNode(node)
+        self._process_events()
+
     # With the worker
+
+    def answers_while_it_computes(self) -> None:
+        """The application answers at all times, for a series of real size: inputs, results and maps come in steps."""
+        first = abdomen(1, (11, 64, 64), (5.6, 5.6, 5.0), 1).static.data.repeat(4, axis=1).repeat(4, axis=2)
+        volumes = [Volume(first * (1 + 0.01 * number), REAL_SIZE) for number in range(REAL_LENGTH)]
+        series = add_sequence(slicer.mrmlScene, Series.of(volumes, [0.5 * n for n in range(REAL_LENGTH)]), "real")
+        add_browser(series)
+        choices = self._choices
+        choices.priorVolume = add_volume(slicer.mrmlScene, volumes[0], "real planning")
+        choices.dynamicSeries = series
+        choices.device, choices.simulatedPercent = "cpu", 25
+        choices.frames, choices.firstFrame, choices.lastFrame = TimePoints.RANGE, 0, 1
+        self._process_events()
+        self._answers("simulating", self._ui.simulateButton)
+        self._case.assertEqual(choices.dynamicSeries.GetNumberOfDataNodes(), REAL_LENGTH)
+        self._ui.budgetComboBox.currentIndex = list(Budget).index(Budget.QUICK)
+        self._answers("beginning to fine-tune", self._ui.fineTuneButton, lambda: bool(self._session.presenter.view.log))
+        self._answers("cancelling", self._ui.fineTuneCancelButton)
+        self._answers("super-resolving and comparing", self._ui.superResolveButton)
+        self._case.assertEqual(choices.ssimMaps.GetNumberOfDataNodes(), 2)
+
+    def deleted_result_stops_its_computation(self) -> None:
+        """After `answers_while_it_computes`: a result that goes while it is computed is never called done."""
+        choices = self._choices
+        choices.result, choices.lastFrame, choices.seed = None, 5, 1
+        self._click(self._ui.superResolveButton)
+        self._wait(lambda: choices.result is not None)
+        with self._no_traceback():
+            slicer.mrmlScene.RemoveNode(choices.result)
+            self._wait(lambda: self._state not in RUNNING and self._state is not State.CANCELLING)
+        self._case.assertIsNone(choices.result)
+        self._case.assertIn("The result was deleted", self._ui.statusLabel.text)
+        self._case.assertTrue(self._ui.superResolveButton.enabled)
+
+    def _answers(self, what: str, button: Any, until: Callable[[], bool] | None = None) -> None:
+        """Click, and look at the gaps of the event loop until what was started has come to its end, or so far."""
+
+        def at_rest() -> bool:
+            busy = self._state in RUNNING or self._state is State.CANCELLING or self._session.waiting
+            return not busy
+
+        self._case.assertTrue(button.enabled, button.toolTip)
+        with EventLoopGaps() as gaps, self._no_traceback():
+            slicer.app.processEvents()
+            started = time.perf_counter(), time.thread_time()
+            button.click()
+            click = time.thread_time() - started[1]
+            self._case.assertTrue(gaps.run_until(until or at_rest, PATIENCE), what)
+        text = "%s: the longest gap was %.0f ms, %.0f ms of it work; the click took %.0f ms"
+        logging.info(text, what, 1000 * gaps.longest, 1000 * gaps.longest_busy, 1000 * click)
+        self._case.assertLess(max(gaps.longest_busy, click), LONGEST_GAP, what)
+
+    @contextmanager
+    def _no_traceback(self) -> Iterator[None]:
+        """Nothing that Slicer or Qt calls meanwhile raises."""
+        errors: list[BaseException] = []
+        before = sys.excepthook
+        sys.excepthook = lambda kind, error, traceback: errors.append(error)
+        try:
+            yield
+        finally:
+            sys.excepthook = before
+        self._case.assertEqual([repr(error) for error in errors], [])
 
     def simulate(self) -> None:
         """A full series becomes the ground truth of a low-resolution one."""

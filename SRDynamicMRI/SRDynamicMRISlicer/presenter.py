@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
+from functools import partial
 from pathlib import Path
 
 from SRDynamicMRILib.errors import InputError
@@ -19,6 +20,7 @@ from .loss_curve import LossCurve
 from .panel_view import Control, View
 from .signal import Signal
 from .states import RUNNING, STATE_OF, State, check_transition
+from .step_queue import Stepwise
 from .timer import Timer
 from .translation import _
 from .worker import LOG_LINES, Ending, Outcome, Worker
@@ -61,7 +63,7 @@ class Presenter:
         Makes sure that the worker has what it needs to run; returns why not in a sentence, empty if it has. It may show
         dialogs, so anything may happen before it returns.
     prepare
-        Writes the inputs of a kind of job to files and names its output. Raises `InputError` or `OSError`.
+        Writes the inputs of a kind of job to files, in steps, and names its output. Raises `InputError` or `OSError`.
     timer
         For refreshing the view.
     clock
@@ -74,7 +76,7 @@ class Presenter:
         self,
         new_worker: Callable[[], Worker],
         ensure_dependencies: Callable[[], str],
-        prepare: Callable[[Kind], Files],
+        prepare: Callable[[Kind], Stepwise[Files]],
         timer: Timer,
         clock: Callable[[], float],
         settings: MutableMapping[str, object],
@@ -96,18 +98,21 @@ class Presenter:
         self._choices = Choices()
         self._worker: Worker | None = None
         self._job: Job | None = None
+        self._kind: Kind | None = None
+        self._preparation: Stepwise[Job] | None = None
         self._needed: frozenset[tuple[str, str]] = frozenset()
         self._started_with = (self._choices, self._inputs)
         self._speed: float | None = None
-        self._discarding = self._preparing = self._shut_down = False
+        self._discarding = self._asking = self._bringing = self._shut_down = False
         self._unfinished: Job | None = None
         self._resumes = False
-        self._stage = self._message = self._failure = self._advice = ""
+        self._stage = self._message = self._failure = self._advice = self._complaint = ""
         self._told: dict[Kind, tuple[str, ...]] = {}
         self._curve = LossCurve()
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._shown: View | None = None
         self._call_off: Callable[[], None] | None = None
+        self._call_off_preparing: Callable[[], None] | None = None
 
     # What the user does and the scene tells
 
@@ -132,14 +137,13 @@ class Presenter:
             return
         before, self._inputs = self._inputs, inputs
         if self._state in RUNNING:
-            if self._job is not None and not self._needed <= _ids(inputs, NEEDS[self._job.kind]):
-                self._message = _("An input of the computation is no longer there, so the computation was stopped.")
-                self._unfinished = None
-                self._cancel(discarding=True)
+            if self._kind is not None and not self._needed <= _ids(inputs, NEEDS[self._kind]):
+                self.give_up(_("An input of the computation is no longer there, so the computation was stopped."))
         elif self._state is not State.CANCELLING and _ids(before, _SOURCES) != _ids(inputs, _SOURCES):
             self._become_idle()
         if _ids(before, _SOURCES) != _ids(inputs, _SOURCES):
             self._told.clear()
+            self._complaint = ""
         self._show()
 
     def set_choices(self, choices: Choices) -> None:
@@ -187,10 +191,35 @@ class Presenter:
         self._cancel(discarding=False)
         self._show()
 
+    def give_up(self, sentence: str) -> None:
+        """Stop what runs, as nothing can come of it any more; the sentence says why."""
+        if self._state in RUNNING:
+            self._message = sentence
+            self._unfinished = None
+            self._cancel(discarding=True)
+            self._show()
+
+    def bring_in(self, bringing: bool) -> None:
+        """Take note whether what jobs have made is still being brought into the scene: nothing is started meanwhile."""
+        self._bringing = bringing
+        self._show()
+
+    def complain(self, sentence: str) -> None:
+        """Say what could not be done in the scene; an empty sentence takes that back.
+
+        Where it follows on a complete job, what that has made could not be brought in: then the job has failed.
+        """
+        self._complaint = sentence
+        if sentence and self._state is State.DONE and self._bringing:
+            self._complaint = ""
+            self._fail(sentence, _("Put that right and press the button again."))
+        self._show()
+
     def close_scene(self) -> None:
         """Stop what runs, show none of its results, and forget the inputs."""
         self._unfinished = None
         self._inputs = InputFacts()
+        self._bringing, self._complaint = False, ""
         if self._state in RUNNING:
             self._cancel(discarding=True)
         elif self._state is State.CANCELLING:
@@ -203,8 +232,10 @@ class Presenter:
     def shut_down(self) -> None:
         """End what runs, for good: the module is reloaded or the application quits."""
         self._shut_down = True
-        if self._call_off is not None:
-            self._call_off()
+        self._preparation = None
+        for call_off in (self._call_off, self._call_off_preparing):
+            if call_off is not None:
+                call_off()
         for signal in (self.changed, self.frame_ready, self.finished, self.logged):
             signal.clear()
         if self._worker is not None:
@@ -215,50 +246,79 @@ class Presenter:
 
     def _start(self, kind: Kind) -> None:
         self._refuse(self._why_not(kind))
-        self._preparing = True
+        self._asking = True
         self._show()
         try:
             why_not = self._ensure_dependencies()
-            # Dialogs were shown: the inputs may have gone meanwhile, and the module with them.
-            if self._why_not(kind, preparing=True):
-                return
-            if why_not:
-                self._fail(why_not, _("Nothing was computed; press the button again to try once more."))
-                return
-            job = chosen_job(kind, self._prepare(kind), self._choices, self._choices.fraction_of(self._inputs))
         except Exception as error:
-            expected = isinstance(error, InputError | OSError)
-            self._fail(sentences.not_prepared(error), _("Put that right and press the button again."))
-            if not expected:
-                raise
+            self._fail_to_prepare(error)
             return
         finally:
-            self._preparing = False
+            self._asking = False
             self._show()
-        if not self._why_not(kind):
-            self._run(job)
+        # Dialogs were shown: the inputs may have gone meanwhile, and the module with them.
+        if self._why_not(kind):
+            return
+        if why_not:
+            self._fail(why_not, _("Nothing was computed; press the button again to try once more."))
+            self._show()
+            return
+        self._kind = kind
+        self._needed = _ids(self._inputs, NEEDS[kind])
+        self._started_with = (self._choices, self._inputs)
+        self._discarding = self._resumes = False
+        self._speed = None
+        self._message = self._failure = self._advice = self._complaint = ""
+        self._stage = _("Writing the inputs")
+        self._time_left.restart()
+        self._told.pop(kind, None)
+        self._enter(STATE_OF[kind])
+        self._preparation = self._prepared(kind)
+        self._go_on_preparing(self._preparation)
+        self._tick()
+
+    def _prepared(self, kind: Kind) -> Stepwise[Job]:
+        choices, inputs = self._started_with
+        files = yield from self._prepare(kind)
+        return chosen_job(kind, files, choices, choices.fraction_of(inputs))
+
+    def _go_on_preparing(self, preparation: Stepwise[Job]) -> None:
+        """Write a part of the inputs; once all are written, begin."""
+        if self._preparation is not preparation:  # it was cancelled
+            return
+        try:
+            next(preparation)
+        except StopIteration as end:
+            if self._preparation is preparation:  # it may have asked the user something, and all may have gone then
+                self._preparation = None
+                self._run(end.value)
+        except Exception as error:
+            if self._preparation is preparation:
+                self._fail_to_prepare(error)
+        else:
+            self._call_off_preparing = self._timer.call_later(0, partial(self._go_on_preparing, preparation))
+
+    def _fail_to_prepare(self, error: Exception) -> None:
+        self._preparation = self._kind = None
+        self._fail(sentences.not_prepared(error), _("Put that right and press the button again."))
+        self._show()
+        if not isinstance(error, InputError | OSError):
+            raise error
 
     def _run(self, job: Job) -> None:
         self._resumes = job == self._unfinished
         self._unfinished = None
         if job.kind is Kind.FINE_TUNE and not self._resumes:
             self._curve = LossCurve()
-        self._needed = _ids(self._inputs, NEEDS[job.kind])
-        self._started_with = (self._choices, self._inputs)
         self._job = job
-        self._told.pop(job.kind, None)
-        self._discarding = False
-        self._speed = None
-        self._stage = self._message = self._failure = self._advice = ""
-        self._time_left.restart()
+        self._stage = ""
         self._worker = worker = self._new_worker()
         worker.event.connect(self._on_event)
         worker.logged.connect(self._on_logged)
         worker.finished.connect(self._on_finished)
         started = job.resumed() if self._resumes else job
         self._on_logged("python " + shlex.join(started.arguments))
-        self._enter(STATE_OF[job.kind])
-        self._tick()
+        self._show()
         worker.start(started)
 
     def _cancel(self, *, discarding: bool) -> None:
@@ -266,6 +326,11 @@ class Presenter:
         self._enter(State.CANCELLING)
         if self._worker is not None:
             self._worker.cancel()
+        else:  # its inputs are still being written
+            self._preparation = self._kind = None
+            self._discarding = False
+            self._message = self._message or _("Cancelled.")
+            self._enter(self._idle())
 
     def _on_event(self, event: Event) -> None:
         if self._discarding:
@@ -289,7 +354,7 @@ class Presenter:
 
     def _on_finished(self, outcome: Outcome) -> None:
         job, discarding = self._job, self._discarding
-        self._worker = self._job = None
+        self._worker = self._job = self._kind = None
         self._discarding = False
         if self._shut_down or job is None:
             return
@@ -351,21 +416,23 @@ class Presenter:
         if reason:
             raise RefusedError(reason)
 
-    def _busy(self, *, preparing: bool = False) -> str:
+    def _busy(self) -> str:
         """Why nothing can be started or changed now; empty if it can."""
         if self._shut_down:
             return _("The module is being closed.")
-        if self._preparing and not preparing:
+        if self._asking:
             return _("The computation is being prepared; wait a moment.")
         if self._state is State.CANCELLING:
             return _("The computation is being stopped; wait a moment.")
         if self._state in RUNNING:
             return _("A computation is running; wait for it or cancel it.")
+        if self._bringing:
+            return _("The result is being brought into the scene; wait a moment.")
         return ""
 
-    def _why_not(self, kind: Kind, *, preparing: bool = False) -> str:
+    def _why_not(self, kind: Kind) -> str:
         """Why a job cannot be started now; empty if it can."""
-        return self._busy(preparing=preparing) or reasons.why_not(kind, self._inputs, self._choices)
+        return self._busy() or reasons.why_not(kind, self._inputs, self._choices)
 
     def _why_not_cancel(self) -> str:
         if self._state is State.CANCELLING:
@@ -380,17 +447,17 @@ class Presenter:
         inputs, choices = self._inputs, self._choices
         free = Control(self._busy())
         failed = self._state is State.FAILED
-        running = self._worker is not None
+        running = self._kind is not None
         log = tuple(self._log)
         return View(
             state=self._state,
-            running=self._job.kind if self._job is not None else None,
+            running=self._kind,
             status=self._status(),
             prior_text=inputs.prior.in_words() if inputs.prior else "",
             series_text=inputs.series.in_words() if inputs.series else "",
             truth_text=inputs.truth.in_words() if inputs.truth else "",
             about_series=inputs.about_series(),
-            problems=inputs.all_problems + inputs.truth_problems,
+            problems=inputs.all_problems + inputs.truth_problems + ((self._complaint,) if self._complaint else ()),
             warnings=inputs.warnings + self._warnings(),
             inputs=free,
             simulate=Control(self._why_not(Kind.DOWNSAMPLE)),
@@ -427,8 +494,10 @@ class Presenter:
 
     def _tick(self) -> None:
         """Show what has happened now and then, rather than at every word of the worker."""
-        self._call_off = None
-        if self._worker is not None or self._state in RUNNING:
+        if self._call_off is not None:
+            self._call_off()
+            self._call_off = None
+        if self._kind is not None:
             self._show()
             self._call_off = self._timer.call_later(REFRESH, self._tick)
 
@@ -437,8 +506,8 @@ class Presenter:
             return self._failure
         if self._state is State.CANCELLING:
             return _("Stopping: what is finished is kept.")
-        if self._state in RUNNING and self._job is not None:
-            return sentences.doing(self._job.kind)
+        if self._state in RUNNING and self._kind is not None:
+            return sentences.doing(self._kind)
         if self._message:
             return self._message
         if self._state is State.NO_INPUT:

@@ -6,13 +6,24 @@ from collections.abc import Callable
 
 import qt
 
+from .slots import guarded
+
 
 class QtTimer:
-    """See `timer.Timer`."""
+    """See `timer.Timer`.
+
+    Parameters
+    ----------
+    report
+        Takes what an action raises.
+    """
+
+    def __init__(self, report: Callable[[Exception], None]) -> None:
+        self._report = report
 
     def call_later(self, seconds: float, action: Callable[[], None]) -> Callable[[], None]:
         """Call a function once, after so many seconds; returns a function that calls it off."""
-        waiting = [action]
+        waiting = [guarded(action, self._report)]
 
         def fire() -> None:
             if waiting:

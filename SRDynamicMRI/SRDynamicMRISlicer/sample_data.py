@@ -18,8 +18,10 @@ from SRDynamicMRILib.image_files import check_folder
 from SRDynamicMRILib.phantom import Phantom, abdomen
 from SRDynamicMRILib.volume import Series, Volume
 
-from .scene_import import load_sequence
+from .background import in_background
+from .scene_import import loading_sequence
 from .scene_volumes import add_volume
+from .step_queue import Stepwise, at_once
 
 CATEGORY = "SRDynamicMRI"
 
@@ -111,6 +113,12 @@ def load_sample(scene: slicer.vtkMRMLScene, sample: Sample, folder: Path) -> sli
     InputError
         If it is not there or damaged.
     """
-    if not sample.dynamic:
-        return add_volume(scene, read_volume(folder / sample.file), sample.name)
-    return load_sequence(scene, folder / sample.file, sample.name)
+    return at_once(loading_sample(scene, sample, folder))
+
+
+def loading_sample(scene: slicer.vtkMRMLScene, sample: Sample, folder: Path) -> Stepwise[slicer.vtkMRMLNode]:
+    """`load_sample` in steps, between which the application goes on."""
+    path = folder / sample.file
+    if sample.dynamic:
+        return (yield from loading_sequence(scene, path, sample.name))
+    return add_volume(scene, (yield from in_background(lambda: read_volume(path))), sample.name)

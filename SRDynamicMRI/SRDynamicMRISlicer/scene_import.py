@@ -13,10 +13,12 @@ from SRDynamicMRILib.files import read_series
 from SRDynamicMRILib.times import index_seconds, numbered
 from SRDynamicMRILib.volume import Series, Volume
 
+from .background import in_background
 from .scene_browsers import add_browser, sequence_of
 from .scene_provenance import place_beside
-from .scene_sequences import SequenceIndex, add_sequence, index_of, series_of, time_index
+from .scene_sequences import SequenceIndex, add_sequence, adding_sequence, index_of, series_of, time_index
 from .scene_volumes import grid_of, moved, volume_of, world_matrix
+from .step_queue import Stepwise, at_once
 from .translation import _
 
 _ALIKE = 0.95
@@ -97,11 +99,18 @@ def load_sequence(scene: slicer.vtkMRMLScene, path: Path | str, name: str = "") 
     InputError
         If it cannot be read; nothing is added then.
     """
-    series = read_series(path)
+    return at_once(loading_sequence(scene, path, name))
+
+
+def loading_sequence(
+    scene: slicer.vtkMRMLScene, path: Path | str, name: str = ""
+) -> Stepwise[slicer.vtkMRMLSequenceNode]:
+    """`load_sequence` in steps: the file is read in the background, then a time point is added at every step."""
+    series = yield from in_background(lambda: read_series(path))
     stem = Path(path).name
     for ending in (".gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".seq"):
         stem = stem.removesuffix(ending)
-    sequence = add_sequence(scene, series, name or stem)
+    sequence = yield from adding_sequence(scene, series, name or stem)
     add_browser(sequence)
     return sequence
 

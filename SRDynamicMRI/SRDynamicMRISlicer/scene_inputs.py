@@ -1,10 +1,11 @@
-"""What the chosen inputs are, in plain data, and what is wrong with them, in words.
+"""What the chosen inputs are, in plain data, and what is wrong with them, in words; changes nothing in the scene.
 
-Reads every time point once, which takes a second for long series; changes nothing in the scene.
+What headers tell is known at once. To look at all voxels takes a second for long series, so that is done in steps.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,16 +16,21 @@ from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.files import check_voxels
 from SRDynamicMRILib.interpolation import high_resolution_grid
 from SRDynamicMRILib.kspace import effective_resolution, low_resolution_grid
+from SRDynamicMRILib.times import numbered
 from SRDynamicMRILib.volume import Geometry, Series
 
 from .inputs import ImageFacts
 from .scene_browsers import same_time_axis
-from .scene_import import chosen_sequence, chosen_series, stacked_time_points
+from .scene_import import chosen_sequence, chosen_series, is_multivolume, stacked_time_points
 from .scene_volumes import volume_of
+from .step_queue import Stepwise
 from .translation import _
 
 TYPICAL_REPETITION_TIME = 2.3
 """Milliseconds; the three subjects of the paper's Table 1 had 2.23 and 2.34."""
+
+_LONGEST = 1.1
+"""Intervals that an acquisition can take: a sequence's repetition time may be somewhat shorter than the typical one."""
 
 _ALREADY_FULL = 0.9
 """Share of k-space from which on there is hardly anything to win."""
@@ -42,8 +48,11 @@ class SceneFacts:
         Share of the planning scan's in-plane k-space that the series holds; None if that cannot be known.
     effective_resolution
         In-plane voxel of the series ``(x, y)`` in mm: acquired, not interpolated.
+    interval
+        Seconds between the time points of the series; None where it says nothing of times.
     acquisition_time
-        Estimated seconds for a time point of the series without acceleration (paper, equation 3).
+        Estimated seconds for a time point of the series without acceleration (paper, equation 3); None where the
+        interval is shorter.
     overlap
         Whether planning scan and series share any space; None where that is not known.
     problems
@@ -59,6 +68,7 @@ class SceneFacts:
     truth: ImageFacts | None = None
     fraction: float | None = None
     effective_resolution: tuple[float, float] | None = None
+    interval: float | None = None
     acquisition_time: float | None = None
     overlap: bool | None = None
     problems: tuple[str, ...] = ()
@@ -71,6 +81,7 @@ def scene_facts(
     series: slicer.vtkMRMLNode | None,
     truth: slicer.vtkMRMLNode | None = None,
     repetition_time: float = TYPICAL_REPETITION_TIME,
+    faults: Mapping[str, str] | None = None,
 ) -> SceneFacts:
     """Look at the chosen inputs; never raises.
 
@@ -82,13 +93,16 @@ def scene_facts(
         What `scene_import.chosen_series` takes.
     repetition_time
         Of the dynamic sequence in milliseconds.
+    faults
+        What `voxel_faults` has found.
     """
+    faults = faults or {}
     problems: list[str] = []
     truth_problems: list[str] = []
     warnings: list[str] = []
-    still = _read(prior, problems, volume=True)
-    moving = _read(series, problems)
-    true = _read(truth, truth_problems)
+    still = _read(prior, problems, faults, volume=True)
+    moving = _read(series, problems, faults)
+    true = _read(truth, truth_problems, faults)
     overlap = fraction = None
     if still is not None and moving is not None:
         overlap = still.geometry.overlaps(moving.geometry)
@@ -96,19 +110,24 @@ def scene_facts(
         fraction = _fraction(still.geometry, moving.geometry, problems, warnings)
     if moving is not None and series is not None and len(moving) == 1:
         warnings += _stacked(moving, series.GetName())
+    if moving is not None and series is not None and is_multivolume(series):
+        text = _("{name} is a MultiVolume: the views show it once super-resolving has made a sequence of it.")
+        warnings.append(text.format(name=series.GetName()))
     if true is not None and moving is not None:
         truth_problems += _mismatch(true, moving)
         warnings += _separate_sliders(truth, series)
-    voxel = time = None
+    voxel = interval = time = None
     if moving is not None:
         voxel = moving.geometry.spacing[:2]
-        time = acquisition_time(moving.geometry.shape[1], moving.geometry.shape[0], repetition_time)
+        interval = interval_of(moving.times)
+        time = _estimate(moving.geometry, interval, repetition_time)
     return SceneFacts(
         _image(prior, still),
         _image(series, moving),
         _image(truth, true),
         fraction,
         voxel,
+        interval,
         time,
         overlap,
         tuple(problems),
@@ -117,9 +136,30 @@ def scene_facts(
     )
 
 
+def interval_of(times: Sequence[float]) -> float | None:
+    """The usual time from one time point to the next.
+
+    Parameters
+    ----------
+    times
+        In seconds, ascending.
+
+    Returns
+    -------
+        Seconds; None for a single time point, and for 0, 1, 2, ... s, which number the time points where nothing is
+        known.
+    """
+    if len(times) < 2 or list(times) == numbered(len(times)):
+        return None
+    return float(np.median(np.diff(times)))
+
+
 def simulated_facts(
-    full: Geometry, fraction: float, repetition_time: float = TYPICAL_REPETITION_TIME
-) -> tuple[tuple[int, int, int], tuple[float, float, float], float]:
+    full: Geometry,
+    fraction: float,
+    interval: float | None = None,
+    repetition_time: float = TYPICAL_REPETITION_TIME,
+) -> tuple[tuple[int, int, int], tuple[float, float, float], float | None]:
     """What a series would be if only a share of its k-space had been acquired.
 
     Parameters
@@ -128,39 +168,86 @@ def simulated_facts(
         Geometry of the series.
     fraction
         Share of in-plane k-space to keep, in (0, 1].
+    interval
+        Seconds between the time points of the series; None where they are not known.
     repetition_time
         In milliseconds.
 
     Returns
     -------
-        Matrix ``(x, y, z)``, effective resolution ``(x, y, z)`` in mm, and seconds for a time point.
+        Matrix ``(x, y, z)``, effective resolution ``(x, y, z)`` in mm, and the estimated seconds for a time point,
+        None where the full series was acquired in less than the estimate for it.
 
     Raises
     ------
     InputError
         If the fraction is outside (0, 1] or leaves nothing of the matrix.
     """
-    depth, height, width = low_resolution_grid(full, fraction).shape
+    low = low_resolution_grid(full, fraction)
+    depth, height, width = low.shape
     x, y = effective_resolution(full.spacing, full.shape[1:], (height, width))
-    return (width, height, depth), (x, y, full.spacing[2]), acquisition_time(height, depth, repetition_time)
+    estimated = _estimate(full, interval, repetition_time) is not None
+    seconds = _estimate(low, None, repetition_time) if estimated else None
+    return (width, height, depth), (x, y, full.spacing[2]), seconds
 
 
-def _read(node: slicer.vtkMRMLNode | None, problems: list[str], volume: bool = False) -> Series | None:
-    """Series of a chosen node with all its voxels checked; what is wrong goes to the problems."""
+def _estimate(geometry: Geometry, interval: float | None, repetition_time: float) -> float | None:
+    """Estimated seconds for a volume; None where one is acquired in less, as with acceleration or shared views."""
+    seconds = acquisition_time(geometry.shape[1], geometry.shape[0], repetition_time)
+    return seconds if interval is None or seconds <= _LONGEST * interval else None
+
+
+def voxel_faults(
+    prior: slicer.vtkMRMLScalarVolumeNode | None, series: slicer.vtkMRMLNode | None, truth: slicer.vtkMRMLNode | None
+) -> Stepwise[dict[str, str]]:
+    """Look at all voxels of the chosen inputs, a time point at every step.
+
+    Parameters
+    ----------
+    prior, series, truth
+        As for `scene_facts`.
+
+    Returns
+    -------
+        Why an image cannot be used, a sentence for the id of each such node.
+    """
+    faults = {}
+    for node, single in ((prior, True), (series, False), (truth, False)):
+        if node is None or node.GetScene() is None:
+            continue
+        name, key = node.GetName(), node.GetID()
+        try:
+            images = _series(node, single)
+            for number, volume in enumerate(images):
+                of = _("Time point {number} of {name}").format(number=number, name=name)
+                check_voxels(volume, name if len(images) == 1 else of)
+                yield
+        except InputError as error:
+            faults[key] = str(error)
+    return faults
+
+
+def _read(
+    node: slicer.vtkMRMLNode | None, problems: list[str], faults: Mapping[str, str], volume: bool = False
+) -> Series | None:
+    """Series of a chosen node; what is wrong goes to the problems."""
     if node is None:
         return None
     name = node.GetName()
     try:
         if node.GetScene() is None:
             raise InputError(_("{name} was deleted from the scene; choose another one.").format(name=name))
-        read = Series.of([volume_of(node)]) if volume else chosen_series(node)[0]
-        for number, each in enumerate(read):
-            of = _("Time point {number} of {name}").format(number=number, name=name)
-            check_voxels(each, name if len(read) == 1 else of)
+        read = _series(node, volume)
+        if node.GetID() in faults:
+            raise InputError(faults[node.GetID()])
     except InputError as error:
         problems.append(str(error))
         return None
     return read
+
+
+def _series(node: slicer.vtkMRMLNode, volume: bool) -> Series:
+    return Series.of([volume_of(node)]) if volume else chosen_series(node)[0]
 
 
 def _fraction(prior: Geometry, series: Geometry, problems: list[str], warnings: list[str]) -> float | None:

@@ -6,8 +6,9 @@ Series come as steps of one time point each, for a `StepQueue`: a long one would
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,13 @@ from SRDynamicMRILib.files import read_series
 from SRDynamicMRILib.interpolation import resample
 from SRDynamicMRILib.volume import Series, Volume
 
+from .background import in_background
 from .job_files import TRILINEAR, ZERO_FILLED
 from .metrics_nodes import MapSequences, fill_metrics_table, fill_summary_table, metric_chart
 from .scene_browsers import proxy_of, stop_browsing
 from .scene_import import chosen_series
 from .scene_results import ResultSequence
-from .step_queue import Step
+from .step_queue import Stepwise
 from .translation import _
 
 RESULT = "result"
@@ -34,8 +36,8 @@ SSIM_MAP = f"ssim map of {RESULT}"
 """What it calls the map of that series among its outputs."""
 
 
-def series_steps(result: ResultSequence, path: Path | str, numbers: Sequence[int] | None = None) -> list[Step]:
-    """Steps that fill a sequence with the time points of a file.
+def series_steps(result: ResultSequence, path: Path | str, numbers: Sequence[int] | None = None) -> Stepwise[None]:
+    """Fill a sequence with the time points of a file, one at every step; the file is read in the background.
 
     Parameters
     ----------
@@ -44,15 +46,19 @@ def series_steps(result: ResultSequence, path: Path | str, numbers: Sequence[int
     path
         What the worker has written.
     numbers
-        Of the time points, as the source of the sequence counts them; 0, 1, 2, ... if not given.
+        Of the time points, as the source of the sequence counts them; 0, 1, 2, ... if not given. Those that the
+        sequence has already are left as they are.
 
     Raises
     ------
     InputError
-        If the file cannot be read. The steps raise it as `ResultSequence.add` does.
+        If the file cannot be read, or as for `ResultSequence.add`.
     """
-    series = read_series(path)
-    return [_adding(result.add, number, series, place) for place, number in _counted(series, numbers)]
+    series = yield from in_background(lambda: read_series(path))
+    for place, number in _counted(series, numbers):
+        if number not in result.done:
+            result.add(number, series[place])
+            yield
 
 
 def map_steps(
@@ -61,8 +67,8 @@ def map_steps(
     result: slicer.vtkMRMLSequenceNode,
     truth: slicer.vtkMRMLNode,
     numbers: Sequence[int],
-) -> list[Step]:
-    """Steps that fill the maps of a comparison.
+) -> Stepwise[None]:
+    """Fill the maps of a comparison, a time point at every step.
 
     Parameters
     ----------
@@ -78,22 +84,18 @@ def map_steps(
     Raises
     ------
     InputError
-        If the file cannot be read or does not belong to this result. The steps raise it where an input has gone.
+        If the file cannot be read or does not belong to this result, or if an input has gone.
     """
-    similarity = read_series(ssim_file)
+    similarity = yield from in_background(lambda: read_series(ssim_file))
     if not len(similarity) == len(numbers) == result.GetNumberOfDataNodes():
         raise InputError(_("{name} has changed since it was compared; compare again.").format(name=result.GetName()))
-
-    def step(place: int, number: int) -> Step:
-        def add() -> None:
-            if result.GetScene() is None or truth.GetScene() is None:
-                raise InputError(_("What was compared was deleted from the scene, so its maps cannot be shown."))
-            shown, true = chosen_series(result)[0][place], chosen_series(truth)[0][number]
-            maps.add(number, similarity[place], difference_map(shown, true))
-
-        return add
-
-    return [step(place, number) for place, number in enumerate(numbers)]
+    for place, number in enumerate(numbers):
+        if result.GetScene() is None or truth.GetScene() is None:
+            raise InputError(_("What was compared was deleted from the scene, so its maps cannot be shown."))
+        compared = chosen_series(result)[0][place], chosen_series(truth)[0][number]
+        difference = yield from in_background(partial(difference_map, *compared))
+        maps.add(number, similarity[place], difference)
+        yield
 
 
 def difference_map(result: Volume, truth: Volume) -> Volume:
@@ -226,7 +228,3 @@ def _counted(series: Series, numbers: Sequence[int] | None) -> list[tuple[int, i
         text = _("The computation has made {made} time points where {wanted} were expected; start it again.")
         raise InputError(text.format(made=len(series), wanted=len(numbers)))
     return list(enumerate(range(len(series)) if numbers is None else numbers))
-
-
-def _adding(add: Callable[[int, Volume], None], number: int, series: Series, place: int) -> Step:
-    return lambda: add(number, series[place])

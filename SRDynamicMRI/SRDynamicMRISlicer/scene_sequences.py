@@ -19,6 +19,7 @@ from SRDynamicMRILib.volume import Series, Volume
 
 from .scene_browsers import proxy_of
 from .scene_volumes import local_geometry, moved, store_volume, volume_of, world_matrix
+from .step_queue import Stepwise, at_once
 from .translation import _
 
 _FINEST = 0.25
@@ -123,6 +124,8 @@ def add_sequence(
 ) -> slicer.vtkMRMLSequenceNode:
     """Add a series to the scene as a sequence; another node of that name is left alone.
 
+    Long series are better added by `adding_sequence`, in steps.
+
     Parameters
     ----------
     scene
@@ -134,12 +137,20 @@ def add_sequence(
     index
         Has as many values as the series time points; the times of the series if not given.
     """
+    return at_once(adding_sequence(scene, series, name, index))
+
+
+def adding_sequence(
+    scene: slicer.vtkMRMLScene, series: Series, name: str, index: SequenceIndex | None = None
+) -> Stepwise[slicer.vtkMRMLSequenceNode]:
+    """`add_sequence`, a time point at every step."""
     index = index or time_index(series.times)
     sequence = slicer.vtkMRMLSequenceNode()
     sequence.SetName(scene.GenerateUniqueName(name))
     set_index(sequence, index)
     for volume, value in zip(series, index.values, strict=True):
         put(sequence, volume, value)
+        yield
     scene.AddNode(sequence)  # last, so that a series that cannot be read leaves no half of it in the scene
     return sequence
 
