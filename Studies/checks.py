@@ -24,7 +24,7 @@ from SRDynamicMRILib.files import read_series
 from SRDynamicMRILib.intensities import LIMITS, normalised
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.phantom import Phantom, abdomen
-from SRDynamicMRILib.prior_fit import likeness
+from SRDynamicMRILib.prior_fit import similarity
 from SRDynamicMRILib.recipes import FRACTIONS
 from SRDynamicMRILib.volume import Volume
 
@@ -38,11 +38,11 @@ def main() -> None:
     found: dict[str, list[float]] = {}
     for fraction in FRACTIONS:
         for kind, prior, series in pairs(data, fraction):
-            value = likeness(prior, series)
+            value = similarity(prior, series)
             assert value is not None
             found.setdefault(kind, []).append(value)
     for kind, values in found.items():
-        print(f"{kind:50} {len(values):3} pairs, likeness {min(values):.3f} to {max(values):.3f}", flush=True)
+        print(f"{kind:50} {len(values):3} pairs, similarity {min(values):.3f} to {max(values):.3f}", flush=True)
     seen = [measured(volume) for volume in ordinary(data)]
     print(
         f"ordinary ({len(seen)} volumes): "

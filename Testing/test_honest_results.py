@@ -15,7 +15,7 @@ from conftest import JSON, QUIET, TIME_POINTS, TINY, Command, Patient, tiny_netw
 from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.fidelity import fidelity, fidelity_map, in_words
 from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
-from SRDynamicMRILib.prior_fit import FITS, LIKENESS
+from SRDynamicMRILib.prior_fit import FITS, SIMILARITY
 from SRDynamicMRILib.provenance import description, recorded, recorded_fidelity, recorded_warnings
 from SRDynamicMRILib.times import sidecar_of
 from SRDynamicMRILib.volume import Series
@@ -134,7 +134,7 @@ def test_a_wrong_planning_scan_is_told_when_tuning_and_in_every_result(
     assert outcome.code == 0
     assert any("does not seem to show what the series shows" in told for told in warnings_of(outcome.events))
     assert "intensities are replaced" not in outcome.messages(), "there is no contrast to be matched"
-    assert load_model(model).info.metrics[LIKENESS] < FITS
+    assert load_model(model).info.metrics[SIMILARITY] < FITS
     for like in ((), ("--like", wrong_prior)):
         out = tmp_path / "sr.nii.gz"
         outcome = command("superresolve", patient.low, out, "--model", model, *like, *JSON)
@@ -148,7 +148,7 @@ def test_the_right_planning_scan_is_not_doubted(command: Command, patient: Patie
     model, out = tmp_path / "tuned.safetensors", tmp_path / "sr.nii.gz"
     tuning = ("--like", patient.low, "--output", model, "--model", patient.model, "--budget", "quick")
     assert command("finetune", patient.static, *tuning, *JSON).err == ""
-    assert load_model(model).info.metrics[LIKENESS] > 2 * FITS
+    assert load_model(model).info.metrics[SIMILARITY] > 2 * FITS
     assert command("superresolve", patient.low, out, "--model", model, "--like", patient.static, *QUIET).err == ""
     assert recorded_warnings(out) == []
 
@@ -161,7 +161,7 @@ def test_without_a_series_the_planning_scan_itself_is_looked_at(
     outcome = command("finetune", wrong_prior, *tuning, *JSON)
     assert outcome.code == 0
     assert warnings_of(outcome.events)[0].startswith("The intensities of the planning scan are unlike")
-    assert LIKENESS not in load_model(tmp_path / "m.safetensors").info.metrics
+    assert SIMILARITY not in load_model(tmp_path / "m.safetensors").info.metrics
 
 
 def test_the_report_of_a_comparison_says_both(command: Command, patient: Patient, tmp_path: Path) -> None:

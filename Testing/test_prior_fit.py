@@ -14,7 +14,7 @@ from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.files import read_series, read_volume
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.prior_fit import FITS, likeness, misfit
+from SRDynamicMRILib.prior_fit import FITS, misfit, similarity
 from SRDynamicMRILib.volume import Volume
 
 PHANTOM = abdomen(3, (8, 96, 128), (2.7, 2.7, 8.0), time_points=2)
@@ -57,12 +57,12 @@ WRONG: dict[str, Callable[[Volume], Volume]] = {
 
 @pytest.mark.parametrize("case", RIGHT)
 def test_the_same_anatomy_fits(case: str) -> None:
-    assert (likeness(RIGHT[case](PHANTOM.static), SERIES) or 0) > 1.2 * FITS
+    assert (similarity(RIGHT[case](PHANTOM.static), SERIES) or 0) > 1.2 * FITS
 
 
 @pytest.mark.parametrize("case", WRONG)
 def test_something_else_does_not(case: str) -> None:
-    value = likeness(WRONG[case](PHANTOM.static), SERIES)
+    value = similarity(WRONG[case](PHANTOM.static), SERIES)
     assert value is not None
     assert value < 0.85 * FITS
 
@@ -70,15 +70,15 @@ def test_something_else_does_not(case: str) -> None:
 def test_breathing_is_no_misfit() -> None:
     for seed in (0, 1):
         phantom = abdomen(seed, (8, 96, 128), (2.7, 2.7, 8.0), time_points=6)
-        assert (likeness(phantom.static, downsample(phantom.dynamic[5], 0.0625)) or 0) > 2 * FITS
+        assert (similarity(phantom.static, downsample(phantom.dynamic[5], 0.0625)) or 0) > 2 * FITS
 
 
 def test_where_too_little_is_shared_nothing_is_said() -> None:
     beside = shifted(PHANTOM.static, 0.0, 245.0, 56.0)
-    assert likeness(beside, SERIES) is None
+    assert similarity(beside, SERIES) is None
     assert misfit(None) == []
     with pytest.raises(InputError, match="do not overlap"):
-        likeness(shifted(PHANTOM.static, 5000.0, 0.0, 0.0), SERIES)
+        similarity(shifted(PHANTOM.static, 5000.0, 0.0, 0.0), SERIES)
 
 
 def test_the_sentence_says_what_was_found_and_what_to_do() -> None:
@@ -99,11 +99,11 @@ def test_real_scans(real_data: Path, fraction: float) -> None:
     beating = downsample(read_series(bench / "heart" / "dynamic.nii.gz")[8], fraction)
     moved = downsample(read_series(bench / "pelvis" / "dynamic.nii.gz")[0], fraction)
     for prior, series in ((heart, beating), (pelvis, moved)):
-        assert (likeness(prior, series) or 0) > 2 * FITS
-        assert (likeness(inverted(prior), series) or 0) > 1.2 * FITS
+        assert (similarity(prior, series) or 0) > 2 * FITS
+        assert (similarity(inverted(prior), series) or 0) > 1.2 * FITS
     for prior, series in ((pelvis, beating), (heart, moved), (other_heart, beating), (shuffled(heart), beating)):
         middle = series.geometry.centre - replace(prior.geometry, direction=series.geometry.direction).centre
         there = replace(prior.geometry, direction=series.geometry.direction)
-        value = likeness(shifted(Volume(prior.data, there), *middle), series)
+        value = similarity(shifted(Volume(prior.data, there), *middle), series)
         assert value is not None
         assert value < 0.85 * FITS
