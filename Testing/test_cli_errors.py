@@ -21,7 +21,7 @@ import torch
 from conftest import FEATURES, FRACTION, QUIET, SHAPE, TINY, Command, Outcome, Patient, tiny_network
 from safetensors.torch import save_file
 
-from SRDynamicMRILib.checkpoints import Model, ModelInfo, save_model
+from SRDynamicMRILib.checkpoints import ModelInfo
 from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.volume import Series, Volume

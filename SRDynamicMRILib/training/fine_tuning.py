@@ -113,9 +113,10 @@ def match_prior(prior: Volume, low_resolution: Geometry, progress: Progress | No
             "The prior and the series do not overlap in space; check that both are of the same patient and body region."
         )
         raise InputError(message)
-    grid = high_resolution_grid(low_resolution, prior.geometry)
     if prior.geometry.same_orientation(low_resolution):
+        kept_size(prior.geometry, low_resolution)
         return prior
+    grid = high_resolution_grid(low_resolution, prior.geometry)
     (progress or Progress()).log("The prior has another orientation than the series and is resampled to it.")
     return resample(prior, grid)
 
