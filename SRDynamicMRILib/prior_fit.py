@@ -25,12 +25,17 @@ from .prior_copy import coarse
 from .volume import FloatArray, Geometry, Volume
 
 FITS = 0.17
-"""Similarity from which on a planning scan is taken to show what the series shows; see Studies/checks.py."""
+"""Similarity from which on a planning scan is taken to show what the series shows.
+
+Scans of the same anatomy had 0.14 to 0.82, all but synthetic ones above 0.17: hearts, a pelvis, kidneys and breathing
+phantoms, also with other contrasts, shifted, and noisy. Scans of another body region and of another patient's heart or
+kidneys, and voxels in random order had 0.01 to 0.12 (Studies/checks.py).
+"""
 
 MIRRORED = 1.4
 """How many times more similar a mirror image of the planning scan has to be for the scan to count as mirrored.
 
-Mirror images of right planning scans were at most half as similar as the scan itself.
+Mirror images of right planning scans were at most 1.11 times as similar as the scan itself (Studies/checks.py).
 """
 
 SIMILARITY = "likeness of prior and series"

@@ -2,7 +2,7 @@
 
     python Studies/checks.py
 
-prints the figures of docs/honest_images.md, for 25%, 10% and 6.25% of k-space; about five minutes on one core.
+prints the figures of docs/honest_images.md, for 25%, 10% and 6.25% of k-space; about ten minutes on one core.
 """
 
 from __future__ import annotations
