@@ -24,12 +24,14 @@ from .interpolation import INPUTS
 from .networks.sub_pixel import FACTORS, SubPixelNetwork
 from .networks.unet import UNet3D
 from .paths import check_name, check_readable
+from .prior_copy import TENSOR, PriorCopy
 
 MAXIMUM_FEATURES = 512
 """Of the first level; a file that claims more is damaged."""
 
 _LARGEST_NUMBER = 1e15
 _METADATA_KEY = "SRDynamicMRI"
+_PRIOR_KEY = "SRDynamicMRI planning scan"
 _WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -171,12 +173,16 @@ class Model:
     info
         Its metadata.
     sha256
-        Hash of the file it was read from; empty if it was not.
+        Hash of the file it was read from, `prior` and all; empty if it was not.
+    prior
+        Small copy of the planning scan that it was fine-tuned on; None for a base model and for models made before
+        there were such copies.
     """
 
     network: nn.Module
     info: ModelInfo
     sha256: str = ""
+    prior: PriorCopy | None = None
 
     def with_info(self, **changes: Any) -> Model:
         """Return the same network with some of the metadata replaced."""
@@ -262,7 +268,8 @@ def save_model(model: Model, path: Path, half_precision: bool = False) -> None:
     Raises
     ------
     InputError
-        If the file cannot be written, does not end in ``.safetensors``, or the weights would not be finite in it.
+        If the file cannot be written, does not end in ``.safetensors``, the weights would not be finite in it, or it
+        could not be loaded again.
     """
     check_model_name(path)
     dtype = torch.float16 if half_precision else torch.float32
@@ -270,7 +277,16 @@ def save_model(model: Model, path: Path, half_precision: bool = False) -> None:
     if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
         message = f"Some weights are not finite or too large for the precision asked for, so {path} was not written."
         raise InputError(message)
-    save_tensors(state, {_METADATA_KEY: model.info.to_json()}, path)
+    metadata = {_METADATA_KEY: model.info.to_json()}
+    if model.prior is not None:
+        state[TENSOR] = model.prior.tensor
+        metadata[_PRIOR_KEY] = model.prior.to_json()
+    try:
+        _model_of(state, metadata)
+    except ValueError as error:
+        message = f"The model could not be loaded again, so {path} was not written: {error}."
+        raise InputError(message) from error
+    save_tensors(state, metadata, path)
 
 
 def load_model(path: str | Path) -> Model:
@@ -297,12 +313,23 @@ def load_model(path: str | Path) -> Model:
         message = f"{path} holds no description of a model; use import-checkpoint if the weights come from elsewhere."
         raise InputError(message)
     try:
-        info = ModelInfo.from_json(metadata[_METADATA_KEY])
-        network = network_with(tensors, info)
+        model = _model_of(tensors, metadata)
     except (ValueError, RecursionError) as error:  # the latter from absurdly nested JSON
         message = f"{path} cannot be used as a model: {error}."
         raise InputError(message) from error
-    return Model(network, info, file_sha256(path))
+    return replace(model, sha256=file_sha256(path))
+
+
+def _model_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Model:
+    """The model that the content of a file is; ValueError if it is none."""
+    info = ModelInfo.from_json(metadata[_METADATA_KEY])
+    weights = {name: tensor for name, tensor in tensors.items() if name != TENSOR}
+    prior = None
+    if (TENSOR in tensors) != (_PRIOR_KEY in metadata):
+        raise ValueError("of its planning scan either the voxels or the description is missing")
+    if TENSOR in tensors:
+        prior = PriorCopy.read(tensors[TENSOR], metadata[_PRIOR_KEY])
+    return Model(network_with(weights, info), info, prior=prior)
 
 
 def _shapes(info: ModelInfo) -> dict[str, tuple[int, ...]]:

@@ -12,6 +12,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+
 from .benchmark import Benchmark, find_subjects, run_benchmark
 from .benchmark_folder import BenchmarkFolder
 from .checkpoint_import import import_checkpoint
@@ -50,7 +52,8 @@ from .kspace import check_fraction, downsample, low_resolution_size
 from .model_choice import inference_of, kept_share, model_and_grid, other_fraction
 from .output_lock import alone
 from .phantom import abdomen
-from .prior_fit import LIKENESS, likeness, misfit
+from .prior_copy import PriorCopy, voxels_sha256
+from .prior_fit import SIMILARITY, Fit, fit_of, misfit, spread
 from .progress import JsonProgress, Progress
 from .provenance import NOTICE, description, recorded_frames
 from .recipes import recipe_named
@@ -61,6 +64,7 @@ from .training.fine_tuning import (
     LITTLE_OF_THE_WAY,
     adapt_prior,
     budget_named,
+    check_detail,
     fine_tune,
     kept_by_fraction,
     kept_size,
@@ -204,24 +208,28 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     if arguments.fraction is not None:
         check_fraction(arguments.fraction)
     prior = read_volume(arguments.prior)
+    copy_of_prior = PriorCopy.of(prior)
     warnings = unusual([prior], "the planning scan")
-    strength, alike = 1.0, None
+    strength, fit = 1.0, None
     if arguments.like is not None:
-        like = read_series(arguments.like)
-        warnings += like.warnings
-        low_resolution = like[0]
-        prior = match_prior(prior, low_resolution.geometry, progress)
-        alike = likeness(prior, low_resolution)
-        wrong = misfit(alike)
-        if wrong:
-            warnings += wrong
+        series = read_series(arguments.like)
+        warnings += series.warnings
+        compared = [series[number] for number in spread(len(series))]
+        _check_not_the_series(arguments, prior, compared)
+        prior = match_prior(prior, series.geometry, progress)
+        kept = kept_size(prior.geometry, series.geometry)
+        check_detail(prior.geometry, kept)
+        fit = fit_of(copy_of_prior.volume, compared)
+        warnings += misfit(fit)
+        if fit is not None and not fit.is_good:
             strength = LITTLE_OF_THE_WAY
+            progress.log("Fine-tuning therefore stays close to the base model.")
         elif not arguments.keep_contrast:
-            adapted = adapt_prior(prior, low_resolution, progress)
+            adapted = adapt_prior(prior, compared[fit.best if fit else 0], progress)
             prior, strength = adapted.volume, adapted.strength
-        kept = kept_size(prior.geometry, low_resolution.geometry)
     else:
         kept = kept_by_fraction(prior.geometry, arguments.fraction)
+        check_detail(prior.geometry, kept)
     share = kept_share(kept, prior.geometry)
     if arguments.model is not None:
         base = load_model(arguments.model)
@@ -243,9 +251,10 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         perceptual_network=arguments.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
         strength=strength,
         precision=arguments.precision,
+        copy_of_prior=copy_of_prior,
     )
-    if alike is not None:
-        model = model.with_info(metrics={**model.info.metrics, LIKENESS: alike})
+    if fit is not None:
+        model = model.with_info(metrics={**model.info.metrics, SIMILARITY: fit.similarity})
     save_model(model, arguments.output)
     state_file(arguments.output).unlink(missing_ok=True)
     return {"model": arguments.output}
@@ -264,8 +273,9 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     check_room(arguments.output, grid, len(numbers), frames.path)
     chosen = series.select(numbers)
     warnings = [*series.warnings, *other_fraction(model, kept_share(series.geometry.shape[1:], grid))]
-    warnings += unusual(chosen, "the series")
-    warnings += misfit(_likeness_of_prior(model, chosen[0], arguments.like))
+    compared: list[Volume] = []
+    warnings += unusual(_kept_on_the_way(chosen, spread(len(chosen)), compared), "the series")
+    warnings += _about_prior(model, compared, arguments.like, progress)
     skipped = {number: _without_names(sentence, number, arguments.input) for number, sentence in unusable.items()}
     if skipped:
         each = "; ".join(f"{number} ({why})" for number, why in skipped.items())
@@ -389,11 +399,13 @@ def benchmark_command(arguments: Namespace, progress: Progress) -> Outputs:
 def info_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Print what is known about a model."""
     model = load_model(arguments.model)
+    prior = None if model.prior is None else {"sha256": model.prior.sha256, "copy": model.prior.volume.shape}
     facts = {
         "file": str(arguments.model),
         "sha256": model.sha256,
         "parameters": sum(p.numel() for p in model.network.parameters()),
         **asdict(model.info),
+        "planning_scan": prior,
     }
     if isinstance(progress, JsonProgress):
         progress.log(json.dumps(facts))
@@ -409,13 +421,44 @@ def import_checkpoint_command(arguments: Namespace, progress: Progress) -> Outpu
     return {"model": arguments.output}
 
 
-def _likeness_of_prior(model: Model, acquired: Volume, like: Path | None) -> float | None:
-    """How like the series the planning scan of a fine-tuned model is: the one at hand, else as fine-tuning found it."""
+def _check_not_the_series(arguments: Namespace, prior: Volume, time_points: Sequence[Volume]) -> None:
+    """Raise `InputError` if the planning scan is the very series it is to be made for."""
+    if arguments.prior.samefile(arguments.like) or any(np.array_equal(prior.data, one.data) for one in time_points):
+        message = (
+            f"The planning scan {arguments.prior} is the series itself, so there is nothing to learn from it; "
+            "give the high-resolution scan of the same patient."
+        )
+        raise InputError(message)
+
+
+def _kept_on_the_way(series: Series, numbers: Sequence[int], kept: list[Volume]) -> Iterator[Volume]:
+    """All volumes of a series, some of which are kept, so that no file is read again for them."""
+    for number, volume in enumerate(series):
+        if number in numbers:
+            kept.append(volume)
+        yield volume
+
+
+def _about_prior(model: Model, time_points: Sequence[Volume], like: Path | None, progress: Progress) -> list[str]:
+    """What to say of how a fine-tuned model's planning scan, and the one at hand if it is another, fit the series."""
     if not model.info.parent:
-        return None
-    if like is not None:
-        return likeness(read_series(like)[0], acquired)
-    return model.info.metrics.get(LIKENESS)
+        return []
+    found = []
+    if model.prior is not None:
+        found += misfit(fit_of(model.prior.volume, time_points), "The planning scan that the model was fine-tuned on")
+    else:
+        progress.log("The model holds no copy of its planning scan, so the series cannot be compared with it.")
+        stored = model.info.metrics.get(SIMILARITY)
+        if like is None and stored is not None:
+            found += misfit(Fit(stored))
+    if like is None:
+        return found
+    at_hand = read_series(like)[0]
+    if model.prior is not None and voxels_sha256(at_hand) == model.prior.sha256:
+        return found
+    if model.prior is not None:
+        found.append(f"The model was fine-tuned on another planning scan than {like}.")
+    return found + misfit(fit_of(at_hand, time_points), f"The scan {like}")
 
 
 def _same_frames(series: Series, path: Path, total: int, numbers: Sequence[int], held: Sequence[int] | None) -> Series:

@@ -27,7 +27,7 @@ from SRDynamicMRILib.files import read_series
 from SRDynamicMRILib.interpolation import zero_filled
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.metrics import compare
-from SRDynamicMRILib.prior_fit import likeness
+from SRDynamicMRILib.prior_fit import similarity
 from SRDynamicMRILib.shipped import start_model
 from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training.fine_tuning import Budget, adapt_prior, fine_tune, kept_size
@@ -80,9 +80,9 @@ def study(data: Path, name: str, wanted: argparse.Namespace) -> list[dict[str, o
 
     def add(prior: str, way: str, result: Volume, alike: float | None = None) -> None:
         metrics = compare(result.data, truth.data)[0]
-        record = {"scan": name, "prior": prior, "likeness": alike, "way": way, "steps": wanted.steps}
+        record = {"scan": name, "prior": prior, "similarity": alike, "way": way, "steps": wanted.steps}
         found.append({**record, "fraction": wanted.fraction, "ssim": metrics.ssim, "psnr": metrics.psnr})
-        known = "" if alike is None else f"likeness {alike:.2f}"
+        known = "" if alike is None else f"similarity {alike:.2f}"
         print(f"{name:8} {prior:14} {way:20} {metrics.ssim:.4f} {metrics.psnr:.2f} dB {known}", flush=True)
 
     add("", "zero-filled", truth.with_data(zero_filled(acquired.data, truth.shape[1:])))
@@ -90,7 +90,7 @@ def study(data: Path, name: str, wanted: argparse.Namespace) -> list[dict[str, o
     for prior_name, prior in priors(data, name).items():
         if prior_name not in (wanted.priors or (prior_name,)):
             continue
-        alike = likeness(prior, acquired)
+        alike = similarity(prior, acquired)
         on = adapt_prior(prior, acquired).volume if wanted.adapted else prior
         kept = kept_size(on.geometry, acquired.geometry)
         tuned = fine_tune(on, base, kept, Budget("study", wanted.steps))

@@ -24,7 +24,7 @@ from conftest import FEATURES, FRACTION, QUIET, SHAPE, TINY, Command, Outcome, P
 from safetensors.torch import save_file
 
 from SRDynamicMRILib import commands, room
-from SRDynamicMRILib.checkpoints import Model, save_model
+from SRDynamicMRILib.checkpoints import ModelInfo
 from SRDynamicMRILib.command_outputs import write_images
 from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.networks.unet import UNet3D
@@ -829,14 +829,18 @@ def other_architecture(place: Place) -> Path:
     return place.out("bad.safetensors")
 
 
-def unknown_architecture(place: Place) -> Path:
-    save_model(Model(tiny_network(), replace(TINY, architecture="Transformer")), place.out("bad.safetensors"))
+def described_as(info: ModelInfo, place: Place) -> Path:
+    state = tiny_network().state_dict()
+    save_file(state, place.out("bad.safetensors"), metadata={"SRDynamicMRI": info.to_json()})
     return place.out("bad.safetensors")
+
+
+def unknown_architecture(place: Place) -> Path:
+    return described_as(replace(TINY, architecture="Transformer"), place)
 
 
 def other_width(place: Place) -> Path:
-    save_model(Model(tiny_network(), replace(TINY, features=8)), place.out("bad.safetensors"))
-    return place.out("bad.safetensors")
+    return described_as(replace(TINY, features=8), place)
 
 
 def not_finite(place: Place) -> Path:

@@ -38,6 +38,7 @@ from SRDynamicMRILib.files import read_series, read_volume, write_series, write_
 from SRDynamicMRILib.image_files import to_sitk
 from SRDynamicMRILib.networks.vessel_unet import VesselUNet
 from SRDynamicMRILib.perceptual_loss import load_encoder
+from SRDynamicMRILib.prior_copy import PriorCopy
 from SRDynamicMRILib.provenance import description, recorded_matrix
 from SRDynamicMRILib.series_super_resolution import FrameFolder
 from SRDynamicMRILib.training.optimisation import _State
@@ -170,7 +171,7 @@ SUBJECTS = {
         lambda f: recorded_matrix(f / "v.nii"),
     ),
     "model": Subject(
-        lambda f: save_model(Model(tiny_network(), TINY), f / "m.safetensors"),
+        lambda f: save_model(Model(tiny_network(), TINY, prior=PriorCopy.of(noise())), f / "m.safetensors"),
         "m.safetensors",
         lambda f: load_model(f / "m.safetensors"),
     ),

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import JSON, QUIET, TIME_POINTS, TINY, Command, Patient, tiny_network
+from conftest import (
+    FRACTION,
+    JSON,
+    QUIET,
+    SHAPE,
+    SPACING,
+    TIME_POINTS,
+    TINY,
+    Command,
+    Patient,
+    tiny_network,
+)
 
 from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.fidelity import fidelity, fidelity_map, in_words
 from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
-from SRDynamicMRILib.prior_fit import FITS, LIKENESS
+from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.prior_copy import voxels_sha256
+from SRDynamicMRILib.prior_fit import FITS, SIMILARITY
 from SRDynamicMRILib.provenance import description, recorded, recorded_fidelity, recorded_warnings
 from SRDynamicMRILib.times import sidecar_of
 from SRDynamicMRILib.volume import Series
@@ -134,7 +149,7 @@ def test_a_wrong_planning_scan_is_told_when_tuning_and_in_every_result(
     assert outcome.code == 0
     assert any("does not seem to show what the series shows" in told for told in warnings_of(outcome.events))
     assert "intensities are replaced" not in outcome.messages(), "there is no contrast to be matched"
-    assert load_model(model).info.metrics[LIKENESS] < FITS
+    assert load_model(model).info.metrics[SIMILARITY] < FITS
     for like in ((), ("--like", wrong_prior)):
         out = tmp_path / "sr.nii.gz"
         outcome = command("superresolve", patient.low, out, "--model", model, *like, *JSON)
@@ -143,12 +158,125 @@ def test_a_wrong_planning_scan_is_told_when_tuning_and_in_every_result(
         assert recorded_warnings(out) == warnings_of(outcome.events)
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """Files of another patient than `Patient` and a model fine-tuned on its planning scan."""
+
+    static: Path
+    low: Path
+    model: Path
+
+
+@pytest.fixture
+def another(command: Command, patient: Patient, tmp_path: Path, few_steps: int) -> Tuned:
+    phantom = abdomen(6, SHAPE, SPACING, TIME_POINTS)
+    files = Tuned(tmp_path / "b.nii.gz", tmp_path / "b_low.nii.gz", tmp_path / "b.safetensors")
+    write_volume(phantom.static, files.static)
+    low = [downsample(volume, FRACTION) for volume in phantom.dynamic]
+    write_series(Series.of(low, phantom.dynamic.times), files.low)
+    tuning = ("--fraction", FRACTION, "--output", files.model, "--model", patient.model, "--budget", "quick")
+    assert command("finetune", files.static, *tuning, *QUIET).err == ""
+    return files
+
+
+def test_the_model_of_another_patient_is_noticed(
+    command: Command, patient: Patient, tmp_path: Path, another: Tuned
+) -> None:
+    out = tmp_path / "sr.nii.gz"
+    assert command("superresolve", another.low, out, "--model", another.model, *QUIET).err == ""
+    assert (
+        command("superresolve", another.low, out, "--model", another.model, "--like", another.static, *QUIET).err == ""
+    )
+    alone = command("superresolve", patient.low, out, "--model", another.model, *JSON)
+    assert alone.code == 0
+    (sentence,) = recorded_warnings(out)
+    assert sentence.startswith("The planning scan that the model was fine-tuned on does not seem to show what")
+    assert warnings_of(alone.events) == [sentence]
+    with_own_prior = command(
+        "superresolve", patient.low, out, "--model", another.model, "--like", patient.static, *JSON
+    )
+    assert with_own_prior.code == 0
+    assert recorded_warnings(out) == [
+        sentence,
+        f"The model was fine-tuned on another planning scan than {patient.static}.",
+    ]
+    assert (
+        command("superresolve", patient.low, out, "--model", another.model, "--like", another.static, *JSON).code == 0
+    )
+    assert recorded_warnings(out) == [sentence]
+
+
+def test_time_points_that_are_done_are_those_compared(
+    command: Command, patient: Patient, tmp_path: Path, another: Tuned
+) -> None:
+    out, mixed = tmp_path / "sr.nii.gz", tmp_path / "mixed.nii.gz"
+    points = [*read_series(patient.low), *read_series(another.low)]
+    write_series(Series.of([points[0].with_data(one.data) for one in points]), mixed)
+    arguments = (mixed, out, "--model", another.model)
+    assert command("superresolve", *arguments, "--frames", f"0:{TIME_POINTS}", *QUIET).code == 0
+    assert "does not seem to show" in recorded_warnings(out)[0]
+    assert command("superresolve", *arguments, "--frames", f"{TIME_POINTS}:{2 * TIME_POINTS}", *QUIET).code == 0
+    assert recorded_warnings(out) == []
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_a_mirrored_planning_scan_is_told_when_tuning_and_in_every_result(
+    command: Command, patient: Patient, tmp_path: Path
+) -> None:
+    static = read_volume(patient.static)
+    mirrored, model, out = tmp_path / "mirrored.nii.gz", tmp_path / "m.safetensors", tmp_path / "sr.nii.gz"
+    write_volume(static.with_data(static.data[:, :, ::-1]), mirrored)
+    for way in (("--like", patient.low), ("--fraction", FRACTION)):
+        tuning = (*way, "--output", model, "--model", patient.model, "--budget", "quick", *JSON)
+        told = warnings_of(command("finetune", mirrored, *tuning).events)
+        assert any("mirrored from left to right" in sentence for sentence in told) is (way[0] == "--like")
+        assert command("superresolve", patient.low, out, "--model", model, *QUIET).code == 0
+        assert "seems to be mirrored from left to right" in recorded_warnings(out)[0]
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_a_first_time_point_of_noise_is_no_misfit(command: Command, patient: Patient, tmp_path: Path) -> None:
+    low = [*read_series(patient.low)]
+    spoilt, model, out = tmp_path / "low.nii.gz", tmp_path / "m.safetensors", tmp_path / "sr.nii.gz"
+    noise = low[0].data.max() * np.random.default_rng(0).random(low[0].shape)
+    write_series(Series.of([low[0].with_data(noise), *low[1:]]), spoilt)
+    tuning = ("--like", spoilt, "--output", model, "--model", patient.model, "--budget", "quick", *JSON)
+    outcome = command("finetune", patient.static, *tuning)
+    assert warnings_of(outcome.events) == []
+    by_a_line = re.search(r"explains only (\d+)% of the series", outcome.messages())
+    assert by_a_line is None or int(by_a_line[1]) > 80, "its contrast is matched to that of another time point"
+    assert load_model(model).info.metrics[SIMILARITY] > 2 * FITS
+    assert command("superresolve", spoilt, out, "--model", model, *QUIET).code == 0
+    assert not any("planning scan" in sentence for sentence in recorded_warnings(out))
+
+
+def test_models_made_before_are_compared_as_far_as_can_be(
+    command: Command, patient: Patient, tmp_path: Path, another: Tuned
+) -> None:
+    out, old = tmp_path / "sr.nii.gz", tmp_path / "old.safetensors"
+    model = load_model(another.model)
+    for stored, expected in ((0.5, 0), (0.05, 1)):
+        info = replace(model.info, metrics={SIMILARITY: stored})
+        save_model(Model(model.network, info), old)
+        outcome = command("superresolve", patient.low, out, "--model", old, *JSON)
+        assert "holds no copy of its planning scan" in outcome.messages()
+        assert len(recorded_warnings(out)) == expected
+        assert command("superresolve", patient.low, out, "--model", old, "--like", patient.static, *JSON).code == 0
+        assert recorded_warnings(out) == []
+
+
+def test_info_tells_of_the_copy(command: Command, patient: Patient, another: Tuned) -> None:
+    facts = json.loads(command("info", another.model).out)["planning_scan"]
+    assert facts == {"sha256": voxels_sha256(read_volume(another.static)), "copy": list(SHAPE)}
+    assert json.loads(command("info", patient.model).out)["planning_scan"] is None
+
+
 @pytest.mark.usefixtures("few_steps")
 def test_the_right_planning_scan_is_not_doubted(command: Command, patient: Patient, tmp_path: Path) -> None:
     model, out = tmp_path / "tuned.safetensors", tmp_path / "sr.nii.gz"
     tuning = ("--like", patient.low, "--output", model, "--model", patient.model, "--budget", "quick")
     assert command("finetune", patient.static, *tuning, *JSON).err == ""
-    assert load_model(model).info.metrics[LIKENESS] > 2 * FITS
+    assert load_model(model).info.metrics[SIMILARITY] > 2 * FITS
     assert command("superresolve", patient.low, out, "--model", model, "--like", patient.static, *QUIET).err == ""
     assert recorded_warnings(out) == []
 
@@ -161,7 +289,7 @@ def test_without_a_series_the_planning_scan_itself_is_looked_at(
     outcome = command("finetune", wrong_prior, *tuning, *JSON)
     assert outcome.code == 0
     assert warnings_of(outcome.events)[0].startswith("The intensities of the planning scan are unlike")
-    assert LIKENESS not in load_model(tmp_path / "m.safetensors").info.metrics
+    assert SIMILARITY not in load_model(tmp_path / "m.safetensors").info.metrics
 
 
 def test_the_report_of_a_comparison_says_both(command: Command, patient: Patient, tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from test_contrast import inverted
 
-from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.files import read_series, read_volume
 from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.prior_fit import FITS, likeness, misfit
+from SRDynamicMRILib.prior_copy import PriorCopy
+from SRDynamicMRILib.prior_fit import FITS, Fit, fit_of, misfit, similarity, spread
 from SRDynamicMRILib.volume import Volume
 
 PHANTOM = abdomen(3, (8, 96, 128), (2.7, 2.7, 8.0), time_points=2)
@@ -57,12 +57,12 @@ WRONG: dict[str, Callable[[Volume], Volume]] = {
 
 @pytest.mark.parametrize("case", RIGHT)
 def test_the_same_anatomy_fits(case: str) -> None:
-    assert (likeness(RIGHT[case](PHANTOM.static), SERIES) or 0) > 1.2 * FITS
+    assert (similarity(RIGHT[case](PHANTOM.static), SERIES) or 0) > 1.2 * FITS
 
 
 @pytest.mark.parametrize("case", WRONG)
 def test_something_else_does_not(case: str) -> None:
-    value = likeness(WRONG[case](PHANTOM.static), SERIES)
+    value = similarity(WRONG[case](PHANTOM.static), SERIES)
     assert value is not None
     assert value < 0.85 * FITS
 
@@ -70,21 +70,82 @@ def test_something_else_does_not(case: str) -> None:
 def test_breathing_is_no_misfit() -> None:
     for seed in (0, 1):
         phantom = abdomen(seed, (8, 96, 128), (2.7, 2.7, 8.0), time_points=6)
-        assert (likeness(phantom.static, downsample(phantom.dynamic[5], 0.0625)) or 0) > 2 * FITS
+        assert (similarity(phantom.static, downsample(phantom.dynamic[5], 0.0625)) or 0) > 2 * FITS
 
 
-def test_where_too_little_is_shared_nothing_is_said() -> None:
-    beside = shifted(PHANTOM.static, 0.0, 245.0, 56.0)
-    assert likeness(beside, SERIES) is None
-    assert misfit(None) == []
-    with pytest.raises(InputError, match="do not overlap"):
-        likeness(shifted(PHANTOM.static, 5000.0, 0.0, 0.0), SERIES)
+@pytest.mark.parametrize("away", [(0.0, 245.0, 56.0), (5000.0, 0.0, 0.0)])
+def test_where_too_little_is_shared_that_is_said(away: tuple[float, float, float]) -> None:
+    beside = shifted(PHANTOM.static, *away)
+    assert similarity(beside, SERIES) is None
+    assert fit_of(beside, [SERIES]) is None
+    assert "share too little space" in misfit(None)[0]
+
+
+MIRRORS = {
+    "from left to right": (2,),
+    "from front to back": (1,),
+    "from head to feet": (0,),
+    "from left to right and from front to back": (1, 2),
+    "from left to right and from front to back and from head to feet": (0, 1, 2),
+}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_mirrored_planning_scan_is_noticed_and_the_way_is_named(seed: int) -> None:
+    phantom = abdomen(seed, (8, 96, 128), (2.7, 2.7, 8.0), time_points=2)
+    series = downsample(phantom.dynamic[1], 0.25)
+    right = fit_of(PriorCopy.of(phantom.static).volume, [series])
+    assert right is not None
+    assert right.is_good
+    assert right.mirrored < 0.6 * right.similarity
+    for way, axes in MIRRORS.items():
+        mirrored = phantom.static.with_data(np.flip(phantom.static.data, axes))
+        fit = fit_of(PriorCopy.of(mirrored).volume, [series])
+        assert fit is not None
+        assert fit.is_mirrored
+        assert not fit.is_good
+        assert fit.way == way
+        assert f"mirrored {way} (" in misfit(fit)[0]
+
+
+def test_a_mirrored_scan_is_noticed_where_it_would_pass() -> None:
+    mirrored = PHANTOM.static.with_data(PHANTOM.static.data[:, :, ::-1])
+    fit = fit_of(mirrored, [SERIES])
+    assert fit is not None
+    assert fit.similarity > FITS
+    assert misfit(fit) != []
+
+
+def test_the_way_is_named_along_the_patient_not_the_matrix() -> None:
+    sagittal = (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0)  # columns run to the back, rows to the feet
+    series, prior = (
+        Volume(volume.data, replace(volume.geometry, direction=sagittal)) for volume in (SERIES, PHANTOM.static)
+    )
+    for axis, way in enumerate(("from left to right", "from head to feet", "from front to back")):
+        fit = fit_of(prior.with_data(np.flip(prior.data, axis)), [series])
+        assert fit is not None
+        assert fit.way == way
+
+
+def test_one_good_time_point_is_enough() -> None:
+    rng = np.random.default_rng(0)
+    noise = SERIES.with_data(rng.random(SERIES.shape))
+    alone = fit_of(PHANTOM.static, [SERIES])
+    assert alone is not None
+    for number, points in enumerate(([SERIES, noise, noise], [noise, SERIES, noise], [noise, noise, SERIES])):
+        assert fit_of(PHANTOM.static, points) == replace(alone, best=number)
+    assert misfit(fit_of(PHANTOM.static, [noise, noise, noise])) != []
+
+
+@pytest.mark.parametrize(("total", "numbers"), [(1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (10, [0, 5, 9])])
+def test_time_points_from_all_over_the_series_are_compared(total: int, numbers: list[int]) -> None:
+    assert spread(total) == numbers
 
 
 def test_the_sentence_says_what_was_found_and_what_to_do() -> None:
-    assert misfit(FITS) == []
-    (sentence,) = misfit(0.07)
-    assert "likeness 0.07" in sentence
+    assert misfit(Fit(FITS)) == []
+    (sentence,) = misfit(Fit(0.07))
+    assert "similarity 0.07" in sentence
     assert "at least 0.17" in sentence
     assert "Check that it is the right one" in sentence
 
@@ -99,11 +160,11 @@ def test_real_scans(real_data: Path, fraction: float) -> None:
     beating = downsample(read_series(bench / "heart" / "dynamic.nii.gz")[8], fraction)
     moved = downsample(read_series(bench / "pelvis" / "dynamic.nii.gz")[0], fraction)
     for prior, series in ((heart, beating), (pelvis, moved)):
-        assert (likeness(prior, series) or 0) > 2 * FITS
-        assert (likeness(inverted(prior), series) or 0) > 1.2 * FITS
+        assert (similarity(prior, series) or 0) > 2 * FITS
+        assert (similarity(inverted(prior), series) or 0) > 1.2 * FITS
     for prior, series in ((pelvis, beating), (heart, moved), (other_heart, beating), (shuffled(heart), beating)):
         middle = series.geometry.centre - replace(prior.geometry, direction=series.geometry.direction).centre
         there = replace(prior.geometry, direction=series.geometry.direction)
-        value = likeness(shifted(Volume(prior.data, there), *middle), series)
+        value = similarity(shifted(Volume(prior.data, there), *middle), series)
         assert value is not None
         assert value < 0.85 * FITS

@@ -119,7 +119,7 @@ def test_a_full_series_is_told_to_be_simulated(app: Slicer) -> None:
 
 def test_a_line_of_voxels_is_a_problem(app: Slicer) -> None:
     node = app.volume(random_volume(Geometry((8, 1, 24))), "thin")
-    assert "thin has slices of 1x24 voxels" in scene_facts(node, None).problems[0]
+    assert "thin has slices of 1x24 voxels" in looked_at(node, None).problems[0]
 
 
 @pytest.mark.parametrize("depth", [1, 2])

@@ -996,8 +996,11 @@ def test_prior_of_lower_resolution_is_refused() -> None:
     coarse, fine = Geometry((4, 20, 20), (4.0, 4.0, 4.0)), Geometry((4, 60, 60), (1.5, 1.5, 4.0))
     with pytest.raises(InputError, match="lower resolution"):
         kept_size(coarse, fine)
-    with pytest.raises(InputError, match="larger voxels"):
+    with pytest.raises(InputError, match="lower resolution"):
         match_prior(Volume(np.ones(coarse.shape), coarse), fine)
+    turned = replace(fine, direction=(0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0))
+    with pytest.raises(InputError, match="larger voxels"):
+        match_prior(Volume(np.ones(coarse.shape), coarse), turned)
 
 
 def test_prior_of_the_same_orientation_is_taken_as_it_is() -> None:

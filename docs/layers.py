@@ -55,7 +55,11 @@ LAYERS = (
     ),
     Layer("k-space", "what a shorter acquisition measures; resampling", ("kspace", "interpolation")),
     Layer("records", "what is told of the work and of its results", ("progress", "provenance", "fidelity")),
-    Layer("network", "networks, and models as files", ("networks", "checkpoints", "checkpoint_import", "shipped")),
+    Layer(
+        "network",
+        "networks, and models as files",
+        ("networks", "prior_copy", "checkpoints", "checkpoint_import", "shipped"),
+    ),
     Layer("loss", "how far two images are apart, to train and to judge by", ("perceptual_loss", "metrics")),
     Layer("training", "main training, fine-tuning", ("training", "contrast", "prior_fit")),
     Layer(

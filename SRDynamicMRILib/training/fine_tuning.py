@@ -21,6 +21,7 @@ from ..errors import InputError
 from ..interpolation import high_resolution_grid, resample
 from ..kspace import low_resolution_size
 from ..perceptual_loss import loss_named, perceptual_identity
+from ..prior_copy import PriorCopy
 from ..progress import Progress
 from ..recipes import Precision
 from ..volume import Geometry, Volume
@@ -112,9 +113,10 @@ def match_prior(prior: Volume, low_resolution: Geometry, progress: Progress | No
             "The prior and the series do not overlap in space; check that both are of the same patient and body region."
         )
         raise InputError(message)
-    grid = high_resolution_grid(low_resolution, prior.geometry)
     if prior.geometry.same_orientation(low_resolution):
+        kept_size(prior.geometry, low_resolution)
         return prior
+    grid = high_resolution_grid(low_resolution, prior.geometry)
     (progress or Progress()).log("The prior has another orientation than the series and is resampled to it.")
     return resample(prior, grid)
 
@@ -191,6 +193,17 @@ def kept_by_fraction(prior: Geometry, fraction: float) -> tuple[int, int]:
     return low_resolution_size((prior.shape[1], prior.shape[2]), fraction)
 
 
+def check_detail(prior: Geometry, kept: tuple[int, int]) -> None:
+    """Raise `InputError` unless the prior has detail that an image of this matrix lacks."""
+    if kept[0] >= prior.shape[1] and kept[1] >= prior.shape[2]:
+        message = (
+            f"The planning scan has no finer detail than the series (both have voxels of {prior.spacing[0]:.2f} x "
+            f"{prior.spacing[1]:.2f} mm), so there is nothing to learn from it; give a planning scan of higher "
+            "resolution, or a lower fraction."
+        )
+        raise InputError(message)
+
+
 def fine_tune(
     prior: Volume,
     base: Model,
@@ -205,6 +218,7 @@ def fine_tune(
     perceptual_network: Path | None = None,
     strength: float = 1.0,
     precision: Precision | None = None,
+    copy_of_prior: PriorCopy | None = None,
 ) -> Model:
     """Fine-tune a model on one prior.
 
@@ -236,11 +250,20 @@ def fine_tune(
         2022): below 1 it keeps more of what the base model knows.
     precision
         Of the network's convolutions; `default_precision` if not given.
+    copy_of_prior
+        What the model keeps of the planning scan; of `prior` if not given. Give that of the scan as it was read where
+        `prior` was adapted to the series.
 
     Returns
     -------
-        A new model whose metadata names its parent.
+        A new model whose metadata names its parent, with the small copy of its planning scan.
+
+    Raises
+    ------
+    InputError
+        If the prior has no finer detail than the series.
     """
+    check_detail(prior.geometry, kept)
     device = device or torch.device("cpu")
     progress = progress or Progress()
     precision = precision or default_precision(budget, device)
@@ -297,7 +320,7 @@ def fine_tune(
         parent=base.sha256,
         prior_spacing=prior.geometry.spacing,
     )
-    return Model(network, info)
+    return Model(network, info, prior=copy_of_prior or PriorCopy.of(prior))
 
 
 def _tell_how_long(

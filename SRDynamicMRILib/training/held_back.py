@@ -18,6 +18,9 @@ from .pairs import Pair, as_tensors, detailed_position, fit_to_patch, patch_at, 
 PLACES = 6
 """Places held back, each the middle of a patch."""
 
+NOTHING = 1e-5
+"""Mean difference of input and target, bright intensities being 1, below which the input lacks nothing but rounding."""
+
 _MIDDLE = 6
 """The middle of a patch is a sixth of its rows and columns: 2% of a scan of 256x256 are held back at most."""
 
@@ -48,7 +51,7 @@ class HeldBack:
         """
         device = next(network.parameters()).device
         network.eval()
-        missed, lacked = 0.0, 0.0
+        missed, lacked, voxels = 0.0, 0.0, 0
         for pair in self.patches:
             inputs, targets = (tensor.to(device) for tensor in as_tensors([pair]))
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
@@ -56,7 +59,8 @@ class HeldBack:
             before = inputs if residual and pair.factor == 1 else torch.zeros_like(output)
             missed += float((before + output - targets).abs().nansum())
             lacked += float((before - targets).abs().nansum())
-        return {"recovered where nothing was learnt": 1 - missed / lacked if lacked else 0.0}
+            voxels += int(targets.isfinite().sum())
+        return {"recovered where nothing was learnt": 1 - missed / lacked if lacked > NOTHING * voxels else 0.0}
 
 
 def hold_back(pair: Pair, patch: Shape, rng: np.random.Generator) -> tuple[HeldBack, NDArray[np.bool_]]:
