@@ -78,7 +78,7 @@ class Nifti:
     def frame(self, number: int) -> NDArray[np.float32]:
         """Return the values of time point `number`, ``(D, H, W)``."""
         stored = self.stored.reshape(-1, *self.stored.shape[-3:])[number]
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             if (self.slope, self.intercept) == (1.0, 0.0):
                 return np.array(stored, dtype=np.float32)
             return np.asarray(stored * np.float64(self.slope) + self.intercept, dtype=np.float32)
