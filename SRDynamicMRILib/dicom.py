@@ -157,7 +157,7 @@ def _check_readable(piece: _Slice) -> None:
     frames = int(decimal(piece.tags.get(_FRAMES, "")) or 1)
     message = ""
     if frames > 1 or piece.geometry.shape[0] > 1:
-        message = f"{piece.path} is an enhanced multi-frame DICOM file; convert it to NIfTI, for example by dcm2niix."
+        message = multi_frame(piece.path)
     elif piece.colour:
         message = f"{piece.path} is a colour image; give one with a single grey value for each voxel."
     elif "MOSAIC" in piece.image_type.split("\\"):

@@ -31,6 +31,7 @@ from .volume import FloatArray, Geometry, Series, Volume
 _LARGEST_COMPRESSION = 1000
 _ALWAYS_ALLOWED = 64 * 2**20
 _NIFTI = "NiftiImageIO"
+_DICOM = "GDCMImageIO"
 _NIFTI_HEADER = 352
 _LONGEST_NAME = 300
 
@@ -79,7 +80,7 @@ def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
     if found == "NrrdImageIO" and has_bzip2(path):
         message = f"{path} is compressed with bzip2, which cannot be read; save it with gzip or without compression."
         raise InputError(message)
-    elements = read_elements(path) if found == "GDCMImageIO" else Elements(sound=True, image=True)
+    elements = read_elements(path) if found == _DICOM else Elements(sound=True, image=True)
     unsafe = (
         (found == "NrrdImageIO" and not is_safe_nrrd(path))
         or (found == "MetaImageIO" and not is_safe_metaimage(path, _held(path)))
@@ -198,7 +199,9 @@ def _check_kind(header: sitk.ImageFileReader, path: Path, sequence: bool) -> Non
     dimension = header.GetDimension()
     pixel = sitk.GetPixelIDValueAsString(header.GetPixelID())
     message = ""
-    if "complex" in pixel:
+    if header.GetImageIO() == _DICOM and dimension > 2 and header.GetSize()[2] > 1:  # slices, time points or echoes?
+        message = multi_frame(path)
+    elif "complex" in pixel:
         message = f"{path} has complex voxels; give the magnitude image."
     elif header.GetNumberOfComponents() > 1 and not sequence:
         message = f"{path} is a colour or vector image; give one with a single grey value for each voxel."
@@ -404,6 +407,11 @@ def _plain_errors(path: Path) -> Iterator[None]:
 def damaged(path: Path) -> str:
     """What to say of a file that is not whole."""
     return f"{path} is damaged or cut short; copy or export it again."
+
+
+def multi_frame(path: Path) -> str:
+    """What to say of a DICOM file of several frames."""
+    return f"{path} is an enhanced multi-frame DICOM file; convert it to NIfTI, for example by dcm2niix."
 
 
 def _sheared(path: Path) -> str:

@@ -424,6 +424,7 @@ def test_enhanced_multi_frame(tmp_path: Path) -> None:
     image.SetMetaData("0008|0060", "MR")
     sitk.WriteImage(image, str(tmp_path / "enhanced.dcm"))
     assert "is an enhanced multi-frame DICOM file; convert it to NIfTI" in refusal(tmp_path)
+    assert "is an enhanced multi-frame DICOM file; convert it to NIfTI" in refusal(tmp_path / "enhanced.dcm")
 
 
 def test_colour(tmp_path: Path) -> None:
