@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from .dicom_elements import read_elements
 from .dicom_order import decimal, order_in_time, said_of_time
 from .errors import InputError
-from .image_files import image_geometry, read_header, read_image
+from .image_files import damaged, image_geometry, multi_frame, read_header, read_image
 from .times import numbered
 from .volume import Geometry, Series
 
