@@ -6,11 +6,12 @@ import json
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from .acquired_matrix import AcquiredMatrix, at_acquired_matrix, recognise_acquired_matrix
 from .benchmark import Benchmark, find_subjects, run_benchmark
 from .benchmark_folder import BenchmarkFolder
 from .checkpoint_import import import_checkpoint
@@ -33,7 +34,7 @@ from .errors import InputError
 from .evaluation import align, write_json
 from .evaluation_files import RESULT, write_evaluation
 from .fidelity import fidelity_maps, in_words
-from .files import beside, file_name, read_series, read_volume, write_series, write_volume
+from .files import beside, file_name, only_volume, read_series, write_series, write_volume
 from .intensities import unusual
 from .interpolation import high_resolution_grid, interpolate
 from .kspace import check_fraction, downsample, low_resolution_size
@@ -42,7 +43,7 @@ from .output_lock import alone
 from .phantom import abdomen
 from .prior_fit import LIKENESS, likeness, misfit
 from .progress import JsonProgress, Progress
-from .provenance import NOTICE, description
+from .provenance import NOTICE, check_acquired
 from .recipes import recipe_named
 from .series_super_resolution import FrameFolder, super_resolve_series
 from .shipped import PERCEPTUAL_NETWORK, base_model, shipped_file, start_model
@@ -92,7 +93,8 @@ def downsample_command(arguments: Namespace, progress: Progress) -> Outputs:
     geometry = series.geometry.with_matrix(size)
     progress.stage("Downsampling")
     result = series.map(lambda volume: downsample(volume, arguments.fraction), geometry)
-    facts = description(fraction=arguments.fraction, full_matrix=full)
+    warnings = _tell(series.warnings, progress)
+    facts = {"fraction": arguments.fraction, "full_matrix": full, "warnings": warnings}
     write_images(_counted(result, progress), arguments.output, facts)
     progress.log(
         f"{full[0]}x{full[1]} became {size[0]}x{size[1]}, voxels of "
@@ -105,14 +107,16 @@ def interpolate_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Interpolate a volume or series to the grid of another volume."""
     check_output_of(arguments.input, arguments.output)
     series = read_series(arguments.input)
-    like = read_series(arguments.like).geometry
+    reference = read_series(arguments.like)
+    like = reference.geometry
+    warnings = _tell([*series.warnings, *reference.warnings], progress)
     if not high_resolution_grid(series.geometry, like).same_grid(like):
         progress.log(
             f"{arguments.like} has another field of view than {arguments.input}: the result is resampled to it."
         )
     progress.stage("Interpolating")
     result = series.map(lambda volume: interpolate(volume, like, arguments.method), like)
-    write_images(_counted(result, progress), arguments.output, description(method=arguments.method))
+    write_images(_counted(result, progress), arguments.output, {"method": arguments.method, "warnings": warnings})
     return {"output": arguments.output}
 
 
@@ -189,11 +193,17 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     budget = budget_named(arguments.budget)
     if arguments.fraction is not None:
         check_fraction(arguments.fraction)
-    prior = read_volume(arguments.prior)
-    warnings = unusual([prior], "the planning scan")
+    if arguments.acquired_matrix is not None and arguments.like is None:
+        raise InputError("The acquired matrix is that of the series; give the series too, with --like.")
+    planning_scan = read_series(arguments.prior)
+    check_acquired(arguments.prior, planning_scan.geometry, "the planning scan")
+    prior = only_volume(planning_scan, arguments.prior)
+    warnings = [*planning_scan.warnings, *unusual([prior], "the planning scan")]
     strength, alike = 1.0, None
     if arguments.like is not None:
-        low_resolution = read_series(arguments.like)[0]
+        series, acquired = _acquired(arguments.like, arguments.acquired_matrix, progress)
+        warnings += [*series.warnings, *acquired.warnings]
+        low_resolution = series[0]
         prior = match_prior(prior, low_resolution.geometry, progress)
         alike = likeness(prior, low_resolution)
         wrong = misfit(alike)
@@ -212,8 +222,7 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         warnings += other_fraction(base, share)
     else:
         base = load_model(base_model(share) if budget.steps is None else start_model(share))
-    for sentence in warnings:
-        progress.warn(sentence)
+    _tell(warnings, progress)
     model = fine_tune(
         prior,
         base,
@@ -239,15 +248,15 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
 def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Super-resolve a volume or series."""
     check_output_of(arguments.input, arguments.output)
-    series = read_series(arguments.input)
-    model, grid = model_and_grid(arguments, series, progress)
+    series, acquired = _acquired(arguments.input, arguments.acquired_matrix, progress)
+    model, grid = model_and_grid(arguments, series, acquired.geometry, progress)
     numbers = frame_numbers(arguments.frames, len(series))
     map_file = _fidelity_map_file(arguments, model)
     chosen = series.select(numbers)
-    warnings = other_fraction(model, kept_share(series.geometry.shape[1:], grid)) + unusual(chosen, "the series")
+    warnings = [*series.warnings, *acquired.warnings]
+    warnings += other_fraction(model, kept_share(series.geometry.shape[1:], grid)) + unusual(chosen, "the series")
     warnings += misfit(_likeness_of_prior(model, chosen[0], arguments.like))
-    for sentence in warnings:
-        progress.warn(sentence)
+    _tell(warnings, progress)
     frames = FrameFolder.beside(arguments.output)
     result, figures = super_resolve_series(
         series,
@@ -265,12 +274,12 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     progress.stage("Writing")
     true = [figures[number] for number in numbers]
     facts = {"model": model.sha256, "parent": model.info.parent, "frames": numbers, "seed": arguments.seed}
-    facts |= {"fidelity": [asdict(each) for each in true], "warnings": warnings}
+    facts |= {"fidelity": [asdict(each) for each in true], "warnings": warnings, **acquired.facts()}
     outputs = {"output": arguments.output}
     if map_file is not None:
-        write_images(fidelity_maps(result, chosen), map_file, description(image="fidelity map", model=model.sha256))
+        write_images(fidelity_maps(result, chosen), map_file, {"image": "fidelity map", "model": model.sha256})
         outputs["fidelity map"] = map_file
-    write_images(result, arguments.output, description(notice=NOTICE, **facts))
+    write_images(result, arguments.output, {"notice": NOTICE, **facts})
     progress.log(in_words(true))
     if progress.watched:  # whoever watches may still be reading the frames: they are theirs now
         return {**outputs, "frames": frames.path}
@@ -297,7 +306,9 @@ def evaluate_command(arguments: Namespace, progress: Progress) -> Outputs:
     truth = read_series(arguments.truth)
     numbers = frame_numbers(arguments.frames, len(truth))
     methods = {**dict(arguments.baseline), RESULT: arguments.result}
-    chosen = {name: _same_frames(read_series(path), len(truth), numbers) for name, path in methods.items()}
+    read = {name: read_series(path) for name, path in methods.items()}
+    _tell([sentence for series in (truth, *read.values()) for sentence in series.warnings], progress)
+    chosen = {name: _same_frames(series, len(truth), numbers) for name, series in read.items()}
     truth = truth.select(numbers)
     chosen = align(chosen, truth, progress)
     make_folder(arguments.output.parent)
@@ -369,6 +380,24 @@ def import_checkpoint_command(arguments: Namespace, progress: Progress) -> Outpu
     check_model_output(arguments.output)
     save_model(import_checkpoint(arguments.input, tuple(arguments.fractions)), arguments.output)
     return {"model": arguments.output}
+
+
+def _acquired(path: Path, declared: tuple[int, int] | None, progress: Progress) -> tuple[Series, AcquiredMatrix]:
+    """A series brought to its acquired matrix, and what that is; `InputError` for a result of this software."""
+    series = read_series(path)
+    check_acquired(path, series.geometry, "super-resolved again or fine-tuned for")
+    acquired = recognise_acquired_matrix(series, declared)
+    if acquired.interpolated or declared is not None:
+        progress.log(acquired.in_words())
+    return at_acquired_matrix(series, acquired), acquired
+
+
+def _tell(warnings: Iterable[str], progress: Progress) -> list[str]:
+    """Warn of every sentence, once."""
+    told = list(dict.fromkeys(warnings))
+    for sentence in told:
+        progress.warn(sentence)
+    return told
 
 
 def _likeness_of_prior(model: Model, acquired: Volume, like: Path | None) -> float | None:

@@ -33,6 +33,9 @@ _FRAMES = "0028|0008"
 _TEMPORAL_POSITION = "0020|0100"
 _TEMPORAL_RESOLUTION = "0020|0110"
 _ACQUISITION_TIME = "0008|0032"
+_ACQUISITION_MATRIX = "0018|1310"
+_PHASE_ENCODING_DIRECTION = "0018|1312"
+_PERCENT_PHASE_FIELD_OF_VIEW = "0018|0094"
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def open_dicom(files: Sequence[Path], folder: Path) -> Series:
     def load(number: int) -> NDArray[np.generic]:
         return np.stack([_read_pixels(path) for path in frames[number]])
 
-    return Series(load, times, geometry)
+    return Series(load, times, geometry, acquired_matrix=_acquired_matrix(slices[0]))
 
 
 def _read_slice(path: Path) -> _Slice:
@@ -188,6 +191,23 @@ def _stack_geometry(stack: Sequence[_Slice], folder: Path) -> Geometry:
         first.geometry.origin,
         first.geometry.direction,
     )
+
+
+def _acquired_matrix(piece: _Slice) -> tuple[int, int] | None:
+    """Rows and columns that were acquired over the stored field of view; None where the header does not say."""
+    numbers = [_number(text) or 0.0 for text in piece.tags.get(_ACQUISITION_MATRIX, "").split("\\")]
+    if len(numbers) != 4 or not all(1 < n < 2**15 for n in (max(numbers[:2]), max(numbers[2:]))):
+        return None
+    # Frequency rows and columns, phase rows and columns: those along which nothing is encoded are 0.
+    frequency, lines = max(numbers[:2]), max(numbers[2:])
+    axis = piece.tags.get(_PHASE_ENCODING_DIRECTION, "")
+    in_rows = axis == "COL" if axis in ("COL", "ROW") else numbers[2] > 0  # lines along a column are rows
+    height, width = (n * s for n, s in zip(piece.geometry.shape[1:], piece.geometry.spacing[1::-1], strict=True))
+    stored = height / width if in_rows else width / height
+    measured = (_number(piece.tags.get(_PERCENT_PHASE_FIELD_OF_VIEW, "")) or 0.0) / 100
+    if 0 < measured < stored:  # the rest of the stored field of view is empty: the lines are spread over less
+        lines *= stored / measured
+    return (round(lines), round(frequency)) if in_rows else (round(frequency), round(lines))
 
 
 def _number(text: str) -> float | None:

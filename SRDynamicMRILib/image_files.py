@@ -20,7 +20,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import InputError
-from .nifti import check_complete, is_nifti, read_nifti
+from .nifti import check_complete, is_nifti, nifti_header, read_nifti
+from .nifti_geometry import nifti_geometry
 from .sequence_files import is_sequence
 from .text_headers import is_safe_metaimage, is_safe_nrrd
 from .times import axis_times, index_times, numbered, sidecar_of, sidecar_times
@@ -102,6 +103,9 @@ def open_image(path: Path) -> Series:
     _check_kind(header, path, sequence)
     size = header.GetSize()
     geometry = image_geometry(header)
+    warnings: tuple[str, ...] = ()
+    if is_nifti(path):
+        geometry, warnings = nifti_geometry(nifti_header(path), geometry, path)
     count = header.GetNumberOfComponents() if sequence else math.prod(size[3:])
     times = (
         index_times(header, count)
@@ -110,7 +114,7 @@ def open_image(path: Path) -> Series:
         or numbered(count)
     )
     frame = cache(lambda: _read_frames(header, path))
-    return Series(lambda number: frame()(number), times, geometry)
+    return Series(lambda number: frame()(number), times, geometry, warnings)
 
 
 def _read_frames(header: sitk.ImageFileReader, path: Path) -> Callable[[int], FloatArray]:

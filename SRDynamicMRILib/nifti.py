@@ -95,6 +95,15 @@ def read_nifti(path: Path) -> Nifti:
     return Nifti(voxels, layout.slope, layout.intercept)
 
 
+def nifti_header(path: Path) -> bytes:
+    """Header of a NIfTI-1 file, compressed or not; `InputError` if the file ends within it."""
+    with _opened(path) as stream:
+        header = stream.read(_HEADER)
+        if len(header) < _HEADER:
+            raise EOFError
+    return header
+
+
 def check_complete(path: Path) -> None:
     """Raise `InputError` unless a NIfTI file holds all the voxels of its header."""
     with _opened(path) as stream:

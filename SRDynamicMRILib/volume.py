@@ -190,12 +190,25 @@ class Series:
         Time of every volume in seconds, ascending.
     geometry
         The one geometry of all volumes.
+    warnings
+        What a user has to know of how the series was read, in sentences.
+    acquired_matrix
+        Rows and columns ``(h, w)`` that were acquired, where the file says so; scanners may store more.
     """
 
-    def __init__(self, load: Callable[[int], NDArray[np.generic]], times: Sequence[float], geometry: Geometry) -> None:
+    def __init__(
+        self,
+        load: Callable[[int], NDArray[np.generic]],
+        times: Sequence[float],
+        geometry: Geometry,
+        warnings: Sequence[str] = (),
+        acquired_matrix: tuple[int, int] | None = None,
+    ) -> None:
         self._load = load
         self.times = tuple(float(t) for t in times)
         self.geometry = geometry
+        self.warnings = tuple(warnings)
+        self.acquired_matrix = acquired_matrix
 
     @classmethod
     def of(cls, volumes: Sequence[Volume], times: Sequence[float] | None = None) -> Series:
@@ -232,7 +245,8 @@ class Series:
     def select(self, numbers: Sequence[int]) -> Series:
         """Return the series of some of the time points, in the order given."""
         chosen = list(numbers)
-        return Series(lambda i: self._load(chosen[i]), [self.times[n] for n in chosen], self.geometry)
+        times = [self.times[n] for n in chosen]
+        return Series(lambda i: self._load(chosen[i]), times, self.geometry, self.warnings, self.acquired_matrix)
 
     def map(self, function: Callable[[Volume], Volume], geometry: Geometry) -> Series:
         """Return the series with `function` applied to every volume when it is asked for.
@@ -244,4 +258,4 @@ class Series:
         geometry
             The geometry that `function` gives to its results.
         """
-        return Series(lambda i: function(self[i]).data, self.times, geometry)
+        return Series(lambda i: function(self[i]).data, self.times, geometry, self.warnings)
