@@ -39,6 +39,9 @@ _STEEPEST = 1.2
 _JUMP = 6.0
 """Fall in dB between the two neighbours of an edge, the trend taken off. Without zero-filling there were up to 5.5."""
 
+_CLEAR = 40.0
+"""Jump in dB that no filter makes, only zeros in a signed image."""
+
 _EDGE = 3.0
 """Fall in dB between all that is near an edge inside and all that is near it outside, the trend taken off."""
 
@@ -263,7 +266,7 @@ def _falls(level: NDArray[np.float64], beyond: int) -> NDArray[np.float64]:
 def _edge(level: NDArray[np.float64]) -> int:
     """Number of samples of which an image's spectrum shows the edge; 0 if it shows none."""
     trend, jump, fall = _falls(level, beyond=2)
-    fall[(trend > _STEEPEST) | (jump < _JUMP)] = -np.inf
+    fall[(jump < _JUMP) | ((trend > _STEEPEST) & (jump < _CLEAR))] = -np.inf
     edge = int(fall.argmax())
     if fall[edge] < _EDGE:
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def magnitude_of(size: tuple[int, int], matrix: tuple[int, int], seed: int = 0, 
     """Magnitude in 12 bits of the phantom with a phase and some noise, acquired and stored at the sizes given."""
     random = np.random.default_rng(seed)
     y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in FULL.shape[1:]), indexing="ij")
-    kspace = to_kspace(FULL.data * np.exp(1j * (1 + 2 * x - 1.5 * y + x * y - y * y)))
+    kspace = to_kspace(FULL.data * np.exp(1j * (1 + 0.6 * x - 0.5 * y + x * y - y * y)))
     rows, columns = (slice(n // 2 - m // 2, n // 2 - m // 2 + m) for n, m in zip(FULL.shape[1:], size, strict=True))
     image = to_image(kspace[:, rows, columns])
     image = image + np.abs(image).mean() / 30 * (random.normal(size=image.shape) + 1j * random.normal(size=image.shape))
@@ -148,7 +149,6 @@ def test_what_is_declared_counts_and_is_doubted_where_the_spectrum_differs() -> 
         ({"0018|1310": "0\\8\\3\\0", "0018|1312": "COL", "0018|0094": "50"}, (8, 8)),
         ({"0018|1310": "0\\8\\3\\0", "0018|1312": "COL", "0018|0094": "125"}, (3, 8)),
         ({"0018|1310": "0\\0\\0\\0"}, None),
-        ({"0018|1310": "0\\8\\4"}, None),
         ({"0018|1310": "0\\8\\x\\0"}, None),
         ({}, None),
     ],
@@ -214,7 +214,7 @@ def test_fine_tuning_keeps_of_the_planning_scan_what_was_acquired(
         (("--like", patient.low, "--acquired-matrix", "12x16"), 0.0625),
     ):
         assert command(*wanted, *more).code == 0
-        assert f'"fractions": [\n    {size}\n  ]' in command("info", model).out
+        assert json.loads(command("info", model).out)["fractions"] == [size]
     outcome = command(*wanted, "--fraction", "0.25", "--acquired-matrix", "12x16")
     assert outcome.code == 2 and "--like" in outcome.err
 
@@ -248,7 +248,10 @@ def test_a_full_matrix_counts_for_the_image_that_it_describes_alone(
 @pytest.mark.parametrize("role", ["series", "planning scan", "series of fine-tuning"])
 def test_a_result_is_not_taken_for_measured(role: str, command: Command, patient: Patient, tmp_path: Path) -> None:
     result, model, out = tmp_path / "sr.nii.gz", tmp_path / "m.safetensors", tmp_path / "o.nii.gz"
-    assert command("superresolve", patient.volume, result, "--model", patient.model, "--like", patient.static).code == 0
+    assert (
+        command("superresolve", patient.low_volume, result, "--model", patient.model, "--like", patient.static).code
+        == 0
+    )
     outcome = {
         "series": lambda: command("superresolve", result, out, "--model", patient.model),
         "planning scan": lambda: command("finetune", result, "--fraction", "0.25", "--output", model),
