@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
@@ -51,6 +52,14 @@ def _named_file(text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
+def _matrix(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if not found:
+        message = f"give the matrix as ROWSxCOLUMNS, such as 96x128, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(found[1]), int(found[2])
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     common = _Parser(add_help=False)
@@ -70,6 +79,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     def command(name: str, summary: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, parents=[common], help=summary, description=summary)
+
+    acquired = "rows and columns acquired, where the scanner stored more (default: recognised), of"
 
     p = command("demo", "Run the whole pipeline on a synthetic abdomen and write report.html.")
     p.add_argument("outdir", metavar="OUTDIR", type=Path)
@@ -125,6 +136,7 @@ def build_parser() -> argparse.ArgumentParser:
     target = p.add_mutually_exclusive_group(required=True)
     target.add_argument("--fraction", type=float, help="share of k-space that the series holds")
     target.add_argument("--like", metavar="LRVOLUME", type=Path, help="the low-resolution series, or a volume of it")
+    p.add_argument("--acquired-matrix", metavar="HxW", type=_matrix, help=f"{acquired} LRVOLUME")
     p.add_argument("--output", metavar="M.safetensors", type=Path, required=True)
     p.add_argument("--model", metavar="BASE", type=Path, help="model to begin with (default: the shipped one)")
     p.add_argument("--budget", choices=("quick", "standard", "long", "paper"), default="standard")
@@ -141,6 +153,7 @@ def build_parser() -> argparse.ArgumentParser:
     model.add_argument("--fast", action="store_true", help="the shipped network for speed")
     p.add_argument("--like", metavar="PRIOR", type=Path, help="volume with the voxel size wanted")
     p.add_argument("--fraction", type=float, help="share of k-space that IN holds, where nothing else tells")
+    p.add_argument("--acquired-matrix", metavar="HxW", type=_matrix, help=f"{acquired} IN")
     p.add_argument("--frames", metavar="A:B", help="time points from A to before B, one, or a list (default: all)")
     p.add_argument("--skip-unusable", action="store_true", help="leave out time points that are black or damaged")
     p.add_argument("--stride", type=int, nargs=3, metavar=("D", "H", "W"), help="by overlapping patches of 24^3")

@@ -16,6 +16,7 @@ from .image_files import check_folder
 from .output_lock import alone
 from .paths import check_name
 from .progress import Progress
+from .provenance import description, image_facts
 from .series_super_resolution import FrameFolder
 from .volume import Series
 
@@ -92,7 +93,8 @@ def make_folder(path: Path) -> None:
 
 
 def write_images(series: Series, path: Path, facts: dict[str, object]) -> None:
-    """Write a series, or a volume if it has one time point and does not go to a folder, with a sidecar."""
+    """Write a series, or a volume if it has one time point and does not go to a folder, with facts in a sidecar."""
+    facts = description(**facts, **image_facts(series.geometry))
     if len(series) == 1 and path.suffix:
         write_volume(series[0], path, facts)
     else:

@@ -7,13 +7,14 @@ import os
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
+from .acquired_matrix import AcquiredMatrix, at_acquired_matrix, recognise_acquired_matrix
 from .benchmark import Benchmark, find_subjects, run_benchmark
 from .benchmark_folder import BenchmarkFolder
 from .checkpoint_import import import_checkpoint
@@ -40,9 +41,9 @@ from .files import (
     beside,
     check_room,
     file_name,
+    only_volume,
     open_series,
     read_series,
-    read_volume,
     write_series,
     write_volume,
 )
@@ -55,7 +56,7 @@ from .phantom import abdomen
 from .prior_copy import PriorCopy, voxels_sha256
 from .prior_fit import SIMILARITY, Fit, fit_of, misfit, spread
 from .progress import JsonProgress, Progress
-from .provenance import NOTICE, description, recorded_frames
+from .provenance import NOTICE, check_acquired, recorded_frames
 from .recipes import recipe_named
 from .series_super_resolution import FrameFolder, super_resolve_series, unfaithful, usable_time_points
 from .shipped import PERCEPTUAL_NETWORK, base_model, shipped_file, start_model
@@ -101,14 +102,14 @@ def downsample_command(arguments: Namespace, progress: Progress) -> Outputs:
     check_fraction(arguments.fraction)
     check_output_of([arguments.input], arguments.output)
     series = read_series(arguments.input)
-    _tell_warnings(series, progress)
     full = (series.geometry.shape[1], series.geometry.shape[2])
     size = low_resolution_size(full, arguments.fraction)
     geometry = series.geometry.with_matrix(size)
     check_room(arguments.output, geometry, len(series))
     progress.stage("Downsampling")
     result = series.map(lambda volume: downsample(volume, arguments.fraction), geometry)
-    facts = description(fraction=arguments.fraction, full_matrix=full)
+    warnings = _tell(series.warnings, progress)
+    facts = {"fraction": arguments.fraction, "full_matrix": full, "warnings": warnings}
     write_images(_counted(result, progress), arguments.output, facts)
     progress.log(
         f"{full[0]}x{full[1]} became {size[0]}x{size[1]}, voxels of "
@@ -121,8 +122,9 @@ def interpolate_command(arguments: Namespace, progress: Progress) -> Outputs:
     """Interpolate a volume or series to the grid of another volume."""
     check_output_of([arguments.input, arguments.like], arguments.output)
     series = read_series(arguments.input)
-    _tell_warnings(series, progress)
-    like = read_series(arguments.like).geometry
+    reference = read_series(arguments.like)
+    like = reference.geometry
+    warnings = _tell([*series.warnings, *reference.warnings], progress)
     if not high_resolution_grid(series.geometry, like).same_grid(like):
         progress.log(
             f"{arguments.like} has another field of view than {arguments.input}: the result is resampled to it."
@@ -130,7 +132,7 @@ def interpolate_command(arguments: Namespace, progress: Progress) -> Outputs:
     check_room(arguments.output, like, len(series))
     progress.stage("Interpolating")
     result = series.map(lambda volume: interpolate(volume, like, arguments.method), like)
-    write_images(_counted(result, progress), arguments.output, description(method=arguments.method))
+    write_images(_counted(result, progress), arguments.output, {"method": arguments.method, "warnings": warnings})
     return {"output": arguments.output}
 
 
@@ -207,13 +209,20 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
     budget = budget_named(arguments.budget)
     if arguments.fraction is not None:
         check_fraction(arguments.fraction)
-    prior = read_volume(arguments.prior)
+    if arguments.acquired_matrix is not None and arguments.like is None:
+        raise InputError("The acquired matrix is that of the series; give the series too, with --like.")
+    planning_scan = read_series(arguments.prior)
+    check_acquired(arguments.prior, planning_scan.geometry, "the planning scan")
+    prior = only_volume(planning_scan, arguments.prior)
     copy_of_prior = PriorCopy.of(prior)
-    warnings = unusual([prior], "the planning scan")
+    warnings = [*planning_scan.warnings, *unusual([prior], "the planning scan")]
     strength, fit = 1.0, None
     if arguments.like is not None:
         series = read_series(arguments.like)
-        warnings += series.warnings
+        check_acquired(arguments.like, series.geometry, "fine-tuned for")
+        acquired = _acquired_matrix(series, range(len(series)), arguments.acquired_matrix, progress)
+        series = at_acquired_matrix(series, acquired)
+        warnings += [*series.warnings, *acquired.warnings]
         compared = [series[number] for number in spread(len(series))]
         _check_not_the_series(arguments, prior, compared)
         prior = match_prior(prior, series.geometry, progress)
@@ -236,8 +245,7 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         warnings += other_fraction(base, share)
     else:
         base = load_model(base_model(share) if budget.steps is None else start_model(share))
-    for sentence in warnings:
-        progress.warn(sentence)
+    _tell(warnings, progress)
     model = fine_tune(
         prior,
         base,
@@ -266,13 +274,17 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     frames = FrameFolder.beside(arguments.output)
     check_output_of([arguments.input, arguments.like], arguments.output, frames.path)
     series = open_series(arguments.input)
+    check_acquired(arguments.input, series.geometry, "super-resolved again")
     wanted = frame_numbers(arguments.frames, len(series))
     numbers, unusable = usable_time_points(series, wanted, arguments.skip_unusable)
-    model, grid = model_and_grid(arguments, series, progress)
+    acquired = _acquired_matrix(series, numbers, arguments.acquired_matrix, progress)
+    series = at_acquired_matrix(series, acquired)
+    model, grid = model_and_grid(arguments, series, acquired.geometry, progress)
     map_file = _fidelity_map_file(arguments, model)
     check_room(arguments.output, grid, len(numbers), frames.path)
     chosen = series.select(numbers)
-    warnings = [*series.warnings, *other_fraction(model, kept_share(series.geometry.shape[1:], grid))]
+    warnings = [*series.warnings, *acquired.warnings]
+    warnings += other_fraction(model, kept_share(series.geometry.shape[1:], grid))
     compared: list[Volume] = []
     warnings += unusual(_kept_on_the_way(chosen, spread(len(chosen)), compared), "the series")
     warnings += _about_prior(model, compared, arguments.like, progress)
@@ -280,8 +292,7 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     if skipped:
         each = "; ".join(f"{number} ({why})" for number, why in skipped.items())
         warnings.append(f"{len(skipped)} of {len(wanted)} time points cannot be used and are left out: {each}.")
-    for sentence in warnings:
-        progress.warn(sentence)
+    warnings = _tell(warnings, progress)
     result, figures = super_resolve_series(
         series,
         numbers,
@@ -301,14 +312,14 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     progress.stage("Writing")
     true = [figures[number] for number in numbers]
     facts = {"model": model.sha256, "parent": model.info.parent, "frames": numbers, "seed": arguments.seed}
-    facts |= {"fidelity": [asdict(each) for each in true], "warnings": warnings}
+    facts |= {"fidelity": [asdict(each) for each in true], "warnings": warnings, **acquired.facts()}
     if skipped:
         facts["skipped"] = [{"time_point": number, "why": why} for number, why in skipped.items()]
     outputs = {"output": arguments.output}
     if map_file is not None:
-        write_images(fidelity_maps(result, chosen), map_file, description(image="fidelity map", model=model.sha256))
+        write_images(fidelity_maps(result, chosen), map_file, {"image": "fidelity map", "model": model.sha256})
         outputs["fidelity map"] = map_file
-    write_images(result, arguments.output, description(notice=NOTICE, **facts))
+    write_images(result, arguments.output, {"notice": NOTICE, **facts})
     progress.log(in_words(true))
     if progress.watched:  # whoever watches may still be reading the frames: they are theirs now
         return {**outputs, "frames": frames.path}
@@ -341,6 +352,7 @@ def evaluate_command(arguments: Namespace, progress: Progress) -> Outputs:
     truth = read_series(arguments.truth)
     methods = {**dict(arguments.baseline), RESULT: arguments.result}
     series = {name: read_series(path) for name, path in methods.items()}
+    _tell([sentence for each in (truth, *series.values()) for sentence in each.warnings], progress)
     held = {name: recorded_frames(path, len(series[name])) for name, path in methods.items()}
     of_result = held[RESULT] if len(series[RESULT]) < len(truth) else None
     asked = frames_text(of_result) if of_result and arguments.frames is None else arguments.frames
@@ -421,6 +433,31 @@ def import_checkpoint_command(arguments: Namespace, progress: Progress) -> Outpu
     return {"model": arguments.output}
 
 
+def _acquired_matrix(
+    series: Series, numbers: Iterable[int], declared: tuple[int, int] | None, progress: Progress
+) -> AcquiredMatrix:
+    """What was acquired of a series, said if that is less than was stored.
+
+    The first time point speaks for all, or where it cannot be used the first of the others that can.
+    """
+    for number in (0, *numbers):
+        with suppress(InputError):
+            series[number]
+            break
+    acquired = recognise_acquired_matrix(series.select([number]), declared)
+    if acquired.interpolated or declared is not None:
+        progress.log(acquired.in_words())
+    return acquired
+
+
+def _tell(warnings: Iterable[str], progress: Progress) -> list[str]:
+    """Warn of every sentence, once."""
+    told = list(dict.fromkeys(warnings))
+    for sentence in told:
+        progress.warn(sentence)
+    return told
+
+
 def _check_not_the_series(arguments: Namespace, prior: Volume, time_points: Sequence[Volume]) -> None:
     """Raise `InputError` if the planning scan is the very series it is to be made for."""
     if arguments.prior.samefile(arguments.like) or any(np.array_equal(prior.data, one.data) for one in time_points):
@@ -474,11 +511,6 @@ def _same_frames(series: Series, path: Path, total: int, numbers: Sequence[int],
         )
         raise InputError(message)
     return series.select([held.index(number) for number in numbers])
-
-
-def _tell_warnings(series: Series, progress: Progress) -> None:
-    for sentence in series.warnings:
-        progress.warn(sentence)
 
 
 def _counted(series: Series, progress: Progress) -> Series:

@@ -19,7 +19,7 @@ from .interpolation import interpolate
 from .kspace import downsample
 from .phantom import abdomen
 from .progress import Progress
-from .provenance import NOTICE, description, environment
+from .provenance import NOTICE, description, environment, image_facts
 from .series_super_resolution import FrameFolder, super_resolve_series
 from .shipped import base_model, start_model
 from .table3 import FINE_TUNED, INTERPOLATIONS, MAIN, ZERO_FILLED
@@ -71,7 +71,7 @@ def run_demo(folder: Path, *, seed: int, device: torch.device, progress: Progres
     truth = read_series(files["dynamic"])
     with _timed("downsampling", timings):
         low = Series.of([downsample(volume, FRACTION) for volume in truth], truth.times)
-        facts = description(fraction=FRACTION, full_matrix=SHAPE[1:])
+        facts = description(fraction=FRACTION, full_matrix=SHAPE[1:], **image_facts(low.geometry))
         write_series(low, files["low_resolution"], facts)
 
     base, start = load_model(base_model(FRACTION)), load_model(start_model(FRACTION))

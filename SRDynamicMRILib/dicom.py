@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from .dicom_elements import read_elements
 from .dicom_order import decimal, order_in_time, said_of_time
 from .errors import InputError
-from .image_files import damaged, image_geometry, multi_frame, read_header, read_image
+from .image_files import image_geometry, multi_frame, read_header, read_image
 from .times import numbered
 from .volume import Geometry, Series
 
@@ -40,6 +40,9 @@ _SERIES = "0020|000e"
 _POSITION = "0020|0032"
 _PHOTOMETRIC = "0028|0004"
 _FRAMES = "0028|0008"
+_ACQUISITION_MATRIX = "0018|1310"
+_PHASE_ENCODING_DIRECTION = "0018|1312"
+_PERCENT_PHASE_FIELD_OF_VIEW = "0018|0094"
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 """What screen saves are stored as."""
@@ -122,7 +125,7 @@ def open_dicom(files: Sequence[Path], folder: Path) -> Series:
     def load(number: int) -> NDArray[np.generic]:
         return np.stack([_read_pixels(path) for path in frames[number]])
 
-    return Series(load, times, geometry, (*left_out, *copies, *doubts))
+    return Series(load, times, geometry, (*left_out, *copies, *doubts), _acquired_matrix(slices[0]))
 
 
 def _read_slice(path: Path) -> _Slice:
@@ -358,6 +361,23 @@ def _stack_geometry(stack: Sequence[_Slice], folder: Path) -> Geometry:
         first.geometry.origin,
         first.geometry.direction,
     )
+
+
+def _acquired_matrix(piece: _Slice) -> tuple[int, int] | None:
+    """Rows and columns that were acquired over the stored field of view; None where the header does not say."""
+    numbers = [decimal(text) or 0.0 for text in piece.tags.get(_ACQUISITION_MATRIX, "").split("\\")]
+    if len(numbers) != 4 or not all(1 < n < 2**15 for n in (max(numbers[:2]), max(numbers[2:]))):
+        return None
+    # Frequency rows and columns, phase rows and columns: those along which nothing is encoded are 0.
+    frequency, lines = max(numbers[:2]), max(numbers[2:])
+    axis = piece.tags.get(_PHASE_ENCODING_DIRECTION, "")
+    in_rows = axis == "COL" if axis in ("COL", "ROW") else numbers[2] > 0  # lines along a column are rows
+    height, width = (n * s for n, s in zip(piece.geometry.shape[1:], piece.geometry.spacing[1::-1], strict=True))
+    stored = height / width if in_rows else width / height
+    measured = (decimal(piece.tags.get(_PERCENT_PHASE_FIELD_OF_VIEW, "")) or 0.0) / 100
+    if 0 < measured < stored:  # the rest of the stored field of view is empty: the lines are spread over less
+        lines *= stored / measured
+    return (round(lines), round(frequency)) if in_rows else (round(frequency), round(lines))
 
 
 def _in_time(positions: list[list[_Slice]], folder: Path) -> tuple[list[list[Path]], list[float], tuple[str, ...]]:

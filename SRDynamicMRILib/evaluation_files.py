@@ -11,7 +11,7 @@ from .evaluation import Evaluation, as_text, evaluate, summary, write_csv, write
 from .fidelity import in_words
 from .files import file_name
 from .progress import Progress
-from .provenance import description, environment, recorded_fidelity, recorded_warnings
+from .provenance import environment, recorded_fidelity, recorded_warnings
 from .times import sidecar_of
 from .volume import Series
 
@@ -30,7 +30,7 @@ def write_evaluation(
     for name in methods:
         path = folder / f"ssim_{file_name(name)}.nii.gz"
         outputs[f"ssim map of {name}"] = path
-        write_images(_map_series(folder, name, truth), path, description(method=name, image="SSIM map"))
+        write_images(_map_series(folder, name, truth), path, {"method": name, "image": "SSIM map"})
         outputs[f"description of the ssim map of {name}"] = sidecar_of(path)
     write_csv(evaluation, outputs["metrics"])
     write_json(summary(evaluation, RESULT), outputs["summary"])

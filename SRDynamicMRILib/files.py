@@ -74,11 +74,15 @@ def read_volume(path: Path | str) -> Volume:
         voxels that are not finite, or the same value everywhere.
     """
     path = Path(path)
-    series = _open(path)
+    return only_volume(_checked(_open(path), path), path)
+
+
+def only_volume(series: Series, path: Path) -> Volume:
+    """The volume of a series that was read from a path, `InputError` if it has several time points."""
     if len(series) > 1:
         message = f"{path} is a series of {len(series)} time points where a volume is needed; give one of them."
         raise InputError(message)
-    return _checked(series, path)[0]
+    return series[0]
 
 
 def read_series(path: Path | str) -> Series:
@@ -208,7 +212,8 @@ def _open_volumes(files: Sequence[Path], folder: Path, some_unreadable: bool) ->
         # Opened anew, so that no volume stays in memory.
         return open_image(files[number])[0].data
 
-    return Series(load, times, first)
+    warnings = dict.fromkeys(sentence for frame in frames.values() for sentence in frame.warnings)
+    return Series(load, times, first, tuple(warnings))
 
 
 def _natural(path: Path) -> list[str | int]:
@@ -224,7 +229,7 @@ def _checked(series: Series, path: Path) -> Series:
         check_voxels(volume, str(path) if len(series) == 1 else f"Time point {number} of {path}")
         return volume.data
 
-    return Series(load, series.times, series.geometry, series.warnings)
+    return Series(load, series.times, series.geometry, series.warnings, series.acquired_matrix)
 
 
 # Writing

@@ -22,6 +22,7 @@ import SimpleITK as sitk
 from .dicom_elements import Elements, read_elements
 from .errors import InputError
 from .nifti import check_extents, header_for, nifti1_header, read_nifti, write_nifti
+from .nifti_geometry import nifti_geometry
 from .paths import check_name
 from .sequence_files import is_sequence
 from .text_headers import data_files, has_bzip2, is_safe_metaimage, is_safe_nrrd
@@ -148,6 +149,10 @@ def open_image(path: Path) -> Series:
     _check_kind(header, path, sequence)
     size = header.GetSize()
     geometry = image_geometry(header)
+    warnings: tuple[str, ...] = ()
+    nifti = nifti1_header(path)
+    if nifti is not None:
+        geometry, warnings = nifti_geometry(nifti, geometry, path)
     count = header.GetNumberOfComponents() if sequence else math.prod(size[3:])
     times = (
         index_times(header, count)
@@ -156,7 +161,7 @@ def open_image(path: Path) -> Series:
         or numbered(count)
     )
     frame = cache(lambda: _read_frames(header, path))
-    return Series(lambda number: frame()(number), times, geometry)
+    return Series(lambda number: frame()(number), times, geometry, warnings)
 
 
 def _read_frames(header: sitk.ImageFileReader, path: Path) -> Callable[[int], FloatArray]:

@@ -240,6 +240,30 @@ def pad_kspace(image: NDArray[np.floating], size: tuple[int, int], nyquist: floa
     return _resample(whole, size, small)
 
 
+def unpad_kspace(image: NDArray[np.floating], size: tuple[int, int], shared: tuple[bool, bool]) -> FloatArray:
+    """Take the centre of a zero-filled image's k-space out again: undoes `pad_kspace`.
+
+    Parameters
+    ----------
+    image
+        Real image ``(..., H, W)``.
+    size
+        Rows and columns of the result, at most those of the image.
+    shared
+        Whether the outermost frequency of the rows and of the columns lies half at either end, as sinc interpolation
+        leaves it; the two halves are added.
+
+    Returns
+    -------
+        Real image ``(..., *size)`` of the same mean intensity.
+    """
+    small = rest = crop_kspace(image, size)
+    for axis in (-2, -1):
+        if shared[axis] and size[axis] % 2 == 0 and size[axis] < image.shape[axis]:
+            rest = rest - _outermost(rest, axis)
+    return 2 * small - rest
+
+
 def _outermost(image: FloatArray, axis: int) -> FloatArray:
     """Part of an image that alternates from sample to sample of an even axis: its frequency -M/2."""
     signs = np.where(np.arange(image.shape[axis]) % 2, -1, 1).astype(np.float32)

@@ -13,7 +13,7 @@ from .files import read_series
 from .inference import SHIFTS, Inference
 from .kspace import check_fraction
 from .progress import Progress
-from .provenance import recorded_matrix
+from .provenance import is_about_another, recorded_matrix
 from .recipes import DEFAULT, PAPER, RECIPES, Precision
 from .shipped import FRACTION_TOLERANCE, base_model, fast_model
 from .super_resolution import target_grid
@@ -22,21 +22,38 @@ from .volume import Geometry, Series
 PAPER_STRIDE = (3, 3, 3)
 """Step between patches where the recipe wants patches and none is given: the paper's 1 takes 27 times as long."""
 
-_FINEST = 100
-"""How many times more rows or columns than were acquired a sidecar can say there were; more is a damaged one."""
 
+def model_and_grid(
+    arguments: Namespace, series: Series, stored: Geometry, progress: Progress
+) -> tuple[Model, Geometry]:
+    """The model to use and the grid of its results, which is said with the reason for it.
 
-def model_and_grid(arguments: Namespace, series: Series, progress: Progress) -> tuple[Model, Geometry]:
-    """The model to use and the grid of its results."""
+    Parameters
+    ----------
+    arguments
+        Of the command line.
+    series
+        The series at its acquired matrix.
+    stored
+        Its geometry in the file, which its sidecar describes.
+    progress
+        Told what was chosen.
+    """
     model = load_model(arguments.model or base_model())
-    grid = _result_grid(arguments, series, model, progress)
+    grid, reason = _result_grid(arguments, series, stored, model, progress)
+    progress.log(
+        f"The result gets {grid.shape[1]}x{grid.shape[2]} voxels of {grid.spacing[0]:.4g} x {grid.spacing[1]:.4g} mm, "
+        f"{reason}."
+    )
     if arguments.model is None:  # the grid tells the fraction, and that the model
         model = load_model(_shipped_model(kept_share(series.geometry.shape[1:], grid), arguments.fast))
     return model, grid
 
 
-def _result_grid(arguments: Namespace, series: Series, model: Model, progress: Progress) -> Geometry:
-    """Grid of a super-resolved series, from the arguments or from what is known about the input."""
+def _result_grid(
+    arguments: Namespace, series: Series, stored: Geometry, model: Model, progress: Progress
+) -> tuple[Geometry, str]:
+    """Grid of a super-resolved series, from the arguments or from what is known about the input, and the reason."""
     if arguments.fraction is not None:
         check_fraction(arguments.fraction)
     like = None
@@ -47,14 +64,25 @@ def _result_grid(arguments: Namespace, series: Series, model: Model, progress: P
                 "The prior and the series do not overlap in space; "
                 "check that both are of the same patient and body region."
             )
+        reason = "the voxel size of the planning scan"
         if not like.same_orientation(series.geometry):
             progress.log("The prior has another orientation than the series: only its voxel size is taken over.")
-    elif arguments.fraction is None and not model.info.prior_spacing:
-        full = recorded_matrix(arguments.input)
-        acquired = series.geometry.shape[1:]
-        if full is not None and all(a <= f <= _FINEST * a for f, a in zip(full, acquired, strict=True)):
-            return series.geometry.with_matrix(full)
-    return target_grid(series.geometry, like, model, arguments.fraction)
+    elif arguments.fraction is not None:
+        reason = f"as {100 * arguments.fraction:.4g}% of k-space were acquired"
+    elif model.info.prior_spacing:
+        reason = "the voxel size of the planning scan that the model was fine-tuned on"
+    else:
+        full = recorded_matrix(arguments.input, stored)
+        if full is not None and all(f >= a for f, a in zip(full, series.geometry.shape[1:], strict=True)):
+            return series.geometry.with_matrix(
+                full
+            ), "the matrix that its sidecar says it had before it was downsampled"
+        reason = (
+            f"as if {100 * min(model.info.fractions, default=1):.4g}% of k-space were acquired: nothing else is known"
+        )
+        if is_about_another(arguments.input, stored):
+            reason += " (the sidecar beside the series describes another image)"
+    return target_grid(series.geometry, like, model, arguments.fraction), reason
 
 
 def _shipped_model(fraction: float, fast: bool) -> Path:

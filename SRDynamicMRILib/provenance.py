@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import math
 import platform
+from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .errors import InputError
 from .fidelity import Fidelity
+from .kspace import low_resolution_size
 from .times import FOLDER_SIDECAR, RECORD, read_sidecar, sidecar_of
+from .volume import Geometry
 
 NOTICE = "AI-generated images. Not for diagnosis."
+
+_FINEST = 100
+"""How many times more rows or columns than were acquired a sidecar can say there were; more is a damaged one."""
 
 
 def description(**facts: Any) -> dict[str, Any]:
@@ -63,9 +71,71 @@ def recorded_frames(path: Path, count: int) -> list[int] | None:
     return None
 
 
-def recorded_matrix(path: Path) -> tuple[int, int] | None:
-    """Rows and columns that an image had before it was downsampled, if a sidecar says so."""
-    matrix = recorded(path).get("full_matrix")
-    if isinstance(matrix, list) and len(matrix) == 2 and all(type(n) is int and n > 0 for n in matrix):
-        return matrix[0], matrix[1]
-    return None
+def image_facts(geometry: Geometry) -> dict[str, Any]:
+    """What ties a sidecar to its image: it may come to lie beside another one."""
+    return {"matrix": list(geometry.shape[1:]), "voxel_size": list(geometry.spacing)}
+
+
+def describes(facts: Mapping[str, Any], geometry: Geometry) -> bool | None:
+    """Whether a sidecar's facts are about an image of this geometry; None if they do not say (earlier versions)."""
+    matrix, voxel = facts.get("matrix"), facts.get("voxel_size")
+    if matrix is None and voxel is None:
+        return None
+    if not isinstance(voxel, list) or len(voxel) != 3 or not all(type(v) in (int, float) for v in voxel):
+        return False
+    alike = all(math.isclose(v, s, rel_tol=1e-3) for v, s in zip(voxel, geometry.spacing, strict=True))
+    return bool(alike and matrix == list(geometry.shape[1:]))
+
+
+def is_about_another(path: Path, geometry: Geometry) -> bool:
+    """Whether the sidecar beside an image names another matrix or voxel size than the image has."""
+    return describes(recorded(path), geometry) is False
+
+
+def recorded_matrix(path: Path, geometry: Geometry) -> tuple[int, int] | None:
+    """Rows and columns that an image had before it was downsampled, if a sidecar says so that is about this image.
+
+    A sidecar of an earlier version, which does not name its image, counts if keeping the fraction that it names of the
+    full matrix gives the image's own.
+
+    Parameters
+    ----------
+    path
+        The image.
+    geometry
+        Its geometry.
+    """
+    facts, stored = recorded(path), geometry.shape[1:]
+    matrix = facts.get("full_matrix")
+    if not isinstance(matrix, list) or len(matrix) != 2 or not all(type(n) is int for n in matrix):
+        return None
+    full = (matrix[0], matrix[1])
+    if not all(n <= f <= _FINEST * n for f, n in zip(full, stored, strict=True)):
+        return None
+    about = describes(facts, geometry)
+    if about is None:
+        fraction = facts.get("fraction")
+        with suppress(InputError):  # a fraction that leaves nothing, or is none
+            about = isinstance(fraction, float) and low_resolution_size(full, fraction) == stored
+    return full if about else None
+
+
+def check_acquired(path: Path, geometry: Geometry, use: str) -> None:
+    """Raise `InputError` if an image is a result of this software: super-resolved again, it would pass for measured.
+
+    Parameters
+    ----------
+    path
+        The image.
+    geometry
+        Its geometry; the sidecar of another image does not count.
+    use
+        What it is to be, such as "the planning scan".
+    """
+    facts = recorded(path)
+    if facts.get("notice") and describes(facts, geometry) is not False:
+        message = (
+            f"{path} is a super-resolved, AI-generated image, as the description beside it says, and cannot be {use}; "
+            "give the acquired image."
+        )
+        raise InputError(message)

@@ -192,6 +192,8 @@ class Series:
         The one geometry of all volumes.
     warnings
         What a user has to know of how the series was read, in sentences.
+    acquired_matrix
+        Rows and columns ``(h, w)`` that were acquired, where the file says so; scanners may store more.
     """
 
     def __init__(
@@ -200,11 +202,13 @@ class Series:
         times: Sequence[float],
         geometry: Geometry,
         warnings: Sequence[str] = (),
+        acquired_matrix: tuple[int, int] | None = None,
     ) -> None:
         self._load = load
         self.times = tuple(float(t) for t in times)
         self.geometry = geometry
         self.warnings = tuple(warnings)
+        self.acquired_matrix = acquired_matrix
 
     @classmethod
     def of(cls, volumes: Sequence[Volume], times: Sequence[float] | None = None) -> Series:
@@ -241,7 +245,8 @@ class Series:
     def select(self, numbers: Sequence[int]) -> Series:
         """Return the series of some of the time points, in the order given."""
         chosen = list(numbers)
-        return Series(lambda i: self._load(chosen[i]), [self.times[n] for n in chosen], self.geometry, self.warnings)
+        times = [self.times[n] for n in chosen]
+        return Series(lambda i: self._load(chosen[i]), times, self.geometry, self.warnings, self.acquired_matrix)
 
     def map(self, function: Callable[[Volume], Volume], geometry: Geometry) -> Series:
         """Return the series with `function` applied to every volume when it is asked for.

@@ -39,7 +39,7 @@ from SRDynamicMRILib.image_files import to_sitk
 from SRDynamicMRILib.networks.vessel_unet import VesselUNet
 from SRDynamicMRILib.perceptual_loss import load_encoder
 from SRDynamicMRILib.prior_copy import PriorCopy
-from SRDynamicMRILib.provenance import description, recorded_matrix
+from SRDynamicMRILib.provenance import description, image_facts, recorded_matrix
 from SRDynamicMRILib.series_super_resolution import FrameFolder
 from SRDynamicMRILib.training.optimisation import _State
 from SRDynamicMRILib.training.vessel_training import VesselTraining, save_encoder
@@ -166,9 +166,11 @@ SUBJECTS = {
     "sidecar of a folder": cine("s", "s/series.json"),
     "sidecar of a series": cine("s.nii", "s.json"),
     "sidecar with a matrix": Subject(
-        lambda f: write_volume(noise(), f / "v.nii", description(full_matrix=(12, 14))),
+        lambda f: write_volume(
+            noise(), f / "v.nii", description(full_matrix=(12, 14), **image_facts(noise().geometry))
+        ),
         "v.json",
-        lambda f: recorded_matrix(f / "v.nii"),
+        lambda f: recorded_matrix(f / "v.nii", noise().geometry),
     ),
     "model": Subject(
         lambda f: save_model(Model(tiny_network(), TINY, prior=PriorCopy.of(noise())), f / "m.safetensors"),
@@ -378,7 +380,8 @@ def test_an_absurd_matrix_in_a_sidecar_is_passed_over(command: Command, patient:
     shutil.copy(patient.low_volume, source)
     shapes = []
     for matrix in ([10**6, 10**6], [48, 1], [-48, -64]):
-        write_json(description(full_matrix=matrix), tmp_path / "low.json")
+        facts = description(full_matrix=matrix, **image_facts(read_volume(source).geometry))
+        write_json(facts, tmp_path / "low.json")
         out = tmp_path / "o.nii.gz"
         assert command("superresolve", source, out, "--model", patient.model, "--progress", "none").code == 0
         shapes.append(read_volume(out).shape)

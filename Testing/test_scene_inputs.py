@@ -14,10 +14,11 @@ from SRDynamicMRISlicer.step_queue import at_once
 from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkImageData
 
-from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.kspace import downsample, pad_kspace
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 FULL = Geometry((4, 16, 24), (2.0, 2.0, 5.0))
+WIDE = Geometry((4, 64, 64), (2.0, 2.0, 5.0))
 
 
 @pytest.fixture
@@ -109,6 +110,13 @@ def test_a_coarser_prior_is_a_problem(app: Slicer) -> None:
     facts = scene_facts(app.volume(low()[0]), app.sequence(random_series(FULL)))
     assert "coarser (4.00 x 4.00 mm) than the series (2.00 x 2.00 mm)" in facts.problems[0]
     assert facts.fraction is None
+
+
+def test_an_interpolated_series_counts_as_what_was_acquired(app: Slicer) -> None:
+    small = downsample(Volume(random_volume(WIDE).data, WIDE), 0.25)
+    stored = Volume(pad_kspace(small.data, WIDE.shape[1:]), WIDE)
+    facts = scene_facts(app.volume(random_volume(WIDE)), app.sequence(Series.of([stored, stored])))
+    assert facts.fraction == pytest.approx(0.25) and facts.warnings == ()
 
 
 def test_a_full_series_is_told_to_be_simulated(app: Slicer) -> None:

@@ -48,12 +48,13 @@ LAYERS = (
         "data",
         "volumes and series with their geometry, files, synthetic data",
         (
-            "volume", "files", "image_files", "nifti", "dicom", "dicom_elements", "dicom_order", "sequence_files",
+            "volume", "files", "image_files", "nifti", "nifti_geometry", "dicom", "dicom_elements", "dicom_order",
+            "sequence_files",
             "times", "text_headers", "output_lock", "phantom", "angiogram", "acquisition", "patches",
             "normalisation", "intensities",
         ),
     ),
-    Layer("k-space", "what a shorter acquisition measures; resampling", ("kspace", "interpolation")),
+    Layer("k-space", "what a shorter acquisition measures; resampling", ("kspace", "acquired_matrix", "interpolation")),
     Layer("records", "what is told of the work and of its results", ("progress", "provenance", "fidelity")),
     Layer(
         "network",

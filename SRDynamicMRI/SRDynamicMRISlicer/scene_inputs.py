@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 
+from SRDynamicMRILib.acquired_matrix import recognise_acquired_matrix
 from SRDynamicMRILib.acquisition import acquisition_time
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.files import check_voxels
@@ -107,7 +108,9 @@ def scene_facts(
     if still is not None and moving is not None:
         overlap = still.geometry.overlaps(moving.geometry)
     if still is not None and moving is not None and overlap:
-        fraction = _fraction(still.geometry, moving.geometry, problems, warnings)
+        acquired = recognise_acquired_matrix(moving)
+        warnings += acquired.warnings
+        fraction = _fraction(still.geometry, moving.geometry.with_matrix(acquired.matrix), problems, warnings)
     if moving is not None and series is not None and len(moving) == 1:
         warnings += _stacked(moving, series.GetName())
     if moving is not None and series is not None and is_multivolume(series):
