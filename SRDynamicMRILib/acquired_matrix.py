@@ -37,7 +37,9 @@ _STEEPEST = 1.2
 """Fall in dB per frequency inside an edge beyond which there is a filter, and no edge, in a magnitude image."""
 
 _JUMP = 6.0
-"""Fall in dB between the two neighbours of an edge, the trend taken off. Without zero-filling there were up to 5.5."""
+"""Fall in dB between the two neighbours of an edge, the trend taken off.
+
+Images that were not zero-filled had up to 5.5 among those it was set on; one of 360 others had more."""
 
 _CLEAR = 40.0
 """Jump in dB that no filter makes, only zeros in a signed image."""

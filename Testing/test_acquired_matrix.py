@@ -19,6 +19,7 @@ from SRDynamicMRILib.files import read_series, write_series, write_volume
 from SRDynamicMRILib.kspace import crop_kspace, downsample, pad_kspace, to_image, to_kspace, unpad_kspace
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.provenance import recorded
+from SRDynamicMRILib.times import sidecar_of
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 FULL = abdomen(3, (6, 96, 128), (2.6, 2.6, 9.0), 2).static
@@ -239,7 +240,7 @@ def test_a_full_matrix_counts_for_the_image_that_it_describes_alone(
     outcome = command("superresolve", low, out, "--model", patient.model)
     assert "48x64 voxels of 5 x 5.2 mm, the matrix that its sidecar says" in outcome.err
     other = read_series(low)[0]
-    write_volume(Volume(other.data[:, :20], replace(other.geometry, shape=(8, 20, 32))), low)
+    replace_image(low, Volume(other.data[:, :20], replace(other.geometry, shape=(8, 20, 32))))
     outcome = command("superresolve", low, out, "--model", patient.model)
     assert outcome.code == 0 and "describes another image" in outcome.err
     assert read_series(out).geometry.shape != SHAPE
@@ -259,9 +260,17 @@ def test_a_result_is_not_taken_for_measured(role: str, command: Command, patient
     }[role]()
     assert outcome.code == 2 and "AI-generated" in outcome.err
     assert not model.exists() and not out.exists()
-    write_volume(crop(result), result)  # another image of that name: the notice beside it is not about it
+    replace_image(result, crop(result))  # the notice beside it is about another image
     if role == "series":
         assert command("superresolve", result, out, "--model", patient.model, "--fraction", "0.25").code == 0
+
+
+def replace_image(path: Path, volume: Volume) -> None:
+    """Put another image in a file's place, as another program does, which leaves the sidecar as it is."""
+    sidecar = sidecar_of(path)
+    content = sidecar.read_bytes()
+    write_volume(volume, path)
+    sidecar.write_bytes(content)
 
 
 def crop(path: Path) -> Volume:
