@@ -43,7 +43,7 @@ from SRDynamicMRISlicer.dependencies import Condition, read_requirements  # noqa
 from SRDynamicMRISlicer.help_text import acknowledgement, help_text  # noqa: E402
 from SRDynamicMRISlicer.module_session import ModuleSession  # noqa: E402
 from SRDynamicMRISlicer.module_test import ClickPath  # noqa: E402
-from SRDynamicMRISlicer.module_test_views import ComparisonPath  # noqa: E402
+from SRDynamicMRISlicer.module_test_views import ComparisonPath  # noqa: E402, F401 - see test_views
 from SRDynamicMRISlicer.panel_choices import (  # noqa: E402
     Arrangement,
     Budget,
@@ -297,7 +297,7 @@ class SRDynamicMRITest(ScriptedLoadableModuleTest):
         """The comparison's views in all planes, what stands on them, and scenes saved with them; without computing."""
         if slicer.app.layoutManager() is None:
             return  # without a main window there are no views
-        path = ComparisonPath(self, slicer.util.getModuleWidget("SRDynamicMRI"))
+        path = sys.modules["SRDynamicMRI"].ComparisonPath(self, slicer.util.getModuleWidget("SRDynamicMRI"))
         path.every_plane_is_shown_as_it_was_acquired()
         path.captions_follow_what_is_seen()
         path.the_scene_opens_anywhere()
