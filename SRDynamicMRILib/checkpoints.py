@@ -217,7 +217,21 @@ def save_tensors(tensors: Mapping[str, Tensor], metadata: dict[str, str], path: 
     """
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
     with written_whole(path) as temporary:
-        temporary.write_bytes(save(plain, metadata))
+        temporary.write_bytes(_in_order(save(plain, metadata)))
+
+
+def _in_order(content: bytes) -> bytes:
+    """The same ``.safetensors`` file with its metadata sorted: they come in random order, and equal models as others.
+
+    Layout: https://github.com/huggingface/safetensors#format.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    key = "__metadata__"
+    header = {key: dict(sorted(header.pop(key, {}).items())), **header}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -9,6 +9,7 @@ from SRDynamicMRISlicer import jobs
 from SRDynamicMRISlicer.jobs import Kind
 
 from SRDynamicMRILib.cli import build_parser
+from SRDynamicMRILib.errors import InputError
 
 WATCHED = ["--progress", "json", "--stop-with-stdin"]
 A, B, C = Path("/a b/ä.nii.gz"), Path("/b.nii.gz"), Path("/c.safetensors")
@@ -69,5 +70,5 @@ def test_what_can_be_resumed_is_what_the_command_line_can_resume(kind: Kind) -> 
     if job.can_be_resumed:
         assert build_parser().parse_args(resumed.arguments[2:]).resume
     else:
-        with pytest.raises(SystemExit):
+        with pytest.raises(InputError, match="--resume"):
             build_parser().parse_args(resumed.arguments[2:])

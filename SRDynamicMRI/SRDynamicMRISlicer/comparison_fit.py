@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 from weakref import WeakMethod
@@ -18,8 +19,9 @@ class FittedViews:
     """Shows all of a volume in several views, now and whenever one of them gets another size.
 
     Qt gives the views of a layout their size when it comes to drawing them, some later than others, and again when the
-    window is resized. From the moment on when the user moves or zooms one of them all are left alone. Once it is
-    released or dropped, it changes nothing more.
+    window is resized. Slicer's controllers of new views set the slice offset to 0 then, as if the user had scrolled,
+    which may lie beside the volume. Scrolling is respected, and from the moment on when the user moves or zooms one of
+    the views all are left alone. Once it is released or dropped, it changes nothing more.
 
     Parameters
     ----------
@@ -49,6 +51,8 @@ class FittedViews:
         self._reference, self._series = reference, series
         found = (slice_node(scene, view) for view in self._views)
         self._sizes = {node: _size(node) for node in found if node is not None}
+        self._offsets = (-math.inf, math.inf)
+        self._scrolled = False
         self.fit()
         follow = WeakMethod(self._on_changed)
 
@@ -61,7 +65,7 @@ class FittedViews:
     def fit(self) -> None:
         """Show all of the volume; nothing happens at a time point where it is missing."""
         if all(node.GetScene() is not None and has_voxels(node) for node in (self._reference, self._series)):
-            same_field_of_view(self._scene, self._views, self._reference, self._series)
+            self._offsets = same_field_of_view(self._scene, self._views, self._reference, self._series)
 
     def release(self) -> None:
         """Leave the views alone from now on."""
@@ -70,11 +74,18 @@ class FittedViews:
         self._observers = []
 
     def _on_changed(self, node: slicer.vtkMRMLSliceNode) -> None:
-        if node.GetInteracting() or node.GetInteractionFlags():  # the user's
+        offset = node.GetSliceOffset()
+        beside = not self._offsets[0] <= offset <= self._offsets[1]
+        if node.GetInteractionFlags() & ~node.SliceToRASFlag:  # the user's
             self.release()
-        elif _size(node) != self._sizes[node]:
+        elif _size(node) != self._sizes[node] or beside:
             self._sizes[node] = _size(node)
             self.fit()
+            if self._scrolled and not beside:
+                for each in self._sizes:
+                    each.SetSliceOffset(offset)
+        elif node.GetInteractionFlags():
+            self._scrolled = True
 
 
 def _size(node: slicer.vtkMRMLSliceNode) -> tuple[int, ...]:

@@ -106,7 +106,7 @@ def same_field_of_view(
     views: Iterable[View],
     like: slicer.vtkMRMLScalarVolumeNode,
     series: slicer.vtkMRMLScalarVolumeNode | None = None,
-) -> None:
+) -> tuple[float, float]:
     """Turn all views to the acquisition plane, show the middle slice of a volume, and all of it, at one scale.
 
     The volume fits into the smallest of the views, so that a millimetre is as long in all of them.
@@ -121,6 +121,10 @@ def same_field_of_view(
         The volume; its parent transform counts.
     series
         The volume whose slices give the plane; `like` if not given.
+
+    Returns
+    -------
+        Lowest and highest offset of a slice (mm) at which the volume is seen.
     """
     nodes = [node for node in (slice_node(scene, view) for view in views) if node is not None]
     plane = acquisition_plane(geometry_of(like if series is None else series))
@@ -139,6 +143,7 @@ def same_field_of_view(
         node.SetXYZOrigin(0, 0, 0)
         node.UpdateMatrices()
         node.EndModify(was_modifying)
+    return float(low[2]), float(high[2])
 
 
 def _extent(
