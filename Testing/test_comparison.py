@@ -586,18 +586,47 @@ def test_views_that_get_their_size_later_show_all_of_the_image(app: Slicer) -> N
     assert first.node.GetFieldOfView()[1] == 7, "what is closed is left alone"
 
 
+@pytest.mark.parametrize("interacting", [True, False])
+def test_the_offset_that_controllers_of_new_views_set_is_corrected(app: Slicer, interacting: bool) -> None:
+    comparison = Comparison(app.layouts.GetLayoutNode())
+    comparison.show({View.LOW: app.volume(constant(5))}, Layout.TWO, linked=True)
+    view = SliceView(app, View.LOW.value, (400, 80))
+    offset = view.node.GetSliceOffset()
+    if interacting:  # as if the user had scrolled
+        view.logic.StartSliceOffsetInteraction()
+    view.node.SetSliceOffset(offset + 1000)
+    if interacting:
+        view.logic.EndSliceOffsetInteraction()
+    assert view.node.GetSliceOffset() == offset
+    view.logic.ResizeSliceNode(200, 90)
+    assert whole(view)
+
+
+def test_a_slice_that_the_user_has_scrolled_to_stays(app: Slicer) -> None:
+    comparison = Comparison(app.layouts.GetLayoutNode())
+    comparison.show({View.LOW: app.volume(constant(5))}, Layout.TWO, linked=True)
+    view = SliceView(app, View.LOW.value, (400, 80))
+    first = view.node.GetSliceOffset()
+    step = view.logic.GetLowestVolumeSliceSpacing()[2]
+    view.logic.StartSliceOffsetInteraction()
+    view.node.SetSliceOffset(first - step)
+    view.logic.EndSliceOffsetInteraction()
+    view.logic.ResizeSliceNode(200, 90)
+    assert view.node.GetSliceOffset() == first - step
+    assert whole(view)
+
+
 @pytest.mark.parametrize("linked", [True, False])
-def test_views_that_the_user_has_moved_stay_where_they_are(app: Slicer, linked: bool) -> None:
+def test_views_that_the_user_has_zoomed_stay_as_they_are(app: Slicer, linked: bool) -> None:
     comparison = Comparison(app.layouts.GetLayoutNode())
     shown = {View.LOW: app.volume(constant(5)), View.RESULT: app.volume(constant(6))}
     comparison.show(shown, Layout.TWO, linked)
     first, second = (SliceView(app, view.value, (400, 80)) for view in shown)
-    second.logic.StartSliceOffsetInteraction()
-    second.node.SetSliceOffset(0.0)
-    second.logic.EndSliceOffsetInteraction()
+    second.logic.StartSliceNodeInteraction(second.node.FieldOfViewFlag)
+    second.node.SetFieldOfView(20, 4, 1)
+    second.logic.EndSliceNodeInteraction()
     first.node.SetFieldOfView(20, 4, 1)
     first.logic.ResizeSliceNode(200, 40)
-    assert second.node.GetSliceOffset() == 0
     assert first.node.GetFieldOfView()[1] == 4
     comparison.show(shown, Layout.TWO, linked)
     assert not whole(second), "the smaller one gives the scale"

@@ -21,9 +21,11 @@ from scenes import Slicer
 from SRDynamicMRISlicer.choices import Choices
 from SRDynamicMRISlicer.chosen_job import Files
 from SRDynamicMRISlicer.inputs import ImageFacts, InputFacts
+from SRDynamicMRISlicer.jobs import Kind
 from SRDynamicMRISlicer.presenter import Presenter
 from SRDynamicMRISlicer.scene_results import ResultSequence
 from SRDynamicMRISlicer.states import State
+from SRDynamicMRISlicer.step_queue import Stepwise
 from SRDynamicMRISlicer.worker import Worker
 
 from SRDynamicMRILib import cli
@@ -113,10 +115,14 @@ class Observers:
 
 
 def presenter_with(process: FakeProcess, timer: FakeTimer, folder: Path) -> Presenter:
+    def prepare(_kind: Kind) -> Stepwise[Files]:
+        yield from ()
+        return Files(folder / "o.seq.nrrd", series=folder / "low.seq.nrrd", prior=folder / "prior.nii")
+
     presenter = Presenter(
         lambda: Worker(process, timer, INTERPRETER),
         lambda: "",
-        lambda _: Files(folder / "o.seq.nrrd", series=folder / "low.seq.nrrd", prior=folder / "prior.nii"),
+        prepare,
         timer,
         timer,
         {},
