@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from .dicom import is_dicom, open_dicom
 from .errors import InputError
-from .image_files import check_folder, open_image, set_geometry, to_sitk, write_image, write_volumes, written_whole
+from .image_files import check_folder, open_image, set_geometry, write_image, write_volumes, written_whole
 from .nifti import is_nifti
 from .paths import check_name
 from .room import LEAST_SIZE, check_disk, check_memory
@@ -267,7 +267,7 @@ def write_volume(volume: Volume, path: Path | str, facts: Mapping[str, object] |
         if is_nifti(path):
             write_volumes(Series.of([volume]), temporary, four_dimensional=False)
         else:
-            write_image(to_sitk(volume), temporary)
+            write_image(volume.to_sitk(), temporary)
         if facts or belies(read_sidecar(sidecar_of(path))):
             write_sidecar(sidecar_of(temporary), {**others_facts(sidecar_of(path)), **(facts or {})})
 

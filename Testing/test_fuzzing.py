@@ -35,7 +35,6 @@ from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation import write_json
 from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
-from SRDynamicMRILib.image_files import to_sitk
 from SRDynamicMRILib.networks.vessel_unet import VesselUNet
 from SRDynamicMRILib.perceptual_loss import load_encoder
 from SRDynamicMRILib.prior_copy import PriorCopy
@@ -120,7 +119,7 @@ def save_gzip(folder: Path) -> None:
 
 
 def save_pair(folder: Path) -> None:
-    sitk.WriteImage(to_sitk(noise()), str(folder / "v.hdr"))
+    sitk.WriteImage(noise().to_sitk(), str(folder / "v.hdr"))
 
 
 def save_state(folder: Path) -> None:
