@@ -116,8 +116,8 @@ def test_superresolve_goes_on_after(command: Command, job: Job, tmp_path: Path, 
 class InterruptedAtFrame(JsonProgress):
     """Is cancelled when time point 1 is ready."""
 
-    def frame(self, number: int, path: Path, fidelity: Fidelity) -> None:
-        super().frame(number, path, fidelity)
+    def frame(self, number: int, path: Path, fidelity: Fidelity, model: str) -> None:
+        super().frame(number, path, fidelity, model)
         if number == 1:
             raise KeyboardInterrupt
 
