@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from conftest import QUIET, Command, Recorder, same_weights
+from conftest import QUIET, Command, Recorder, needs_posix, same_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -806,6 +806,7 @@ sys.exit(main(sys.argv[1:]))
 """The command line, writing its state at every step and gone without a word in the midst of the eighth."""
 
 
+@needs_posix
 @pytest.mark.slow
 def test_killed_process_is_resumed_to_the_last_bit(command: Command, scans: Path, alone: Path, tmp_path: Path) -> None:
     output, state = tmp_path / "m.safetensors", tmp_path / "m.state.safetensors"
