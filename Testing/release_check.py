@@ -78,6 +78,7 @@ def check_packages(wheel: Path, source: Path) -> None:
     check(f"\nVersion: {__version__}\n" in metadata, f"its version is {__version__}")
     check("License-Expression: Apache-2.0" in metadata, "its licence is Apache-2.0")
     check(any(name.endswith(f"licenses/{LICENCE}") for name in names), "the licence comes with it")
+    check("SRDynamicMRILib/py.typed" in names, "type checkers take its hints")
     size = wheel.stat().st_size
     check(size < LARGEST_WHEEL, f"the wheel has {size / 1e6:.1f} MB")
     with tarfile.open(source) as archive:

@@ -104,6 +104,11 @@ def test_cmake_names_every_file_of_the_library() -> None:
     assert sorted(named) == [file.as_posix() for file in FILES]
 
 
+def test_type_checkers_take_the_hints_of_the_library() -> None:
+    """`release_check.py` looks for the same file in the wheel; Slicer has no need of it."""
+    assert (LIBRARY / "py.typed").is_file()
+
+
 def test_cmake_names_every_file_of_the_module() -> None:
     folder = MODULE.parent
     scripts = cmake_list(folder / "CMakeLists.txt", "SCRIPTS")
