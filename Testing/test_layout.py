@@ -102,10 +102,11 @@ def cmake_list(file: Path, name: str) -> list[str]:
 def test_cmake_names_every_file_of_the_library() -> None:
     named = cmake_list(LIBRARY / "CMakeLists.txt", "SCRIPTS")
     assert sorted(named) == [file.as_posix() for file in FILES]
+    assert cmake_list(LIBRARY / "CMakeLists.txt", "RESOURCES") == ["py.typed"]
 
 
 def test_type_checkers_take_the_hints_of_the_library() -> None:
-    """`release_check.py` looks for the same file in the wheel; Slicer has no need of it."""
+    """`release_check.py` looks for the same file in the wheel."""
     assert (LIBRARY / "py.typed").is_file()
 
 
