@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from .dicom import is_dicom, open_dicom
 from .errors import InputError
-from .image_files import check_folder, open_image, set_geometry, to_sitk, write_image, write_volumes, written_whole
+from .image_files import check_folder, open_image, set_geometry, write_image, write_volumes, written_whole
 from .nifti import is_nifti
 from .paths import check_name
 from .room import LEAST_SIZE, check_disk, check_memory
@@ -53,6 +53,7 @@ _AT_ONCE = {".mha": 2, ".mhd": 2, ".nhdr": 1}
 
 _FOLDER = ""
 _FRAME = re.compile(r"frame_\d{4,}\.nii\.gz")
+_PAIR_HEADERS = (".hdr", ".hdr.gz")
 _PAIR = re.compile(r"(.*)\.(?:hdr|img)(?:\.gz)?", re.IGNORECASE | re.DOTALL)
 
 
@@ -126,6 +127,45 @@ def open_series(path: Path | str) -> Series:
     return _checked(_open(path, unreadable_volumes=True), path)
 
 
+def images_below(folder: Path) -> list[Path]:
+    """Everything below a folder, at any depth, that `read_series` reads or should read, without what is hidden.
+
+    Image files are known by their names, DICOM files by their content. Damaged ones are among them, to be refused by
+    name rather than passed over.
+
+    Parameters
+    ----------
+    folder
+        An existing folder.
+
+    Returns
+    -------
+        Image files, and folders of DICOM files, in the order of their paths.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read.
+    """
+    found = set()
+    for path in folder.rglob("*"):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts) or not path.is_file():
+            continue
+        name = path.name.lower()
+        if name.endswith((*_TYPES, *_PAIR_HEADERS)):
+            found.add(path)
+        elif path.parent not in found and (name.endswith(".dcm") or _is_dicom(path)):
+            found.add(path.parent)
+    return sorted(found)
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        return is_dicom(path)
+    except OSError as error:
+        raise InputError(_unreadable(path, error)) from error
+
+
 def check_voxels(volume: Volume, name: str) -> None:
     """Raise `InputError` unless the slices are images, all voxels are finite and there is something to be seen.
 
@@ -165,8 +205,11 @@ def _open(path: Path, unreadable_volumes: bool = False) -> Series:
             raise InputError(message)
         return _open_folder(path, unreadable_volumes) if path.is_dir() else open_image(path)
     except OSError as error:
-        message = f"{error.filename or path} cannot be read ({error.strerror}); see to it that you may read it."
-        raise InputError(message) from error
+        raise InputError(_unreadable(path, error)) from error
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"{error.filename or path} cannot be read ({error.strerror}); see to it that you may read it."
 
 
 def _open_folder(folder: Path, unreadable_volumes: bool) -> Series:
@@ -267,7 +310,7 @@ def write_volume(volume: Volume, path: Path | str, facts: Mapping[str, object] |
         if is_nifti(path):
             write_volumes(Series.of([volume]), temporary, four_dimensional=False)
         else:
-            write_image(to_sitk(volume), temporary)
+            write_image(volume.to_sitk(), temporary)
         if facts or belies(read_sidecar(sidecar_of(path))):
             write_sidecar(sidecar_of(temporary), {**others_facts(sidecar_of(path)), **(facts or {})})
 

@@ -27,7 +27,7 @@ from .paths import check_name
 from .sequence_files import is_sequence
 from .text_headers import data_files, has_bzip2, is_safe_metaimage, is_safe_nrrd
 from .times import axis_times, index_times, numbered, sidecar_of, sidecar_times
-from .volume import FloatArray, Geometry, Series, Volume
+from .volume import FloatArray, Geometry, Series
 
 _LARGEST_COMPRESSION = 1000
 _ALWAYS_ALLOWED = 64 * 2**20
@@ -297,13 +297,6 @@ def write_volumes(series: Series, path: Path, four_dimensional: bool) -> None:
         raise OSError(errno.EIO, "the disk may be full")
     tiny.unlink()
     write_nifti((volume.data for volume in series), header, path)
-
-
-def to_sitk(volume: Volume) -> sitk.Image:
-    """Copy a volume into a SimpleITK image."""
-    image = sitk.GetImageFromArray(volume.data)
-    set_geometry(image, volume.geometry)
-    return image
 
 
 def set_geometry(image: sitk.Image, geometry: Geometry, times: Sequence[float] = ()) -> None:

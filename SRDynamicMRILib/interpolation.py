@@ -14,7 +14,6 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from .errors import InputError
-from .image_files import to_sitk
 from .kspace import crop_kspace, pad_kspace, separable
 from .volume import FloatArray, Geometry, Volume
 
@@ -190,7 +189,7 @@ def resample(volume: Volume, geometry: Geometry) -> Volume:
     if volume.geometry.same_grid(geometry):
         return Volume(volume.data, geometry)
     _check_overlap(volume, geometry)
-    image = to_sitk(volume)
+    image = volume.to_sitk()
     reference = sitk.Image([1, 1, 1], sitk.sitkUInt8)
     reference.SetSpacing(geometry.spacing)
     reference.SetOrigin(geometry.origin)

@@ -34,8 +34,11 @@ class Progress:
         """The network as it is after a number of training steps was judged, with these figures by name."""
         self.log(f"Step {step}: " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
-    def frame(self, number: int, path: Path, fidelity: Fidelity) -> None:
-        """Time point `number` is ready as a file, as true to the acquired image as `fidelity` says."""
+    def frame(self, number: int, path: Path, fidelity: Fidelity, model: str) -> None:
+        """Time point `number` is ready as a file, as true to the acquired image as `fidelity` says.
+
+        It was made by the model with this SHA-256.
+        """
 
     def warn(self, message: str) -> None:
         """Something that a user has to know before trusting the outcome."""
@@ -81,8 +84,8 @@ class JsonProgress(Progress):
     def loss(self, step: int, value: float) -> None:
         self._emit("loss", step=step, value=value)
 
-    def frame(self, number: int, path: Path, fidelity: Fidelity) -> None:
-        self._emit("frame", index=number, path=str(path), fidelity=asdict(fidelity))
+    def frame(self, number: int, path: Path, fidelity: Fidelity, model: str) -> None:
+        self._emit("frame", index=number, path=str(path), fidelity=asdict(fidelity), model=model)
 
     def warn(self, message: str) -> None:
         self._emit("log", message=f"Warning: {message}", level="warning")

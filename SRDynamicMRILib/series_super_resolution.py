@@ -261,7 +261,7 @@ def super_resolve_series(
 
     def tell(number: int, figure: Fidelity) -> None:
         figures[number] = figure
-        progress.frame(number, frames.file(number), figure)
+        progress.frame(number, frames.file(number), figure, model.sha256)
 
     with _executor(device) as reader, _executor(device) as writer:
         coming = [reader.submit(series.__getitem__, number) for number in mine[:1]]

@@ -6,13 +6,18 @@ SimpleITK's: spacing in mm, origin and 3x3 direction cosines in LPS, all ordered
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 Shape = tuple[int, int, int]
 FloatArray = NDArray[np.float32]
@@ -143,9 +148,11 @@ class Geometry:
         return corners.min(axis=0), corners.max(axis=0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Volume:
     """Voxels and their geometry.
+
+    A volume equals itself only. NumPy takes it as the array of its voxels.
 
     Parameters
     ----------
@@ -167,6 +174,99 @@ class Volume:
         object.__setattr__(self, "data", voxels)
         object.__setattr__(self, "geometry", geometry)
 
+    @classmethod
+    def from_array(
+        cls,
+        array: ArrayLike,
+        *,
+        spacing: ArrayLike = (1.0, 1.0, 1.0),
+        origin: ArrayLike = (0.0, 0.0, 0.0),
+        direction: ArrayLike = Geometry.direction,
+    ) -> Volume:
+        """Make a volume of voxels and their place.
+
+        Parameters
+        ----------
+        array
+            Real numbers ``(D, H, W)``, or ``(H, W)`` of a single slice.
+        spacing
+            Voxel size in mm, ordered ``(x, y, z)``; z is the distance of slices, also of a single one.
+        origin
+            Position of the centre of voxel ``(0, 0, 0)`` in mm, LPS.
+        direction
+            3x3 matrix, or its 9 numbers row by row; its columns are the unit vectors of the x, y and z index axes in
+            LPS.
+
+        Raises
+        ------
+        InputError
+            If the array does not hold real numbers in two or three dimensions, or the place is none.
+        """
+        voxels = np.asarray(array)
+        if voxels.dtype.kind not in "biuf":
+            message = f"A volume needs real numbers, but the array holds {voxels.dtype}; give the magnitude image."
+            raise InputError(message)
+        if voxels.ndim == 2:
+            voxels = voxels[np.newaxis]
+        size, place = _numbers(spacing, 3, "spacing"), _numbers(origin, 3, "origin")
+        axes = _numbers(direction, 9, "direction")
+        if size.min() <= 0:
+            raise InputError("The spacing must be larger than 0 on every axis; give the voxel size in mm.")
+        matrix = axes.reshape(3, 3)
+        if not np.allclose(matrix.T @ matrix, np.eye(3), atol=1e-3):
+            raise InputError("The axes of the direction must be of length 1 and at right angles; give unit vectors.")
+        x, y, z = size.tolist()
+        geometry = Geometry(shape_of(voxels), (x, y, z), tuple(place.tolist()), tuple(axes.tolist()))
+        return cls(voxels, geometry)
+
+    @classmethod
+    def from_sitk(cls, image: sitk.Image) -> Volume:
+        """Copy a SimpleITK image of three dimensions, or of two: a single slice in the plane z = 0, 1 mm thick.
+
+        Raises
+        ------
+        InputError
+            If it has other dimensions, colours, vectors or complex voxels.
+        """
+        import SimpleITK as sitk
+
+        dimension = image.GetDimension()
+        if image.GetNumberOfComponentsPerPixel() > 1 or "complex" in image.GetPixelIDTypeAsString():
+            raise InputError("A volume needs a single grey value for each voxel; give the magnitude or one channel.")
+        if dimension not in (2, 3):
+            message = f"A volume has 3 dimensions, but the image has {dimension}; give one time point of it."
+            raise InputError(message)
+        stack = sitk.JoinSeries(image) if dimension == 2 else image
+        return cls.from_array(
+            sitk.GetArrayFromImage(stack),
+            spacing=stack.GetSpacing(),
+            origin=stack.GetOrigin(),
+            direction=stack.GetDirection(),
+        )
+
+    def to_sitk(self) -> sitk.Image:
+        """Copy into a SimpleITK image of float32 and three dimensions, in the same place."""
+        import SimpleITK as sitk
+
+        image = sitk.GetImageFromArray(self.data)
+        image.SetSpacing(self.geometry.spacing)
+        image.SetOrigin(self.geometry.origin)
+        image.SetDirection(self.geometry.direction)
+        return image
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:
+        """Voxels ``(D, H, W)``: those of the volume itself, unless another dtype or a copy is asked for."""
+        if copy:
+            return np.array(self.data, dtype=dtype)
+        voxels = np.asarray(self.data, dtype=dtype)
+        if copy is False and voxels is not self.data:
+            message = f"A volume holds float32 and cannot be {voxels.dtype} without a copy."
+            raise ValueError(message)
+        return voxels
+
+    def __repr__(self) -> str:
+        return f"Volume({_in_words(self.geometry)})"
+
     @property
     def shape(self) -> Shape:
         """Number of voxels ``(D, H, W)``."""
@@ -180,7 +280,8 @@ class Volume:
 class Series:
     """An ordered list of volumes of one geometry, with the time of each.
 
-    Volumes are made when asked for, so that a long series need not be in memory at once.
+    Volumes are made when asked for, so that a long series need not be in memory at once. The one made last is kept, so
+    that asking for a time point again costs nothing until another one is asked for. A series equals itself only.
 
     Parameters
     ----------
@@ -209,6 +310,7 @@ class Series:
         self.geometry = geometry
         self.warnings = tuple(warnings)
         self.acquired_matrix = acquired_matrix
+        self._last: tuple[int, Volume] | None = None
 
     @classmethod
     def of(cls, volumes: Sequence[Volume], times: Sequence[float] | None = None) -> Series:
@@ -232,24 +334,64 @@ class Series:
         """Number of time points."""
         return len(self.times)
 
-    def __getitem__(self, number: int) -> Volume:
-        """Volume of time point `number`."""
-        if not 0 <= number < len(self):
-            raise IndexError(number)
-        return Volume(self._load(number), self.geometry)
+    def __repr__(self) -> str:
+        parts = [f"{len(self)} time point{'' if len(self) == 1 else 's'}"]
+        if self.times:
+            parts.append(" to ".join(f"{time:g}" for time in dict.fromkeys((self.times[0], self.times[-1]))) + " s")
+        return f"Series({', '.join([*parts, _in_words(self.geometry)])})"
+
+    @overload
+    def __getitem__(self, number: int) -> Volume: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Series: ...
+
+    def __getitem__(self, number: int | slice) -> Volume | Series:
+        """Volume of a time point, counted from the end if negative; of a slice the series, of which nothing is loaded.
+
+        Raises
+        ------
+        IndexError
+            If there is no such time point.
+        """
+        if isinstance(number, slice):
+            return self.select(range(len(self))[number])
+        index = self._index(number)
+        last = self._last
+        if last is None or last[0] != index:
+            self._last = last = None  # so that two need not be in memory
+            self._last = last = index, Volume(self._load(index), self.geometry)
+        return last[1]
+
+    def _index(self, number: int) -> int:
+        """Number of a time point that may be counted from the end, counted from the beginning."""
+        index = operator.index(number)
+        if not -len(self) <= index < len(self):
+            message = f"There is no time point {index} in a series of {len(self)} time points."
+            raise IndexError(message)
+        return index % len(self)
 
     def __iter__(self) -> Iterator[Volume]:
         """Yield the volumes in order of time, each loaded when its turn comes."""
         return (self[i] for i in range(len(self)))
 
     def select(self, numbers: Sequence[int]) -> Series:
-        """Return the series of some of the time points, in the order given."""
-        chosen = list(numbers)
+        """Return the series of some of the time points, in the order given; nothing is loaded.
+
+        Raises
+        ------
+        IndexError
+            If one of them is not there.
+        """
+        chosen = [self._index(number) for number in numbers]
         times = [self.times[n] for n in chosen]
-        return Series(lambda i: self._load(chosen[i]), times, self.geometry, self.warnings, self.acquired_matrix)
+        return Series(lambda i: self[chosen[i]].data, times, self.geometry, self.warnings, self.acquired_matrix)
 
     def map(self, function: Callable[[Volume], Volume], geometry: Geometry) -> Series:
         """Return the series with `function` applied to every volume when it is asked for.
+
+        Like every series the result keeps the time point made last: going through it once calls `function` once for
+        each time point, going through it again calls it again.
 
         Parameters
         ----------
@@ -259,3 +401,20 @@ class Series:
             The geometry that `function` gives to its results.
         """
         return Series(lambda i: function(self[i]).data, self.times, geometry, self.warnings)
+
+
+def _in_words(geometry: Geometry) -> str:
+    """Shape and spacing, rounded."""
+    return f"shape={geometry.shape}, spacing=({', '.join(f'{step:.4g}' for step in geometry.spacing)}) mm"
+
+
+def _numbers(values: ArrayLike, count: int, name: str) -> NDArray[np.float64]:
+    """So many finite numbers, in one dimension; `InputError` if they are others."""
+    numbers = np.asarray(values, dtype=np.float64).ravel()
+    if numbers.size != count:
+        message = f"The {name} of a volume needs {count} numbers (x, y, z) but got {numbers.size}."
+        raise InputError(message)
+    if not np.isfinite(numbers).all():
+        message = f"The {name} of a volume needs finite numbers; give others."
+        raise InputError(message)
+    return numbers

@@ -25,6 +25,8 @@ from SRDynamicMRILib.provenance import description
 from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
 from SRDynamicMRILib.volume import Series
 
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="Windows has neither these signals nor these files")
+
 SHAPE = (8, 48, 64)
 SPACING = (5.0, 5.2, 9.0)
 TIME_POINTS = 3

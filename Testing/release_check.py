@@ -25,7 +25,8 @@ from SRDynamicMRILib import __version__
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "SRDynamicMRI"
 LARGEST_WHEEL, LARGEST_REPOSITORY, LARGEST_FILE = 60e6, 100e6, 10e6  # bytes
-LICENCE_NAMES = ("LICENSE", "LICENCE", "LICENSE.txt", "License.txt", "COPYING")
+LICENCE = "LICENSE.txt"
+"""As Slicer's Extensions Index wants it named."""
 CATALOGUE_FIELDS = {
     "$schema": str, "category": str, "scm_url": str, "scm_revision": str, "scm_type": str, "build_dependencies": list,
     "dicom_support_rule": str, "build_subdirectory": str, "enabled": bool, "tier": int,
@@ -76,12 +77,13 @@ def check_packages(wheel: Path, source: Path) -> None:
     )
     check(f"\nVersion: {__version__}\n" in metadata, f"its version is {__version__}")
     check("License-Expression: Apache-2.0" in metadata, "its licence is Apache-2.0")
-    check(any(name.endswith("licenses/LICENSE") for name in names), "the licence comes with it")
+    check(any(name.endswith(f"licenses/{LICENCE}") for name in names), "the licence comes with it")
+    check("SRDynamicMRILib/py.typed" in names, "type checkers take its hints")
     size = wheel.stat().st_size
     check(size < LARGEST_WHEEL, f"the wheel has {size / 1e6:.1f} MB")
     with tarfile.open(source) as archive:
         parts = {name.partition("/")[2] for name in archive.getnames()}
-    wanted = {"LICENSE", "README.md", "CITATION.cff", "CMakeLists.txt", "Testing/test_kspace.py", "docs/index.md"}
+    wanted = {LICENCE, "README.md", "CITATION.cff", "CMakeLists.txt", "Testing/test_kspace.py", "docs/index.md"}
     check(wanted <= parts, "the source distribution has library, module, tests and documents")
     check(not [part for part in parts if part.startswith((".ci", ".venv", "site/"))], "and nothing else")
 
@@ -137,7 +139,7 @@ def check_extension() -> None:
 
 def check_tree() -> None:
     """What a clone brings: a licence, no large files, one kind of line ending."""
-    check([name for name in LICENCE_NAMES if (ROOT / name).is_file()], "a licence lies at the top")
+    check((ROOT / LICENCE).is_file(), "a licence lies at the top")
     listed = run("git", "ls-files", "--eol", folder=ROOT).splitlines()
     check(not [line for line in listed if re.search(r"\b[iw]/(crlf|mixed)", line)], "no line ends as on Windows")
     files = [ROOT / line.partition("\t")[2] for line in listed]

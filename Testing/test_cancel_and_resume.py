@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import FRACTION, JSON, QUIET, SHAPE, SPACING, TINY, Command, Patient, tiny_network
+from conftest import FRACTION, JSON, QUIET, SHAPE, SPACING, TINY, Command, Patient, needs_posix, tiny_network
 
 from SRDynamicMRILib import cli, series_super_resolution
 from SRDynamicMRILib.checkpoints import Model, load_model, save_model
@@ -82,10 +82,11 @@ def interrupt(arguments: list[object], sent: signal.Signals) -> tuple[int, list[
     return process.returncode, events, said
 
 
+@needs_posix
 @pytest.mark.slow
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda s: s.name)
-def test_superresolve_goes_on_after(command: Command, job: Job, tmp_path: Path, sent: signal.Signals) -> None:
-    out = tmp_path / "sr.nii.gz"
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGKILL"])
+def test_superresolve_goes_on_after(command: Command, job: Job, tmp_path: Path, name: str) -> None:
+    out, sent = tmp_path / "sr.nii.gz", signal.Signals[name]
     code, events, said = interrupt(job.arguments(out, *JSON), sent)
     assert "result" not in {e["event"] for e in events}
     if sent == signal.SIGKILL:
@@ -116,8 +117,8 @@ def test_superresolve_goes_on_after(command: Command, job: Job, tmp_path: Path, 
 class InterruptedAtFrame(JsonProgress):
     """Is cancelled when time point 1 is ready."""
 
-    def frame(self, number: int, path: Path, fidelity: Fidelity) -> None:
-        super().frame(number, path, fidelity)
+    def frame(self, number: int, path: Path, fidelity: Fidelity, model: str) -> None:
+        super().frame(number, path, fidelity, model)
         if number == 1:
             raise KeyboardInterrupt
 

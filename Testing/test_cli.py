@@ -31,7 +31,7 @@ from scipy.spatial.transform import Rotation
 from test_report import from_outside
 
 from SRDynamicMRILib import __version__, commands, demo, model_choice
-from SRDynamicMRILib.checkpoints import Model, load_model, save_model
+from SRDynamicMRILib.checkpoints import Model, file_sha256, load_model, save_model
 from SRDynamicMRILib.cli import build_parser
 from SRDynamicMRILib.commands import COMMANDS, SHARED
 from SRDynamicMRILib.evaluation import METRIC_NAMES
@@ -446,9 +446,9 @@ def test_json_progress(
     seen_at_once = []
 
     class Watcher(JsonProgress):
-        def frame(self, number: int, path: Path, fidelity: Fidelity) -> None:
+        def frame(self, number: int, path: Path, fidelity: Fidelity, model: str) -> None:
             seen_at_once.append(read_volume(path).shape)
-            super().frame(number, path, fidelity)
+            super().frame(number, path, fidelity, model)
 
     monkeypatch.setitem(sys.modules["SRDynamicMRILib.cli"]._PROGRESS, "json", Watcher)
     torch.save(tiny_network().state_dict(), tmp_path / "published.pth")
@@ -468,6 +468,7 @@ def test_json_progress(
     frames = [e for e in events if e["event"] == "frame"]
     if name == "superresolve":
         assert [e["index"] for e in frames] == [0, 1, 2]
+        assert {e["model"] for e in frames} == {file_sha256(patient.model)}
         assert seen_at_once == [SHAPE] * 3
         for event, volume in zip(frames, read_series(outputs[0]), strict=True):
             np.testing.assert_array_equal(read_volume(event["path"]).data, volume.data)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import pickle
-import resource
 import shutil
 import subprocess
 import sys
@@ -737,6 +736,7 @@ def test_too_little_space_for_the_output(
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
     """No file may grow beyond some bytes, as on a disk that is full."""
+    resource = pytest.importorskip("resource", reason="Windows limits no sizes of files")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -19,7 +19,7 @@ from conftest import FRACTION, SHAPE, Patient
 
 from SRDynamicMRILib.files import read_volume
 
-NAMESPACE = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+NAMESPACE = ["unshare", "--mount", *([] if getattr(os, "geteuid", int)() == 0 else ["--map-root-user"])]
 
 
 @cache

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import FRACTION, QUIET, TINY, Command, Patient, tiny_network
+from conftest import FRACTION, QUIET, TINY, Command, Patient, needs_posix, tiny_network
 from safetensors.torch import save_file
 
 from SRDynamicMRILib.checkpoint_import import import_checkpoint
@@ -203,6 +203,7 @@ def test_links_are_replaced_not_followed(command: Command, patient: Patient, tmp
     }
 
 
+@needs_posix
 @pytest.mark.parametrize("what", ["pipe", "device", "loop", "folder"])
 def test_what_is_no_file_is_not_waited_for(command: Command, patient: Patient, tmp_path: Path, what: str) -> None:
     odd = tmp_path / "odd.safetensors"

@@ -42,6 +42,7 @@ from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation_files import RESULT
 from SRDynamicMRILib.files import read_series, read_volume, write_series
 from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.shipped import base_model
 from SRDynamicMRILib.volume import Geometry, Series
 
 FLAT = Geometry((4, 12, 16), (1.0, 1.0, 3.0))
@@ -97,9 +98,9 @@ class Desk:
         self.asked.append(question)
         return self._answer
 
-    def _on_frame(self, number: int, path: Path) -> None:
+    def _on_frame(self, number: int, path: Path, model: str) -> None:
         self.frames.append(number)
-        self.jobs.add_frame(number, path)
+        self.jobs.add_frame(number, path, model)
 
     def _on_finished(self, job: Job, outputs: dict[str, Path]) -> None:
         self.presenter.bring_in(True)
@@ -260,6 +261,24 @@ def test_warnings_are_saved_with_the_result(desk: Desk) -> None:
     assert fidelity_of(loaded) is None
 
 
+def test_a_result_kept_after_cancelling_names_the_model_that_made_it(desk: Desk, patient: Patient) -> None:
+    """The worker chooses among the shipped models, by the fraction that it finds."""
+    low_patient(desk, patient)
+    p = desk.parameters
+    p.baseModel = ""
+    desk.look()
+    desk.presenter.super_resolve()
+    desk.loop.run_until(lambda: p.result is not None)
+    facts = facts_of(p.result)
+    desk.presenter.cancel()
+    desk.loop.run_until(lambda: desk.presenter.state not in (*RUNNING, State.CANCELLING) and desk.queue.waiting == 0)
+    assert facts["Model"] == file_sha256(base_model(FRACTION)) != file_sha256(base_model())
+    assert facts["FineTuned"] == "False"
+    assert "Notice" in facts
+    kept = [p.result, proxy_of(p.result), p.result.GetNthDataNode(0)]
+    assert [facts_of(node)["Model"] for node in kept] == [facts["Model"]] * 3
+
+
 def test_a_result_deleted_while_it_is_computed_is_not_done(desk: Desk, patient: Patient) -> None:
     low_patient(desk, patient)
     desk.look()
@@ -307,7 +326,9 @@ def test_time_points_that_the_worker_has_put_together_already_are_shown_too(desk
     assert p.result.GetNumberOfDataNodes() == TIME_POINTS
     assert fidelity_of(p.result) is not None
     assert browser_of(p.result) is browser_of(p.dynamicSeries)
-    desk.presenter.frame_ready.connect(lambda number, path: desk.jobs.add_frame(number, path.with_name("gone.nii.gz")))
+    desk.presenter.frame_ready.connect(
+        lambda number, path, model: desk.jobs.add_frame(number, path.with_name("gone.nii.gz"), model)
+    )
     p.result = None
     desk.look(first=1, last=2, frames=TimePoints.RANGE)
     desk.run("super_resolve")
@@ -320,7 +341,7 @@ def test_a_time_point_that_cannot_be_read_is_told(desk: Desk) -> None:
     desk.look()
     at_once(desk.jobs.prepare(Kind.SUPER_RESOLVE, desk.presenter.choices))
     (desk.folder / "frame_0000.nii.gz").write_bytes(b"nothing")
-    desk.jobs.add_frame(0, desk.folder / "frame_0000.nii.gz")
+    desk.jobs.add_frame(0, desk.folder / "frame_0000.nii.gz", "abc")
     desk.loop.run_until(lambda: desk.queue.waiting == 0)
     assert "frame_0000.nii.gz is damaged" in str(desk.errors[0])
 

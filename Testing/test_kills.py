@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import FRACTION, SHAPE, SPACING, Patient, Show
+from conftest import FRACTION, SHAPE, SPACING, Patient, Show, needs_posix
 
 from SRDynamicMRILib.checkpoints import load_tensors
 from SRDynamicMRILib.files import write_series
@@ -23,7 +23,7 @@ from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Series
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, needs_posix]
 
 TIME_POINTS = 6
 FOREVER = 300.0

@@ -9,6 +9,7 @@ import re
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,12 @@ def cmake_list(file: Path, name: str) -> list[str]:
 def test_cmake_names_every_file_of_the_library() -> None:
     named = cmake_list(LIBRARY / "CMakeLists.txt", "SCRIPTS")
     assert sorted(named) == [file.as_posix() for file in FILES]
+    assert cmake_list(LIBRARY / "CMakeLists.txt", "RESOURCES") == ["py.typed"]
+
+
+def test_type_checkers_take_the_hints_of_the_library() -> None:
+    """`release_check.py` looks for the same file in the wheel."""
+    assert (LIBRARY / "py.typed").is_file()
 
 
 def test_cmake_names_every_file_of_the_module() -> None:
@@ -197,6 +204,40 @@ def test_every_translated_text_is_a_literal() -> None:
                 texts += 1
                 assert isinstance(node.args[0], ast.Constant), f"{file.name}, line {node.lineno}"
     assert texts > 150
+
+
+TESTS = ROOT / "Testing"
+COLLECTED = sorted([*TESTS.glob("test_*.py"), *(TESTS / f"{name}.py" for name in ("conftest", "processes", "scenes"))])
+NOT_ON_WINDOWS = {
+    *("resource", "fcntl", "pwd", "grp", "termios", "pty"),
+    *("os.fork", "os.geteuid", "os.getuid", "os.killpg", "os.mkfifo", "os.posix_spawn", "os.sched_getaffinity"),
+    *("signal.SIGKILL", "signal.SIGSTOP", "signal.SIGCONT", "signal.SIGHUP", "signal.SIGALRM", "signal.SIGUSR1"),
+}
+
+
+def run_when_imported(node: ast.AST) -> Iterator[ast.AST]:
+    """Everything in a syntax tree but what stands within functions, whose decorators and defaults count."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.Lambda)):
+            parts = [*getattr(child, "decorator_list", []), *child.args.defaults]
+            yield from (inner for part in parts for inner in ast.walk(part))
+        else:
+            yield child
+            yield from run_when_imported(child)
+
+
+@pytest.mark.parametrize("file", COLLECTED, ids=lambda file: file.name)
+def test_windows_can_collect_the_tests(file: Path) -> None:
+    """A test that needs more than Windows has is skipped there; it does not keep a whole file from being collected."""
+    used = set()
+    for node in run_when_imported(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            used |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            used |= {str(node.module), *(f"{node.module}.{name.name}" for name in node.names)}
+        elif isinstance(node, ast.Attribute):
+            used.add(ast.unparse(node))
+    assert not used & NOT_ON_WINDOWS
 
 
 def test_no_file_names_a_place_outside_the_project() -> None:

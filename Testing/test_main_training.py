@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
-from conftest import QUIET, Command, Recorder, same_weights
+from conftest import QUIET, Command, Recorder, needs_posix, same_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -142,6 +143,24 @@ def test_dicom_folders_are_scans(tmp_path: Path) -> None:
     dicom(tmp_path / "c" / "more", 5)
     assert named(tmp_path / "c") == {"c": 1, "more": 1}
     assert named(tmp_path / "b") == {"b": 1}
+
+
+def test_every_file_that_can_be_read_is_a_scan(tmp_path: Path) -> None:
+    """Detached headers too, and DICOM files without an ending, as scanners and PACS name them."""
+    write_image(tmp_path / "detached" / "a.nhdr", 1)
+    sitk.WriteImage(sitk.GetImageFromArray(image(2)), str(tmp_path / "detached" / "b.img"))
+    dicom(tmp_path / "scanner" / "T1", 3)
+    for number, file in enumerate(sorted((tmp_path / "scanner" / "T1").iterdir())):
+        file.rename(file.with_name(f"IM{number:06d}"))
+    assert named(tmp_path) == {"detached": 2, "scanner": 1}
+
+
+def test_a_damaged_scan_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+    write_image(tmp_path / "a" / "1.nii.gz", 1)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "IM1.dcm").touch()
+    with pytest.raises(InputError, match="b holds no images"):
+        find_subjects(tmp_path)
 
 
 def test_time_points_stay_together(tmp_path: Path) -> None:
@@ -787,6 +806,7 @@ sys.exit(main(sys.argv[1:]))
 """The command line, writing its state at every step and gone without a word in the midst of the eighth."""
 
 
+@needs_posix
 @pytest.mark.slow
 def test_killed_process_is_resumed_to_the_last_bit(command: Command, scans: Path, alone: Path, tmp_path: Path) -> None:
     output, state = tmp_path / "m.safetensors", tmp_path / "m.state.safetensors"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import FRACTION, QUIET, Command, Patient
+from conftest import FRACTION, QUIET, Command, Patient, needs_posix
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.files import read_series
@@ -103,6 +103,7 @@ def test_what_a_killed_run_was_writing_is_cleared_away(tmp_path: Path) -> None:
         assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [others.name]
 
 
+@needs_posix
 def test_two_runs_at_once(patient: Patient, tmp_path: Path) -> None:
     """The second is refused while the first is in the middle of its work, which it does not disturb."""
     out = tmp_path / "o.nii.gz"

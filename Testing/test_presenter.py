@@ -67,7 +67,7 @@ class Panel:
         self.finished: list[tuple[Job, dict[str, Path]]] = []
         self.log: list[str] = []
         self.presenter.changed.connect(self.views.append)
-        self.presenter.frame_ready.connect(lambda number, path: self.frames.append((number, path)))
+        self.presenter.frame_ready.connect(lambda number, path, model: self.frames.append((number, path)))
         self.presenter.finished.connect(lambda job, outputs: self.finished.append((job, outputs)))
         self.presenter.logged.connect(self.log.append)
         if inputs is not None:
@@ -1245,7 +1245,7 @@ class RealPanel:
             FakeTimer(),
             {},
         )
-        self.presenter.frame_ready.connect(lambda number, path: self.frames.append(number))
+        self.presenter.frame_ready.connect(lambda number, path, model: self.frames.append(number))
         self.presenter.finished.connect(lambda job, outputs: self.finished.append((job, outputs)))
         self.presenter.set_choices(Choices(base_model=patient.model, device="cpu"))
         self.presenter.set_inputs(COMPARED)

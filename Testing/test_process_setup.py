@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import FRACTION, QUIET, Command, Patient
+from conftest import FRACTION, QUIET, Command, Patient, needs_posix
 from processes import ROOT
 
 COMMAND = (sys.executable, "-m", "SRDynamicMRILib")
@@ -90,6 +90,7 @@ except BaseException:
 """
 
 
+@needs_posix
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
 @pytest.mark.parametrize("module", ["numpy", "torch"])
 @pytest.mark.parametrize("start", STARTS)
@@ -109,6 +110,7 @@ def test_a_signal_while_modules_are_loaded_ends_the_process(
     assert said == ('{"event": "error", "message": "Cancelled."}\n' if told else "")
 
 
+@needs_posix
 def test_ctrl_c_stays_ignored_in_the_background(tmp_path: Path) -> None:
     (tmp_path / "numpy.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise SystemExit(7)")
     words = ("sh", "-c", 'trap "" INT; exec "$@"', "sh", *COMMAND, "info", "none")
@@ -128,6 +130,7 @@ def in_a_shell(redirection: str, *arguments: object, unbuffered: str = "") -> tu
     return ended.returncode, ended.stdout, ended.stderr
 
 
+@needs_posix
 @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("words", ["--version", "--help", "superresolve --help"])
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
@@ -138,6 +141,7 @@ def test_what_cannot_be_printed_is_an_error(redirection: str, words: str, unbuff
     assert "written" in errors
 
 
+@needs_posix
 @pytest.mark.parametrize("words", ["--version", "--help"])
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
 def test_standard_error_is_not_needed_to_print(redirection: str, words: str) -> None:
@@ -146,11 +150,13 @@ def test_standard_error_is_not_needed_to_print(redirection: str, words: str) -> 
     assert "SRDynamicMRI" in printed or "sr-dynamic-mri" in printed
 
 
+@needs_posix
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_wrong_arguments_are_wrong_without_anybody_to_tell(redirection: str) -> None:
     assert in_a_shell(redirection, "downsample")[0] == 2
 
 
+@needs_posix
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
 def test_events_that_cannot_be_written_end_the_command(patient: Patient, tmp_path: Path, redirection: str) -> None:
     out = tmp_path / "o.nii.gz"
@@ -162,6 +168,7 @@ def test_events_that_cannot_be_written_end_the_command(patient: Patient, tmp_pat
     assert not out.exists()
 
 
+@needs_posix
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>/dev/full", "<&- >&- 2>&-"])
 def test_a_command_that_needs_no_stream_goes_on(patient: Patient, tmp_path: Path, redirection: str) -> None:
     out = tmp_path / "o.nii.gz"
@@ -222,6 +229,7 @@ def assert_ends_soon(process: subprocess.Popen[str], sent: signal.Signals) -> No
     assert time.monotonic() - begun < 8, "before the time is over that a command has to put its things in order"
 
 
+@needs_posix
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
 def test_a_process_that_waits_for_the_others_to_start_can_be_ended(sent: signal.Signals) -> None:
     port = free_port()

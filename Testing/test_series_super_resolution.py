@@ -33,7 +33,7 @@ class Diary(Progress):
     def add(self, what: str, number: int) -> None:
         self.lines.append((what, number, threading.current_thread() is threading.main_thread()))
 
-    def frame(self, number: int, path: Path, figure: Fidelity) -> None:
+    def frame(self, number: int, path: Path, figure: Fidelity, model: str) -> None:
         self.add("told", number)
 
 

@@ -147,7 +147,7 @@ def test_the_scene_does_not_grow_with_what_a_worker_tells(tmp_path: Path, thorou
     result = ResultSequence(source, "result", {"Notice": "n"})
     views: list[object] = []
     presenter.changed.connect(lambda view: views.append(view.progress))
-    presenter.frame_ready.connect(result.add_file)
+    presenter.frame_ready.connect(lambda number, path, model: result.add_file(number, path))
     presenter.super_resolve()
     process.begin()
     samples: list[int] = []

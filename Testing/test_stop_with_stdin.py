@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FRACTION, Command, Patient
+from conftest import FRACTION, Command, Patient, needs_posix
 
 STOPPING = ("--progress", "json", "--stop-with-stdin")
 
@@ -96,6 +96,7 @@ for line in worker.stdout:
 """
 
 
+@needs_posix
 def test_a_worker_does_not_outlive_a_parent_that_is_killed(patient: Patient, tmp_path: Path) -> None:
     out = tmp_path / "m.safetensors"
     process = spawn([sys.executable, "-c", PARENT, *fine_tuning(patient, out, *STOPPING)])

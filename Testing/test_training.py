@@ -13,6 +13,7 @@ import pytest
 import torch
 from conftest import Recorder, same_weights
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
 from SRDynamicMRILib.checkpoints import (
@@ -827,6 +828,15 @@ def test_strength_is_the_share_of_the_way_from_the_base(base: Model, tuned: tupl
     half = fine_tune(PRIOR, base, KEPT, TINY, seed=3, strength=0.5).network.state_dict()
     before, after = base.network.state_dict(), tuned[0].network.state_dict()
     assert all(torch.allclose(half[name], (before[name] + after[name]) / 2) for name in half)
+
+
+def test_a_base_that_was_super_resolved_with_on_a_graphics_card_can_be_kept_in_part() -> None:
+    """Super-resolving leaves the network on its device. Fake tensors know devices that this computer has not."""
+    with FakeTensorMode():
+        start, end = {"weight": torch.zeros(3, device="cuda")}, {"weight": torch.ones(3)}
+        with pytest.raises(RuntimeError, match="same device"):
+            start["weight"].lerp(end["weight"], 0.5)
+        assert fine_tuning._part_of_the_way(start, end, 0.5)["weight"].device.type == "cpu"
 
 
 def test_precision_changes_how_it_is_computed_and_little_of_what_comes_out(base: Model) -> None:

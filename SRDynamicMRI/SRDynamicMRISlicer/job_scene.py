@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,7 +12,6 @@ import slicer
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.files import read_volume
 from SRDynamicMRILib.provenance import recorded
-from SRDynamicMRILib.shipped import base_model
 
 from .background import in_background
 from .choices import Choices
@@ -55,7 +53,7 @@ class _Prepared:
     nodes: JobNodes
     files: Files
     choices: Choices
-    facts: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
     overwrite: bool = False
     selected: slicer.vtkMRMLSequenceNode | None = None
 
@@ -142,7 +140,7 @@ class JobScene:
             files = yield from self._files.prepare(kind, nodes, _asked(kind, choices))
         prepared = _Prepared(nodes, files, choices)
         if kind is Kind.SUPER_RESOLVE:
-            prepared = replace(prepared, facts=(yield from in_background(partial(_facts, choices))))
+            prepared = replace(prepared, parameters=_parameters_of(choices))
             if not self._goes_on(files):
                 prepared = self._with_place(prepared)
         self._prepared[kind] = prepared
@@ -169,11 +167,19 @@ class JobScene:
         """Whether the sequence that a job fills was deleted."""
         return self._result is not None and self._result.node.GetScene() is None
 
-    def add_frame(self, number: int, path: Path) -> None:
-        """Show a time point that is ready, in steps; `added` follows. The queue fails if that is not possible."""
-        self._queue.add([partial(self._add_frame, self._prepared[Kind.SUPER_RESOLVE], number, path)])
+    def add_frame(self, number: int, path: Path, model: str) -> None:
+        """Show a time point that is ready, in steps; `added` follows. The queue fails if that is not possible.
 
-    def _add_frame(self, prepared: _Prepared, number: int, path: Path) -> Stepwise[None]:
+        Parameters
+        ----------
+        number, path
+            Of the time point.
+        model
+            Hash of the model that the worker made it with: what it chooses itself only it knows.
+        """
+        self._queue.add([partial(self._add_frame, self._prepared[Kind.SUPER_RESOLVE], number, path, model)])
+
+    def _add_frame(self, prepared: _Prepared, number: int, path: Path, model: str) -> Stepwise[None]:
         try:
             volume = yield from in_background(lambda: read_volume(path))
         except InputError:
@@ -182,21 +188,21 @@ class JobScene:
             return  # the worker has put all time points into one file, from which this one is taken at the end
         if self._prepared[Kind.SUPER_RESOLVE].files != prepared.files or self.lost_result:
             return
-        result = self._result_of(prepared)
+        result = self._result_of(prepared, model)
         result.add(number, volume)
         p = self._given()
         if p.result is not result.node:
             p.result = result.node
         self.added.emit()
 
-    def _result_of(self, prepared: _Prepared) -> ResultSequence:
+    def _result_of(self, prepared: _Prepared, model: str) -> ResultSequence:
         """The sequence that a job fills; made if it has not begun to."""
         if self._result is None:
             source, selected = prepared.nodes.series, prepared.selected
             self._result = ResultSequence(
                 as_sequence(source),
                 _("{name} super-resolved").format(name=source.GetName()),
-                prepared.facts,
+                facts_of_result(model, **prepared.parameters),
                 selected if selected is not None and selected.GetScene() is not None else None,
                 prepared.overwrite,
             )
@@ -248,15 +254,16 @@ class JobScene:
     def _finish_super_resolution(self, prepared: _Prepared, outputs: dict[str, Path]) -> Stepwise[None]:
         if self.lost_result:
             raise InputError(_("The result was deleted from the scene before it was complete; super-resolve again."))
-        result = self._result_of(prepared)
+        known = recorded(outputs["output"])
+        model = str(known["model"])  # the hash that the worker itself has seen
+        result = self._result_of(prepared, model)
         first, last = prepared.choices.frame_range(len(index_of(as_sequence(prepared.nodes.series)).values))
         numbers = range(first, last + 1)
         if not result.done.issuperset(numbers):
             yield from series_steps(result, outputs["output"], numbers)
-        known = recorded(outputs["output"])
         node = result.node
         data = [node.GetNthDataNode(number) for number in range(node.GetNumberOfDataNodes())]
-        facts = {"Model": str(known["model"]), **facts_of_fidelity(known)}  # the hash that the worker itself has seen
+        facts = {"Model": model, **facts_of_fidelity(known)}
         for one in filter(None, [node, result.proxy, *data]):
             write_facts(one, facts)
         self._given().result = node
@@ -348,15 +355,6 @@ def _text_of(path: Path | None) -> str:
     return "" if path is None else path.read_text(encoding="utf-8")
 
 
-def _facts(c: Choices) -> dict[str, str]:
-    """What to write to a result before the worker has told more."""
-    tuned = c.use_tuned and c.tuned_model is not None
-    return facts_of_result(_file_hash(c.model or base_model(c.fraction)), FineTuned=tuned, Seed=c.seed, Device=c.device)
-
-
-def _file_hash(path: Path) -> str:
-    """SHA-256 of a file; empty if it cannot be read, which the worker will say in words."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
+def _parameters_of(c: Choices) -> dict[str, object]:
+    """What a result depends on besides its model, to write to it."""
+    return {"FineTuned": c.use_tuned and c.tuned_model is not None, "Seed": c.seed, "Device": c.device}

@@ -83,7 +83,7 @@ class Presenter:
     ) -> None:
         self.changed: Signal[[View]] = Signal()
         """The panel has to show something else."""
-        self.frame_ready: Signal[[int, Path]] = Signal()
+        self.frame_ready: Signal[[int, Path, str]] = Signal()
         """A time point of the running job is ready as a file."""
         self.finished: Signal[[Job, dict[str, Path]]] = Signal()
         """A job is complete: what it made."""
@@ -346,7 +346,7 @@ class Presenter:
         elif isinstance(event, Log) and event.warning and self._job is not None:
             self._told[self._job.kind] = (*self._told.get(self._job.kind, ()), event.warning)
         elif isinstance(event, Frame):
-            self.frame_ready.emit(event.number, event.path)
+            self.frame_ready.emit(event.number, event.path, event.model)
 
     def _on_logged(self, line: str) -> None:
         self._log.append(line)

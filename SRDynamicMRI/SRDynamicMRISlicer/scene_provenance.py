@@ -22,12 +22,13 @@ def facts_of_result(model: str, **parameters: object) -> dict[str, str]:
     Parameters
     ----------
     model
-        Hash of the model's weights.
+        Hash of the model's weights; empty if it is not known, and then left out.
     parameters
         What the result depends on besides, by a name of letters and digits.
     """
     texts = {name: str(value) for name, value in parameters.items()}
-    return {"Notice": NOTICE, "Model": model, "Version": __version__, **texts}
+    known = {"Model": model} if model else {}
+    return {"Notice": NOTICE, **known, "Version": __version__, **texts}
 
 
 def write_facts(node: slicer.vtkMRMLNode, facts: Mapping[str, str]) -> None:

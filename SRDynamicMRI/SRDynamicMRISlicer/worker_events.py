@@ -37,10 +37,11 @@ class Loss:
 
 @dataclass(frozen=True)
 class Frame:
-    """Time point `number` is ready as a file."""
+    """Time point `number` is ready as a file, made by the model with this SHA-256; empty if it was not told."""
 
     number: int
     path: Path
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ _EVENTS: dict[str, Callable[[Mapping[str, object]], Event]] = {
     "stage": lambda fields: Stage(_text(fields["name"])),
     "progress": _steps,
     "loss": lambda fields: Loss(_count(fields["step"]), _number(fields["value"])),
-    "frame": lambda fields: Frame(_count(fields["index"]), _path(fields["path"])),
+    "frame": lambda fields: Frame(_count(fields["index"]), _path(fields["path"]), _text(fields.get("model", ""))),
     "log": _log,
     "result": _result,
     "error": lambda fields: Error(_text(fields["message"])),

@@ -6,12 +6,13 @@ import copy
 import datetime
 import hashlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .. import __version__
 from ..checkpoints import Model, weights_sha256
@@ -304,8 +305,7 @@ def fine_tune(
         validation=validation,
     )
     if strength != 1:
-        start = base.network.state_dict()
-        network.load_state_dict({name: start[name].lerp(w, strength) for name, w in network.state_dict().items()})
+        network.load_state_dict(_part_of_the_way(base.network.state_dict(), network.state_dict(), strength))
     info = replace(
         base.info,
         fractions=(share,),
@@ -321,6 +321,11 @@ def fine_tune(
         prior_spacing=prior.geometry.spacing,
     )
     return Model(network, info, prior=copy_of_prior or PriorCopy.of(prior))
+
+
+def _part_of_the_way(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Weights between two networks, where the second is: super-resolving may have moved the first to another device."""
+    return {name: start[name].to(weight.device).lerp(weight, share) for name, weight in end.items()}
 
 
 def _tell_how_long(

@@ -11,12 +11,11 @@ from typing import TypeVar
 import numpy as np
 
 from ..errors import InputError
-from ..files import read_series
+from ..files import images_below, read_series
 from ..volume import Series
 
 Item = TypeVar("Item")
 
-_IMAGES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
 _CHAOS_SEQUENCES = ("T1DUAL", "T2SPIR")
 
 
@@ -47,7 +46,7 @@ def find_subjects(folder: Path) -> list[Subject]:
     Parameters
     ----------
     folder
-        Holds files that `files.read_series` reads, or DICOM folders (files that end in .dcm), at any depth.
+        Holds image files or folders of DICOM files, at any depth; see `files.images_below`.
 
     Raises
     ------
@@ -57,7 +56,7 @@ def find_subjects(folder: Path) -> list[Subject]:
     if not folder.is_dir():
         message = f"There is no folder {folder} to train on; check the name."
         raise InputError(message)
-    found = _images(folder)
+    found = images_below(folder)
     if not found:
         message = f"{folder} holds no image (NIfTI, NRRD, MetaImage or DICOM); point to a folder that does."
         raise InputError(message)
@@ -67,17 +66,6 @@ def find_subjects(folder: Path) -> list[Subject]:
         if name:
             by_name.setdefault(name, []).append(path)
     return [Subject(name, tuple(read_series(path) for path in paths)) for name, paths in sorted(by_name.items())]
-
-
-def _images(folder: Path) -> list[Path]:
-    """Image files and DICOM folders below a folder, without what is hidden."""
-    files = [
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-    images = {path for path in files if path.name.lower().endswith(_IMAGES)}
-    return sorted(images | {path.parent for path in files if path.suffix.lower() == ".dcm"})
 
 
 def _subject_names(paths: Sequence[Path], folder: str) -> list[str]:
