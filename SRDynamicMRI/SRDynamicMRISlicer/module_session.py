@@ -41,7 +41,7 @@ from .qt_timer import QtTimer
 from .sample_data import sample_folder, samples_made
 from .scene_browsers import browser_of, proxy_of
 from .scene_import import chosen_sequence, load_sequence
-from .scene_inputs import SceneFacts, scene_facts, simulated_facts, voxel_faults
+from .scene_inputs import SceneFacts, scene_facts, simulated_facts, voxel_facts
 from .scene_volumes import geometry_of
 from .shortcuts import NEXT, PREVIOUS, SWAP, Shortcuts
 from .slicer_installer import SlicerInstaller
@@ -404,9 +404,8 @@ class ModuleSession(VTKObservationMixin):
             self._reading.add([lambda: self._look_at_voxels(*inputs)])
 
     def _look_at_voxels(self, *inputs: slicer.vtkMRMLNode | None) -> Stepwise[None]:
-        faults = yield from voxel_faults(*inputs)
-        if faults:
-            self._take_facts(scene_facts(*inputs, faults=faults))
+        voxels = yield from voxel_facts(*inputs)
+        self._take_facts(scene_facts(*inputs, voxels=voxels))
 
     def _take_facts(self, facts: SceneFacts) -> None:
         self._facts = facts
