@@ -20,6 +20,7 @@ from SRDynamicMRILib.errors import InputError
 
 from .choices import Choices
 from .chosen_job import Files
+from .comparison_layouts import View
 from .comparison_panel import ComparisonPanel
 from .dependencies import are_installed, ensure, read_requirements
 from .device_list import DeviceList
@@ -330,7 +331,7 @@ class ModuleSession(VTKObservationMixin):
     def _show_in_slices(self, volume: slicer.vtkMRMLVolumeNode | None) -> None:
         """Show what was loaded or made, as Slicer does; the views of the comparison show what was chosen for them."""
         if volume is not None and slicer.app.layoutManager() is not None and not self.comparison.is_open:
-            slicer.util.setSliceViewerLayers(background=volume, fit=True)
+            self._queue.add([lambda: _showing_in_slices(volume)])
 
     # Choices
 
@@ -472,7 +473,7 @@ class ModuleSession(VTKObservationMixin):
 
     def _new_worker(self) -> Worker:
         worker = Worker(self._standby.take(), self._timer, self._interpreter)
-        worker.finished.connect(lambda outcome: self._stand_by())
+        worker.finished.connect(lambda outcome: self._timer.call_later(0, self._stand_by))
         return worker
 
     def _stand_by(self) -> None:
@@ -519,6 +520,17 @@ class ModuleSession(VTKObservationMixin):
                 self._show_in_slices(proxy_of(self._parameters.dynamicSeries))
             if kind is Kind.SUPER_RESOLVE and self.presenter.view.evaluate.enabled:
                 self.evaluate()  # where there is a ground truth, figures and maps are what comes next
+
+
+def _showing_in_slices(volume: slicer.vtkMRMLVolumeNode) -> Stepwise[None]:
+    """Show a volume in all of Slicer's slice views, one at every step: drawing takes some time in each."""
+    manager = slicer.app.layoutManager()
+    for name in set(manager.sliceViewNames()) - {view.value for view in View}:
+        logic = manager.sliceWidget(name).sliceLogic()
+        logic.GetSliceCompositeNode().SetBackgroundVolumeID(volume.GetID())
+        yield
+        logic.FitSliceToBackground()
+        yield
 
 
 def _first_volume(node: slicer.vtkMRMLNode | None) -> slicer.vtkMRMLScalarVolumeNode | None:
