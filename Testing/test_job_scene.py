@@ -22,7 +22,7 @@ from SRDynamicMRISlicer.panel_choices import Metric, TimePoints
 from SRDynamicMRISlicer.presenter import Presenter
 from SRDynamicMRISlicer.sample_data import make_samples
 from SRDynamicMRISlicer.scene_browsers import browser_of, proxy_of
-from SRDynamicMRISlicer.scene_inputs import scene_facts, voxel_faults
+from SRDynamicMRISlicer.scene_inputs import scene_facts, voxel_facts
 from SRDynamicMRISlicer.scene_outputs import SSIM_MAP, map_steps, series_steps
 from SRDynamicMRISlicer.scene_provenance import (
     facts_of,
@@ -356,7 +356,8 @@ def test_no_step_takes_long(desk: Desk, tmp_path: Path) -> None:
     series_file = at_once(JobFiles(tmp_path).prepare(Kind.DOWNSAMPLE, nodes)).series
     result = ResultSequence(nodes.series, "result", {})
     work = {
-        "look at the voxels": voxel_faults(nodes.prior, nodes.series, nodes.truth),
+        "tell of the inputs": (scene_facts(nodes.prior, nodes.series, nodes.truth) for _ in range(20)),
+        "look at the voxels": voxel_facts(nodes.prior, nodes.series, nodes.truth),
         "write the inputs": JobFiles(tmp_path / "jobs").prepare(Kind.SUPER_RESOLVE, nodes),
         "bring in a series": series_steps(result, series_file),
         "bring in maps": map_steps(

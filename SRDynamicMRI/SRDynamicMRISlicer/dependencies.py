@@ -104,8 +104,9 @@ def installed_version(name: str, places: Sequence[str]) -> str | None:
     """Version of a package that is installed in some folders, None if its description is missing or unreadable."""
     for found in distributions(name=name, path=list(places)):
         with contextlib.suppress(KeyError):  # an interrupted removal leaves a folder without the description
-            if found.metadata["Version"]:
-                return str(found.version)
+            version = found.metadata["Version"]  # reading the description takes a while
+            if version:
+                return str(version)
     return None
 
 

@@ -190,9 +190,13 @@ class JobScene:
             return
         result = self._result_of(prepared, model)
         result.add(number, volume)
+        yield
+        if self.lost_result:
+            return
         p = self._given()
         if p.result is not result.node:
             p.result = result.node
+            yield
         self.added.emit()
 
     def _result_of(self, prepared: _Prepared, model: str) -> ResultSequence:
@@ -266,6 +270,7 @@ class JobScene:
         facts = {"Model": model, **facts_of_fidelity(known)}
         for one in filter(None, [node, result.proxy, *data]):
             write_facts(one, facts)
+            yield
         self._given().result = node
 
     def _finish_simulation(self, prepared: _Prepared, outputs: dict[str, Path]) -> Stepwise[None]:
@@ -275,7 +280,9 @@ class JobScene:
         low = ResultSequence(source, name, {"Image": "low resolution", "Percent": f"{percent:.6g}"})
         yield from series_steps(low, outputs["output"])
         p = self._given()
-        p.groundTruth, p.dynamicSeries = source, low.node
+        p.groundTruth = source
+        yield
+        p.dynamicSeries = low.node
 
     def _finish_interpolation(self, prepared: _Prepared, outputs: dict[str, Path]) -> Stepwise[None]:
         source = as_sequence(prepared.nodes.series)
@@ -295,9 +302,11 @@ class JobScene:
             remove_sequence(old)
         maps = MapSequences(source, name)
         p.ssimMaps, p.differenceMaps = maps.ssim.node, maps.difference.node
+        yield
         self._write_figures(kept, name)
         keep_evaluation(p.metricsTable, figures, report, kept.numbers, kept.times, name)
         p.metricsTable.SetNodeReferenceID(_OF_RESULT, nodes.result.GetID())
+        yield
         yield from map_steps(maps, outputs[SSIM_MAP], nodes.result, nodes.truth, numbers)
 
     @property

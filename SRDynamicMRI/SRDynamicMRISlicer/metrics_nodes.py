@@ -21,6 +21,7 @@ from SRDynamicMRILib.volume import Volume
 
 from .comparison_colours import show_as_difference, show_as_ssim
 from .scene_results import ResultSequence
+from .step_queue import Stepwise, at_once
 from .translation import _
 
 SHOWN = ("ssim", "psnr", "difference_sd")
@@ -59,11 +60,19 @@ class MapSequences:
         difference
             Result minus truth on that grid, as a share of the truth's maximum.
         """
-        self.ssim.add(number, ssim)
-        self.difference.add(number, difference)
-        if self.ssim.proxy is not None and self.difference.proxy is not None:
-            show_as_ssim(self.ssim.proxy)
-            show_as_difference(self.difference.proxy)
+        at_once(self.adding(number, ssim, difference))
+
+    def adding(self, number: int, ssim: Volume, difference: Volume) -> Stepwise[None]:
+        """`add`, one map at every step, and then its colours."""
+        for sequence, volume, show in (
+            (self.ssim, ssim, show_as_ssim),
+            (self.difference, difference, show_as_difference),
+        ):
+            sequence.add(number, volume)
+            yield
+            if sequence.proxy is not None:
+                show(sequence.proxy)
+                yield
 
 
 def evaluation_from_csv(path: Path | str) -> Evaluation:

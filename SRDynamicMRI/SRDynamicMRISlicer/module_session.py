@@ -20,6 +20,7 @@ from SRDynamicMRILib.errors import InputError
 
 from .choices import Choices
 from .chosen_job import Files
+from .comparison_layouts import View
 from .comparison_panel import ComparisonPanel
 from .dependencies import are_installed, ensure, read_requirements
 from .device_list import DeviceList
@@ -41,7 +42,7 @@ from .qt_timer import QtTimer
 from .sample_data import sample_folder, samples_made
 from .scene_browsers import browser_of, proxy_of
 from .scene_import import chosen_sequence, load_sequence
-from .scene_inputs import SceneFacts, scene_facts, simulated_facts, voxel_faults
+from .scene_inputs import SceneFacts, scene_facts, simulated_facts, voxel_facts
 from .scene_volumes import geometry_of
 from .shortcuts import NEXT, PREVIOUS, SWAP, Shortcuts
 from .slicer_installer import SlicerInstaller
@@ -330,7 +331,7 @@ class ModuleSession(VTKObservationMixin):
     def _show_in_slices(self, volume: slicer.vtkMRMLVolumeNode | None) -> None:
         """Show what was loaded or made, as Slicer does; the views of the comparison show what was chosen for them."""
         if volume is not None and slicer.app.layoutManager() is not None and not self.comparison.is_open:
-            slicer.util.setSliceViewerLayers(background=volume, fit=True)
+            self._queue.add([lambda: _showing_in_slices(volume)])
 
     # Choices
 
@@ -404,9 +405,8 @@ class ModuleSession(VTKObservationMixin):
             self._reading.add([lambda: self._look_at_voxels(*inputs)])
 
     def _look_at_voxels(self, *inputs: slicer.vtkMRMLNode | None) -> Stepwise[None]:
-        faults = yield from voxel_faults(*inputs)
-        if faults:
-            self._take_facts(scene_facts(*inputs, faults=faults))
+        voxels = yield from voxel_facts(*inputs)
+        self._take_facts(scene_facts(*inputs, voxels=voxels))
 
     def _take_facts(self, facts: SceneFacts) -> None:
         self._facts = facts
@@ -473,7 +473,7 @@ class ModuleSession(VTKObservationMixin):
 
     def _new_worker(self) -> Worker:
         worker = Worker(self._standby.take(), self._timer, self._interpreter)
-        worker.finished.connect(lambda outcome: self._stand_by())
+        worker.finished.connect(lambda outcome: self._timer.call_later(0, self._stand_by))
         return worker
 
     def _stand_by(self) -> None:
@@ -520,6 +520,17 @@ class ModuleSession(VTKObservationMixin):
                 self._show_in_slices(proxy_of(self._parameters.dynamicSeries))
             if kind is Kind.SUPER_RESOLVE and self.presenter.view.evaluate.enabled:
                 self.evaluate()  # where there is a ground truth, figures and maps are what comes next
+
+
+def _showing_in_slices(volume: slicer.vtkMRMLVolumeNode) -> Stepwise[None]:
+    """Show a volume in all of Slicer's slice views, one at every step: drawing takes some time in each."""
+    manager = slicer.app.layoutManager()
+    for name in set(manager.sliceViewNames()) - {view.value for view in View}:
+        logic = manager.sliceWidget(name).sliceLogic()
+        logic.GetSliceCompositeNode().SetBackgroundVolumeID(volume.GetID())
+        yield
+        logic.FitSliceToBackground()
+        yield
 
 
 def _first_volume(node: slicer.vtkMRMLNode | None) -> slicer.vtkMRMLScalarVolumeNode | None:

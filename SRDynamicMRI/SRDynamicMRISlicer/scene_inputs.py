@@ -1,17 +1,18 @@
 """What the chosen inputs are, in plain data, and what is wrong with them, in words; changes nothing in the scene.
 
-What headers tell is known at once. To look at all voxels takes a second for long series, so that is done in steps.
+What headers tell is known at once. To look at voxels takes a second for long series, so that is done in steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import slicer
 
-from SRDynamicMRILib.acquired_matrix import recognise_acquired_matrix
+from SRDynamicMRILib.acquired_matrix import AcquiredMatrix, recognise_acquired_matrix
 from SRDynamicMRILib.acquisition import acquisition_time
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.files import check_voxels
@@ -20,6 +21,7 @@ from SRDynamicMRILib.kspace import effective_resolution, low_resolution_grid
 from SRDynamicMRILib.times import numbered
 from SRDynamicMRILib.volume import Geometry, Series
 
+from .background import in_background
 from .inputs import ImageFacts
 from .scene_browsers import same_time_axis
 from .scene_import import chosen_sequence, chosen_series, is_multivolume, stacked_time_points
@@ -46,7 +48,8 @@ class SceneFacts:
     prior, series, truth
         Planning scan, dynamic series, ground truth; None for what is not chosen or cannot be read.
     fraction
-        Share of the planning scan's in-plane k-space that the series holds; None if that cannot be known.
+        Share of the planning scan's in-plane k-space that the series holds; None if that cannot be known, or only once
+        the voxels are seen.
     effective_resolution
         In-plane voxel of the series ``(x, y)`` in mm: acquired, not interpolated.
     interval
@@ -77,12 +80,28 @@ class SceneFacts:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class VoxelFacts:
+    """What only the voxels of the inputs tell.
+
+    Parameters
+    ----------
+    faults
+        Why an image cannot be used, a sentence for the id of each such node.
+    acquired
+        Acquired matrix of the series; None where that cannot be read.
+    """
+
+    faults: Mapping[str, str] = field(default_factory=dict)
+    acquired: AcquiredMatrix | None = None
+
+
 def scene_facts(
     prior: slicer.vtkMRMLScalarVolumeNode | None,
     series: slicer.vtkMRMLNode | None,
     truth: slicer.vtkMRMLNode | None = None,
     repetition_time: float = TYPICAL_REPETITION_TIME,
-    faults: Mapping[str, str] | None = None,
+    voxels: VoxelFacts | None = None,
 ) -> SceneFacts:
     """Look at the chosen inputs; never raises.
 
@@ -94,10 +113,10 @@ def scene_facts(
         What `scene_import.chosen_series` takes.
     repetition_time
         Of the dynamic sequence in milliseconds.
-    faults
-        What `voxel_faults` has found.
+    voxels
+        What `voxel_facts` has found; without it nothing is said of what only voxels tell.
     """
-    faults = faults or {}
+    faults, acquired = (voxels.faults, voxels.acquired) if voxels is not None else ({}, None)
     problems: list[str] = []
     truth_problems: list[str] = []
     warnings: list[str] = []
@@ -107,8 +126,7 @@ def scene_facts(
     overlap = fraction = None
     if still is not None and moving is not None:
         overlap = still.geometry.overlaps(moving.geometry)
-    if still is not None and moving is not None and overlap:
-        acquired = recognise_acquired_matrix(moving)
+    if still is not None and moving is not None and overlap and acquired is not None:
         warnings += acquired.warnings
         fraction = _fraction(still.geometry, moving.geometry.with_matrix(acquired.matrix), problems, warnings)
     if moving is not None and series is not None and len(moving) == 1:
@@ -200,34 +218,34 @@ def _estimate(geometry: Geometry, interval: float | None, repetition_time: float
     return seconds if interval is None or seconds <= _LONGEST * interval else None
 
 
-def voxel_faults(
+def voxel_facts(
     prior: slicer.vtkMRMLScalarVolumeNode | None, series: slicer.vtkMRMLNode | None, truth: slicer.vtkMRMLNode | None
-) -> Stepwise[dict[str, str]]:
-    """Look at all voxels of the chosen inputs, a time point at every step.
+) -> Stepwise[VoxelFacts]:
+    """Look at all voxels of the chosen inputs, a time point at every step, and at the spectrum in the background.
 
     Parameters
     ----------
     prior, series, truth
         As for `scene_facts`.
-
-    Returns
-    -------
-        Why an image cannot be used, a sentence for the id of each such node.
     """
-    faults = {}
+    faults: dict[str, str] = {}
+    acquired = None
     for node, single in ((prior, True), (series, False), (truth, False)):
         if node is None or node.GetScene() is None:
             continue
         name, key = node.GetName(), node.GetID()
         try:
             images = _series(node, single)
+            if node is series:
+                first = Series.of([images[0]])  # the scene is for the main thread alone
+                acquired = yield from in_background(partial(recognise_acquired_matrix, first))
             for number, volume in enumerate(images):
                 of = _("Time point {number} of {name}").format(number=number, name=name)
                 check_voxels(volume, name if len(images) == 1 else of)
                 yield
         except InputError as error:
             faults[key] = str(error)
-    return faults
+    return VoxelFacts(faults, acquired)
 
 
 def _read(

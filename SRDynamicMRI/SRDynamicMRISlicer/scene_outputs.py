@@ -68,7 +68,7 @@ def map_steps(
     truth: slicer.vtkMRMLNode,
     numbers: Sequence[int],
 ) -> Stepwise[None]:
-    """Fill the maps of a comparison, a time point at every step.
+    """Fill the maps of a comparison, one map of a time point at every step.
 
     Parameters
     ----------
@@ -94,8 +94,7 @@ def map_steps(
             raise InputError(_("What was compared was deleted from the scene, so its maps cannot be shown."))
         compared = chosen_series(result)[0][place], chosen_series(truth)[0][number]
         difference = yield from in_background(partial(difference_map, *compared))
-        maps.add(number, similarity[place], difference)
-        yield
+        yield from maps.adding(number, similarity[place], difference)
 
 
 def difference_map(result: Volume, truth: Volume) -> Volume:

@@ -33,8 +33,10 @@ def facts_of_result(model: str, **parameters: object) -> dict[str, str]:
 
 def write_facts(node: slicer.vtkMRMLNode, facts: Mapping[str, str]) -> None:
     """Write facts to a node as attributes, which are saved with the scene."""
+    was_modifying = node.StartModify()  # one event: views that show the node do as much for each
     for name, text in facts.items():
         node.SetAttribute(_PREFIX + name, text)
+    node.EndModify(was_modifying)
 
 
 def facts_of(node: slicer.vtkMRMLNode) -> dict[str, str]:
