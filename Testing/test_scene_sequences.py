@@ -19,11 +19,12 @@ from SRDynamicMRISlicer.scene_browsers import (
     sequence_of,
 )
 from SRDynamicMRISlicer.scene_import import as_sequence, load_sequence, stacked_time_points
-from SRDynamicMRISlicer.scene_provenance import facts_of, facts_of_result, place_beside, shows_generated
+from SRDynamicMRISlicer.scene_provenance import facts_of, facts_of_result, place_beside, shows_generated, write_facts
 from SRDynamicMRISlicer.scene_results import ResultSequence
 from SRDynamicMRISlicer.scene_sequences import SequenceIndex, add_sequence, index_of, put, series_of
 from SRDynamicMRISlicer.scene_volumes import geometry_of, volume_of
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.vtkCommonCore import vtkCommand
 from vtkmodules.vtkCommonDataModel import vtkImageData
 
 from SRDynamicMRILib.errors import InputError
@@ -505,3 +506,12 @@ def test_an_input_without_a_browser_gets_one(app: Slicer) -> None:
     assert browser_of(source) is browser_of(result.node) is not None
     browser = add_browser(add_sequence(app.scene, low, "other"))
     assert browser.GetSelectedItemNumber() == 0
+
+
+def test_facts_are_written_at_once(app: Slicer) -> None:
+    """Views that show a node do as much for each of its events as for a new image."""
+    node, events = app.volume(Volume(np.ones((3, 4, 5)))), []
+    node.AddObserver(vtkCommand.ModifiedEvent, lambda caller, event: events.append(event))
+    write_facts(node, facts_of_result("abc", Seed=1))
+    assert facts_of(node)["Model"] == "abc"
+    assert len(events) == 1
