@@ -131,19 +131,30 @@ def same_field_of_view(
     low, high, centre = _extent(plane, geometry_of(like))
     sizes = [node.GetDimensions()[:2] for node in nodes]
     scale = max((max((high[:2] - low[:2]) / size) for size in sizes if min(size) > 0), default=0.0)
+    placed = np.column_stack([plane, centre])
     for node, (width, height) in zip(nodes, sizes, strict=True):
-        was_modifying = node.StartModify()
-        matrix = node.GetSliceToRAS()
-        for row, column in np.ndindex(3, 3):
-            matrix.SetElement(row, column, plane[row, column])
-        for row in range(3):
-            matrix.SetElement(row, 3, centre[row])
-        if scale > 0 and width > 0 and height > 0:
-            node.SetFieldOfView(scale * width, scale * height, node.GetFieldOfView()[2])
-        node.SetXYZOrigin(0, 0, 0)
-        node.UpdateMatrices()
-        node.EndModify(was_modifying)
+        fitted = scale > 0 and width > 0 and height > 0
+        field = np.array([scale * width, scale * height]) if fitted else np.array(node.GetFieldOfView()[:2])
+        if not _shows(node, placed, field):  # what is drawn anew takes time
+            was_modifying = node.StartModify()
+            for row, column in np.ndindex(3, 4):
+                node.GetSliceToRAS().SetElement(row, column, placed[row, column])
+            node.SetFieldOfView(*field, node.GetFieldOfView()[2])
+            node.SetXYZOrigin(0, 0, 0)
+            node.UpdateMatrices()
+            node.EndModify(was_modifying)
     return float(low[2]), float(high[2])
+
+
+def _shows(node: slicer.vtkMRMLSliceNode, placed: NDArray[np.float64], field: NDArray[np.float64]) -> bool:
+    """Whether a view has this plane (3x4, RAS) and field of view (mm) already."""
+    matrix = node.GetSliceToRAS()
+    now = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(3)])
+    return (
+        np.allclose(now, placed, rtol=0, atol=1e-9)
+        and np.allclose(node.GetFieldOfView()[:2], field, rtol=1e-9)
+        and not any(node.GetXYZOrigin())
+    )
 
 
 def _extent(
