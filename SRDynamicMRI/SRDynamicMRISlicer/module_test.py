@@ -180,7 +180,7 @@ class ClickPath:
         self._answers("cancelling", self._ui.fineTuneCancelButton)
         if slicer.app.layoutManager() is not None:
             self._ui.showButton.click()
-            self._process_events()
+            self._wait_for_sizes()
         self._answers("super-resolving and comparing", self._ui.superResolveButton)
         self._case.assertEqual(choices.ssimMaps.GetNumberOfDataNodes(), 2)
 
@@ -383,6 +383,21 @@ class ClickPath:
         view = self._session.presenter.view
         done = (State.DONE, State.READY)  # the latter where what was made was chosen as an input
         self._case.assertIn(view.state, done, f"{view.status} {view.last_lines}")
+
+    def _wait_for_sizes(self) -> None:
+        """Wait until the views of a new layout have kept their size for a second."""
+        before: list[tuple[int, ...]] | None = None
+        since = time.monotonic()
+
+        def settled() -> bool:
+            nonlocal before, since
+            nodes = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+            now = [tuple(node.GetDimensions()) for node in nodes]
+            if now != before:
+                before, since = now, time.monotonic()
+            return time.monotonic() - since > 1
+
+        self._wait(settled)
 
     def _wait(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + PATIENCE
