@@ -47,8 +47,8 @@ PATIENCE = 240.0
 """Seconds that any job may take on a slow computer."""
 
 
-class ClickPath:
-    """A user who clicks through the panel and looks at what comes of it.
+class PanelUser:
+    """Somebody in front of the panel.
 
     Parameters
     ----------
@@ -58,16 +58,11 @@ class ClickPath:
         The module's widget.
     """
 
+    patience = PATIENCE
+    """Seconds that anything may take."""
+
     def __init__(self, case: TestCase, widget: Any) -> None:
         self._case, self._widget = case, widget
-        if slicer.util.mainWindow() is not None:
-            slicer.util.selectModule("SRDynamicMRI")
-        widget.enter()
-        phantom = abdomen(1, SHAPE, SPACING, TIME_POINTS)
-        self._prior = add_volume(slicer.mrmlScene, phantom.static, "planning")
-        self._series = add_sequence(slicer.mrmlScene, phantom.dynamic, "cine")
-        add_browser(self._series)
-        self._low: Any = None
 
     @property
     def _ui(self) -> Any:
@@ -80,6 +75,46 @@ class ClickPath:
     @property
     def _choices(self) -> Any:
         return self._session.parameters
+
+    @property
+    def _state(self) -> State:
+        state: State = self._session.presenter.state
+        return state
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + self.patience
+        while not condition():
+            self._case.assertLess(time.monotonic(), end, f"it does not end: {self._state}")
+            self._process_events()
+            time.sleep(0.02)
+        self._process_events()
+
+    @staticmethod
+    def _process_events() -> None:
+        slicer.app.processEvents()
+
+
+class ClickPath(PanelUser):
+    """A user who clicks through the panel and looks at what comes of it.
+
+    Parameters
+    ----------
+    case
+        Whose assertions to use.
+    widget
+        The module's widget.
+    """
+
+    def __init__(self, case: TestCase, widget: Any) -> None:
+        super().__init__(case, widget)
+        if slicer.util.mainWindow() is not None:
+            slicer.util.selectModule("SRDynamicMRI")
+        widget.enter()
+        phantom = abdomen(1, SHAPE, SPACING, TIME_POINTS)
+        self._prior = add_volume(slicer.mrmlScene, phantom.static, "planning")
+        self._series = add_sequence(slicer.mrmlScene, phantom.dynamic, "cine")
+        add_browser(self._series)
+        self._low: Any = None
 
     def end(self) -> None:
         """Stop what runs, and close the scene."""
@@ -359,11 +394,6 @@ class ClickPath:
         self._widget.enter()
         self._case.assertTrue(self._ui.sampleDataButton.enabled)
 
-    @property
-    def _state(self) -> State:
-        state: State = self._session.presenter.state
-        return state
-
     def _choose_inputs(self) -> None:
         self._ui.priorSelector.setCurrentNode(self._prior)
         self._ui.seriesSelector.setCurrentNode(self._series)
@@ -398,15 +428,3 @@ class ClickPath:
             return time.monotonic() - since > 1
 
         self._wait(settled)
-
-    def _wait(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            self._case.assertLess(time.monotonic(), end, f"it does not end: {self._state}")
-            self._process_events()
-            time.sleep(0.02)
-        self._process_events()
-
-    @staticmethod
-    def _process_events() -> None:
-        slicer.app.processEvents()

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import TestCase
 
 import numpy as np
 import slicer
@@ -24,6 +21,7 @@ from .comparison_captions import notice_text
 from .comparison_layouts import View, shows_comparison
 from .comparison_views import slice_node
 from .metrics_nodes import MapSequences
+from .module_test import PanelUser
 from .panel_choices import Arrangement, Other, Reveal
 from .scene_browsers import add_browser, browser_of
 from .scene_outputs import difference_map
@@ -47,7 +45,7 @@ PLANES = {
 """Directions of a series' index axes in LPS, as `Geometry` has them."""
 
 
-class ComparisonPath:
+class ComparisonPath(PanelUser):
     """A user who looks at a comparison of which one of three time points was computed.
 
     Parameters
@@ -58,16 +56,7 @@ class ComparisonPath:
         The module's widget.
     """
 
-    def __init__(self, case: TestCase, widget: Any) -> None:
-        self._case, self._widget = case, widget
-
-    @property
-    def _session(self) -> Any:
-        return self._widget.session
-
-    @property
-    def _choices(self) -> Any:
-        return self._session.parameters
+    patience = PATIENCE
 
     @property
     def _layout(self) -> Any:
@@ -183,14 +172,3 @@ class ComparisonPath:
     @staticmethod
     def _label(view: View) -> str:
         return str(slice_node(slicer.mrmlScene, view).GetLayoutLabel())
-
-    def _wait(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            self._case.assertLess(time.monotonic(), end, "the views do not get there")
-            self._process_events()
-            time.sleep(0.02)
-
-    @staticmethod
-    def _process_events() -> None:
-        slicer.app.processEvents()
