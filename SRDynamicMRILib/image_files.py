@@ -44,12 +44,12 @@ _BITS_ALLOCATED = "0028|0100"
 
 
 def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
-    """Read all of an image file but its voxels.
+    """Read all of an image file but its voxels, through ITK.
 
     Parameters
     ----------
     path
-        The file.
+        The file; NIfTI, of which ITK is given the header alone, is left to `open_image`.
     image_io
         Name of SimpleITK's reader for it; found by the file's content when empty.
 
@@ -63,11 +63,6 @@ def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
         If the file is no image, is damaged, or claims to be far larger than it is.
     """
     check_name(path)
-    header = None if image_io else nifti1_header(path)
-    if header is not None:
-        reader = _nifti_reader(header, path)
-        _check_claim(reader, path)
-        return reader
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.LoadPrivateTagsOn()  # where DICOM files have their b-values
@@ -110,6 +105,7 @@ def _nifti_reader(header: bytes, path: Path) -> sitk.ImageFileReader:
         reader.SetFileName(str(file))
         reader.SetImageIO(_NIFTI)
         reader.ReadImageInformation()
+    _check_claim(reader, path)
     return reader
 
 
@@ -144,13 +140,14 @@ def open_image(path: Path) -> Series:
     InputError
         If the file is damaged or its voxels are no scalars in three dimensions and time.
     """
-    header = read_header(path)
+    check_name(path)
+    nifti = nifti1_header(path)
+    header = read_header(path) if nifti is None else _nifti_reader(nifti, path)
     sequence = is_sequence(header)
     _check_kind(header, path, sequence)
     size = header.GetSize()
     geometry = image_geometry(header)
     warnings: tuple[str, ...] = ()
-    nifti = nifti1_header(path)
     if nifti is not None:
         geometry, warnings = nifti_geometry(nifti, geometry, path)
     count = header.GetNumberOfComponents() if sequence else math.prod(size[3:])
