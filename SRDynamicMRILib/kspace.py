@@ -12,7 +12,7 @@ where the plain replacement of the centre would break it on one row and one colu
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -233,9 +233,7 @@ def pad_kspace(image: NDArray[np.floating], size: tuple[int, int], nyquist: floa
     outermost = [-2 + axis for axis in (0, 1) if small[axis] % 2 == 0 and small[axis] < size[axis]]
     if nyquist != 1.0 and outermost:
         # What remains without the outermost frequency of either axis keeps weight 1.
-        rest = whole
-        for axis in outermost:
-            rest = rest - _outermost(rest, axis)
+        rest = _without_outermost(whole, outermost)
         whole = rest + np.float32(nyquist) * (whole - rest)
     return _resample(whole, size, small)
 
@@ -257,11 +255,16 @@ def unpad_kspace(image: NDArray[np.floating], size: tuple[int, int], shared: tup
     -------
         Real image ``(..., *size)`` of the same mean intensity.
     """
-    small = rest = crop_kspace(image, size)
-    for axis in (-2, -1):
-        if shared[axis] and size[axis] % 2 == 0 and size[axis] < image.shape[axis]:
-            rest = rest - _outermost(rest, axis)
-    return 2 * small - rest
+    small = crop_kspace(image, size)
+    halved = [axis for axis in (-2, -1) if shared[axis] and size[axis] % 2 == 0 and size[axis] < image.shape[axis]]
+    return 2 * small - _without_outermost(small, halved)
+
+
+def _without_outermost(image: FloatArray, axes: Iterable[int]) -> FloatArray:
+    """What remains of an image without the frequency -M/2 of some even axes."""
+    for axis in axes:
+        image = image - _outermost(image, axis)
+    return image
 
 
 def _outermost(image: FloatArray, axis: int) -> FloatArray:
