@@ -306,9 +306,7 @@ def superresolve_command(arguments: Namespace, progress: Progress) -> Outputs:
     )
     if not is_first():  # all have made the time points, one writes what they add up to
         return {}
-    for sentence in unfaithful(figures, model):
-        warnings.append(sentence)
-        progress.warn(sentence)
+    warnings += _tell(unfaithful(figures, model), progress)
     progress.stage("Writing")
     true = [figures[number] for number in numbers]
     facts = {"model": model.sha256, "parent": model.info.parent, "frames": numbers, "seed": arguments.seed}

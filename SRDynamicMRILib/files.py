@@ -26,7 +26,7 @@ from .dicom import is_dicom, open_dicom
 from .errors import InputError
 from .image_files import check_folder, open_image, set_geometry, write_image, write_volumes, written_whole
 from .nifti import is_nifti
-from .paths import check_name
+from .paths import check_name, unreadable
 from .room import LEAST_SIZE, check_disk, check_memory
 from .sequence_files import write_sequence
 from .text_headers import data_files
@@ -163,7 +163,7 @@ def _is_dicom(path: Path) -> bool:
     try:
         return is_dicom(path)
     except OSError as error:
-        raise InputError(_unreadable(path, error)) from error
+        raise InputError(unreadable(path, error)) from error
 
 
 def check_voxels(volume: Volume, name: str) -> None:
@@ -205,11 +205,7 @@ def _open(path: Path, unreadable_volumes: bool = False) -> Series:
             raise InputError(message)
         return _open_folder(path, unreadable_volumes) if path.is_dir() else open_image(path)
     except OSError as error:
-        raise InputError(_unreadable(path, error)) from error
-
-
-def _unreadable(path: Path, error: OSError) -> str:
-    return f"{error.filename or path} cannot be read ({error.strerror}); see to it that you may read it."
+        raise InputError(unreadable(path, error)) from error
 
 
 def _open_folder(folder: Path, unreadable_volumes: bool) -> Series:

@@ -32,8 +32,12 @@ def check_readable(path: Path) -> None:
         with path.open("rb"):
             pass
     except OSError as error:
-        message = f"{path} cannot be read ({error.strerror}); see to it that you may read it."
-        raise InputError(message) from error
+        raise InputError(unreadable(path, error)) from error
+
+
+def unreadable(path: Path, error: OSError) -> str:
+    """What to say of a file, or of a folder with one, that the system does not let be read."""
+    return f"{error.filename or path} cannot be read ({error.strerror}); see to it that you may read it."
 
 
 def read_bounded(path: Path) -> bytes:
