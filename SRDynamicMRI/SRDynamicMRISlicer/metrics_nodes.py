@@ -125,10 +125,6 @@ def evaluation_from_text(text: str, name: str) -> Evaluation:
     return Evaluation(tuple(times.values()), tables["whole"], tables["body"])
 
 
-def _no_table(name: Path | str) -> InputError:
-    return InputError(_("{path} is no table of an evaluation; compare the series again.").format(path=name))
-
-
 def metric_title(metric: str) -> str:
     """What a metric is called on an axis."""
     return {"ssim": _("SSIM"), "psnr": _("PSNR (dB)"), "difference_sd": _("SD of difference")}[metric]
