@@ -7,9 +7,11 @@ import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 import slicer
 import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - makes windows that draw
 from scipy.spatial.transform import Rotation
@@ -192,6 +194,13 @@ class Window:
         return vtk_to_numpy(grab.GetOutput().GetPointData().GetScalars()).reshape(height, width, -1)[::-1].copy()
 
 
+def need_drawing() -> None:
+    """Skip the test where nothing can draw."""
+    if not can_draw():
+        pytest.skip("this machine has neither EGL nor OSMesa to draw with (Debian: libegl1 with libgl1-mesa-dri)")
+
+
+@cache
 def can_draw() -> bool:
     """Whether off-screen OpenGL finds EGL or OSMesa here; found out in a process that may die of it."""
     code = (

@@ -6,7 +6,6 @@ import gc
 import itertools
 import weakref
 import xml.etree.ElementTree as ET
-from functools import cache
 from pathlib import Path
 
 import matplotlib
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 import slicer
 from comparison_picture import STORED, comparison_picture, put_together
-from scenes import Slicer, SliceView, Window, can_draw, oblique, random_series, random_volume, rigid
+from scenes import Slicer, SliceView, Window, need_drawing, oblique, random_series, random_volume, rigid
 from SRDynamicMRISlicer.comparison import Comparison, on_one_slider
 from SRDynamicMRISlicer.comparison_captions import notice_text
 from SRDynamicMRISlicer.comparison_colours import (
@@ -59,16 +58,6 @@ FLAT = Geometry((5, 12, 16), (1.0, 1.0, 3.0))
 def app() -> Slicer:
     """A Slicer that lives as long as the test: its nodes go with it."""
     return Slicer()
-
-
-@cache
-def drawing() -> bool:
-    return can_draw()
-
-
-def need_drawing() -> None:
-    if not drawing():
-        pytest.skip("this machine has neither EGL nor OSMesa to draw with (Debian: libegl1 with libgl1-mesa-dri)")
 
 
 def constant(value: float, geometry: Geometry = FLAT) -> Volume:

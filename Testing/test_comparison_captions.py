@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from scenes import Slicer, SliceView, Window, can_draw, random_series, random_volume
+from scenes import Slicer, SliceView, Window, need_drawing, random_series, random_volume
 from SRDynamicMRISlicer.comparison import Comparison, on_one_slider
 from SRDynamicMRISlicer.comparison_captions import Caption, ViewCaptions, notice_text, picture_name
 from SRDynamicMRISlicer.comparison_layouts import Layout, View, slice_views, view_colour
@@ -147,8 +147,7 @@ def test_views_are_left_with_their_own_labels(screen: Screen) -> None:
 
 
 def test_words_are_drawn_where_they_belong() -> None:
-    if not can_draw():
-        pytest.skip("this machine has neither EGL nor OSMesa to draw with (Debian: libegl1 with libgl1-mesa-dri)")
+    need_drawing()
     screen = Screen(Layout.TWO)
     window = Window(screen.app, SliceView(screen.app, View.RESULT.value, (300, 200)))
     screen.browser.SetSelectedItemNumber(2)
