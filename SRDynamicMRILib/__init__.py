@@ -14,30 +14,30 @@ TYPE_CHECKING = False  # not typing's: until loading that is over, Ctrl-C ends i
 if TYPE_CHECKING:
     from typing import Any
 
-    from .checkpoint_import import import_checkpoint
-    from .checkpoints import Model, ModelInfo, load_model, save_model
+    from .acquisition.interpolation import interpolate
+    from .acquisition.kspace import data_consistency, downsample
     from .errors import InputError
-    from .evaluation import Evaluation, evaluate
-    from .files import read_series, read_volume, write_series, write_volume
-    from .inference import Inference
-    from .interpolation import interpolate
-    from .kspace import data_consistency, downsample
-    from .metrics import Metrics, compare, psnr, ssim, ssim_map
-    from .super_resolution import super_resolve, target_grid
+    from .evaluation.evaluation import Evaluation, evaluate
+    from .evaluation.metrics import Metrics, compare, psnr, ssim, ssim_map
+    from .inference.super_resolution import super_resolve, target_grid
+    from .inference.tiling import Inference
+    from .io.files import read_series, read_volume, write_series, write_volume
+    from .models.checkpoints import Model, ModelInfo, load_model, save_model
+    from .models.import_checkpoint import import_checkpoint
     from .training.fine_tuning import fine_tune
     from .volume import Geometry, Series, Volume
 
 _MODULES = {
-    "checkpoint_import": ("import_checkpoint",),
-    "checkpoints": ("Model", "ModelInfo", "load_model", "save_model"),
+    "models.import_checkpoint": ("import_checkpoint",),
+    "models.checkpoints": ("Model", "ModelInfo", "load_model", "save_model"),
     "errors": ("InputError",),
-    "evaluation": ("Evaluation", "evaluate"),
-    "files": ("read_series", "read_volume", "write_series", "write_volume"),
-    "inference": ("Inference",),
-    "interpolation": ("interpolate",),
-    "kspace": ("data_consistency", "downsample"),
-    "metrics": ("Metrics", "compare", "psnr", "ssim", "ssim_map"),
-    "super_resolution": ("super_resolve", "target_grid"),
+    "evaluation.evaluation": ("Evaluation", "evaluate"),
+    "io.files": ("read_series", "read_volume", "write_series", "write_volume"),
+    "inference.tiling": ("Inference",),
+    "acquisition.interpolation": ("interpolate",),
+    "acquisition.kspace": ("data_consistency", "downsample"),
+    "evaluation.metrics": ("Metrics", "compare", "psnr", "ssim", "ssim_map"),
+    "inference.super_resolution": ("super_resolve", "target_grid"),
     "training.fine_tuning": ("fine_tune",),
     "volume": ("Geometry", "Series", "Volume"),
 }

@@ -2,13 +2,13 @@
 
 import sys
 
-from .process_setup import set_up_process
+from .process.setup import set_up_process
 
 
 def main() -> int:
     """Set the process up, then load and run the command line; its exit code."""
     set_up_process()
-    from .cli import main as run
+    from .cli.program import main as run
 
     return run()
 

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import torch
 
-from .checkpoints import load_model, save_model
-from .evaluation import evaluate, write_csv
-from .fidelity import Fidelity, in_words
-from .files import read_series, write_series, write_volume
-from .inference import Inference
-from .interpolation import interpolate
-from .kspace import downsample
+from .acquisition.consistency import Fidelity, in_words
+from .acquisition.interpolation import interpolate
+from .acquisition.kspace import downsample
+from .benchmark.table3 import FINE_TUNED, INTERPOLATIONS, MAIN, ZERO_FILLED
+from .evaluation.evaluation import evaluate, write_csv
+from .inference.series import FrameFolder, super_resolve_series
+from .inference.tiling import Inference
+from .io.files import read_series, write_series, write_volume
+from .io.sidecar import NOTICE, description, environment, image_facts
+from .models.checkpoints import load_model, save_model
+from .models.pretrained import base_model, start_model
 from .phantom import abdomen
 from .progress import Progress
-from .provenance import NOTICE, description, environment, image_facts
-from .series_super_resolution import FrameFolder, super_resolve_series
-from .shipped import base_model, start_model
-from .table3 import FINE_TUNED, INTERPOLATIONS, MAIN, ZERO_FILLED
 from .training.fine_tuning import BUDGETS, fine_tune, kept_size
 from .volume import Geometry, Series, Shape
 
@@ -55,7 +55,11 @@ def run_demo(folder: Path, *, seed: int, device: torch.device, progress: Progres
     InputError
         If matplotlib is missing or the folder cannot be written to.
     """
-    from .report import Panel, ReportContent, write_report  # before the work: without matplotlib there is no report
+    from .evaluation.report import (  # before the work: without matplotlib there is no report
+        Panel,
+        ReportContent,
+        write_report,
+    )
 
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: folder / f"{name}.nii.gz" for name in ("static", "dynamic", "low_resolution", "main", "fine_tuned")}

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
+from .acquisition.consistency import Fidelity
 from .errors import InputError
-from .fidelity import Fidelity
-from .standard_streams import drop, not_printed, write_or_drop
+from .process.streams import drop, not_printed, write_or_drop
 
 
 class Progress:

@@ -25,15 +25,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real_scans import data_folder
 
-from SRDynamicMRILib.checkpoints import Model, load_model, save_model
-from SRDynamicMRILib.files import read_series
-from SRDynamicMRILib.inference import Inference
-from SRDynamicMRILib.interpolation import zero_filled
-from SRDynamicMRILib.kspace import downsample
-from SRDynamicMRILib.metrics import compare
+from SRDynamicMRILib.acquisition.interpolation import zero_filled
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.evaluation.metrics import compare
+from SRDynamicMRILib.inference.super_resolution import super_resolve
+from SRDynamicMRILib.inference.tiling import Inference
+from SRDynamicMRILib.io.files import read_series
+from SRDynamicMRILib.models.checkpoints import Model, load_model, save_model
+from SRDynamicMRILib.models.recipes import DEFAULT, FRACTIONS, PAPER, Recipe
 from SRDynamicMRILib.progress import Progress
-from SRDynamicMRILib.recipes import DEFAULT, FRACTIONS, PAPER, Recipe
-from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training.main_training import MainTraining, train
 from SRDynamicMRILib.volume import Volume
 

@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real_scans import data_folder
 
-from SRDynamicMRILib.acquired_matrix import recognise_acquired_matrix
-from SRDynamicMRILib.files import read_series, read_volume
-from SRDynamicMRILib.kspace import low_resolution_size, to_image, to_kspace
+from SRDynamicMRILib.acquisition.kspace import low_resolution_size, to_image, to_kspace
+from SRDynamicMRILib.acquisition.recognise import recognise_acquired_matrix
+from SRDynamicMRILib.io.files import read_series, read_volume
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Series, Volume
 

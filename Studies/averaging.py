@@ -19,13 +19,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real_scans import FRAMES, time_point
 
-from SRDynamicMRILib.checkpoints import Model, load_model
-from SRDynamicMRILib.inference import Inference
-from SRDynamicMRILib.interpolation import zero_filled
-from SRDynamicMRILib.kspace import downsample
-from SRDynamicMRILib.metrics import compare
-from SRDynamicMRILib.shipped import base_model
-from SRDynamicMRILib.super_resolution import super_resolve
+from SRDynamicMRILib.acquisition.interpolation import zero_filled
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.evaluation.metrics import compare
+from SRDynamicMRILib.inference.super_resolution import super_resolve
+from SRDynamicMRILib.inference.tiling import Inference
+from SRDynamicMRILib.models.checkpoints import Model, load_model
+from SRDynamicMRILib.models.pretrained import base_model
 
 Operation = Callable[[Tensor], Tensor]
 

@@ -20,13 +20,13 @@ from contrast_mismatch import CONTRASTS
 from real_scans import data_folder, time_point
 from wrong_prior import SCANS, put_in_place, scan, shuffled
 
-from SRDynamicMRILib.files import read_series, read_volume
-from SRDynamicMRILib.intensities import LIMITS, normalised
-from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.inference.intensities import LIMITS, normalised
+from SRDynamicMRILib.io.files import read_series, read_volume
+from SRDynamicMRILib.models.prior_copy import PriorCopy
+from SRDynamicMRILib.models.recipes import FRACTIONS
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.prior_copy import PriorCopy
-from SRDynamicMRILib.prior_fit import FITS, Fit, fit_of
-from SRDynamicMRILib.recipes import FRACTIONS
+from SRDynamicMRILib.prior.similarity import FITS, Fit, fit_of
 from SRDynamicMRILib.volume import Volume
 
 SHIFTS = ((0.0, 0.0, 0.0), (20.0, -15.0, 0.0), (30.0, 30.0, 8.0), (0.0, 0.0, 16.0))

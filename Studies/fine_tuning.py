@@ -18,15 +18,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real_scans import FRAMES, data_folder, time_point
 
-from SRDynamicMRILib.checkpoints import load_model
-from SRDynamicMRILib.files import read_volume
-from SRDynamicMRILib.interpolation import zero_filled
-from SRDynamicMRILib.kspace import downsample
-from SRDynamicMRILib.metrics import compare
+from SRDynamicMRILib.acquisition.interpolation import zero_filled
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.evaluation.metrics import compare
+from SRDynamicMRILib.inference.super_resolution import super_resolve
+from SRDynamicMRILib.io.files import read_volume
+from SRDynamicMRILib.models.checkpoints import load_model
+from SRDynamicMRILib.models.pretrained import base_model, start_model
+from SRDynamicMRILib.models.recipes import DEFAULT, FAST
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.recipes import DEFAULT, FAST
-from SRDynamicMRILib.shipped import base_model, start_model
-from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training import fine_tuning_plan
 from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
 from SRDynamicMRILib.volume import Volume

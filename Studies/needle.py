@@ -21,13 +21,13 @@ from scipy import ndimage, stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from SRDynamicMRILib.checkpoints import load_model
-from SRDynamicMRILib.interpolation import zero_filled
-from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.acquisition.interpolation import zero_filled
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.inference.super_resolution import super_resolve
+from SRDynamicMRILib.models.checkpoints import load_model
+from SRDynamicMRILib.models.pretrained import base_model, start_model
+from SRDynamicMRILib.models.recipes import FRACTIONS
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.recipes import FRACTIONS
-from SRDynamicMRILib.shipped import base_model, start_model
-from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
 from SRDynamicMRILib.volume import Volume
 

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from SRDynamicMRILib.files import read_series
+from SRDynamicMRILib.io.files import read_series
 from SRDynamicMRILib.volume import Volume
 
 FRAMES = {"heart": 8, "pelvis": 0}

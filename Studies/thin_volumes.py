@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real_scans import data_folder
 
-from SRDynamicMRILib.files import read_series, write_series
+from SRDynamicMRILib.io.files import read_series, write_series
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 

@@ -22,14 +22,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real_scans import FRAMES, data_folder, time_point
 
-from SRDynamicMRILib.checkpoints import Model, load_model
-from SRDynamicMRILib.files import read_series
-from SRDynamicMRILib.interpolation import zero_filled
-from SRDynamicMRILib.kspace import downsample
-from SRDynamicMRILib.metrics import compare
-from SRDynamicMRILib.prior_fit import similarity
-from SRDynamicMRILib.shipped import start_model
-from SRDynamicMRILib.super_resolution import super_resolve
+from SRDynamicMRILib.acquisition.interpolation import zero_filled
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.evaluation.metrics import compare
+from SRDynamicMRILib.inference.super_resolution import super_resolve
+from SRDynamicMRILib.io.files import read_series
+from SRDynamicMRILib.models.checkpoints import Model, load_model
+from SRDynamicMRILib.models.pretrained import start_model
+from SRDynamicMRILib.prior.similarity import similarity
 from SRDynamicMRILib.training.fine_tuning import Budget, adapt_prior, fine_tune, kept_size
 from SRDynamicMRILib.volume import Geometry, Volume
 

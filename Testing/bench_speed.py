@@ -30,21 +30,21 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from SRDynamicMRILib import series_super_resolution
-from SRDynamicMRILib.checkpoints import Model, load_model
-from SRDynamicMRILib.devices import fastest_precision
-from SRDynamicMRILib.files import read_series, write_series, write_volume
-from SRDynamicMRILib.inference import Inference
-from SRDynamicMRILib.interpolation import zero_filled
-from SRDynamicMRILib.kspace import downsample
-from SRDynamicMRILib.metrics import compare, ssim
-from SRDynamicMRILib.patches import patch_positions
+from SRDynamicMRILib.acquisition.interpolation import zero_filled
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.evaluation.metrics import compare, ssim
+from SRDynamicMRILib.inference import series as series_super_resolution
+from SRDynamicMRILib.inference.patches import patch_positions
+from SRDynamicMRILib.inference.series import FrameFolder, super_resolve_series
+from SRDynamicMRILib.inference.super_resolution import super_resolve
+from SRDynamicMRILib.inference.tiling import Inference
+from SRDynamicMRILib.io.files import read_series, write_series, write_volume
+from SRDynamicMRILib.models.checkpoints import Model, load_model
+from SRDynamicMRILib.models.pretrained import base_model, fast_model, start_model
+from SRDynamicMRILib.models.recipes import FRACTIONS, PAPER
 from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.process.devices import fastest_precision
 from SRDynamicMRILib.progress import Progress
-from SRDynamicMRILib.recipes import FRACTIONS, PAPER
-from SRDynamicMRILib.series_super_resolution import FrameFolder, super_resolve_series
-from SRDynamicMRILib.shipped import base_model, fast_model, start_model
-from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
 from SRDynamicMRILib.volume import Series, Volume, shape_of
 

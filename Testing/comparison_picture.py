@@ -27,9 +27,9 @@ from SRDynamicMRISlicer.scene_outputs import difference_map
 from SRDynamicMRISlicer.scene_provenance import facts_of_result
 from SRDynamicMRISlicer.scene_results import ResultSequence
 
-from SRDynamicMRILib.interpolation import interpolate
-from SRDynamicMRILib.kspace import downsample
-from SRDynamicMRILib.metrics import compare
+from SRDynamicMRILib.acquisition.interpolation import interpolate
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.evaluation.metrics import compare
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Series
 

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import torch
 
-from SRDynamicMRILib.checkpoints import Model, ModelInfo, save_model
-from SRDynamicMRILib.cli import main
-from SRDynamicMRILib.files import write_series, write_volume
-from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.cli.program import main
+from SRDynamicMRILib.io.files import write_series, write_volume
+from SRDynamicMRILib.io.sidecar import description
+from SRDynamicMRILib.models.checkpoints import Model, ModelInfo, save_model
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import Progress
-from SRDynamicMRILib.provenance import description
 from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
 from SRDynamicMRILib.volume import Series
 

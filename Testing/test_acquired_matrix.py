@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_dicom import write_dicom
 
-from SRDynamicMRILib.acquired_matrix import at_acquired_matrix, recognise_acquired_matrix
+from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample, pad_kspace, to_image, to_kspace, unpad_kspace
+from SRDynamicMRILib.acquisition.recognise import at_acquired_matrix, recognise_acquired_matrix
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.files import read_series, write_series, write_volume
-from SRDynamicMRILib.kspace import crop_kspace, downsample, pad_kspace, to_image, to_kspace, unpad_kspace
+from SRDynamicMRILib.io.files import read_series, write_series, write_volume
+from SRDynamicMRILib.io.sidecar import recorded
+from SRDynamicMRILib.io.times import sidecar_of
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.provenance import recorded
-from SRDynamicMRILib.times import sidecar_of
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 FULL = abdomen(3, (6, 96, 128), (2.6, 2.6, 9.0), 2).static

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from SRDynamicMRILib.acquisition import acquisition_time
+from SRDynamicMRILib.acquisition.acquisition_time import acquisition_time
 from SRDynamicMRILib.errors import InputError
 
 

@@ -31,7 +31,7 @@ def everything_below(file: Path, folder: Path) -> set[Path]:
 
 
 def test_imports_are_found() -> None:
-    assert {"SRDynamicMRILib.kspace", "torch"} <= imported(Path("training/fine_tuning.py"))
+    assert {"SRDynamicMRILib.acquisition.kspace", "torch"} <= imported(Path("training/fine_tuning.py"))
     assert Path("report/__init__.py") in imported_files(Path("commands.py")), "an import within a function counts"
     assert imported_files(Path("phantom/needle.py")) >= {Path("volume.py"), Path("phantom/body.py")}
     assert Path("volume.py") in imported_files(Path("scene_volumes.py"), MODULE)

@@ -27,7 +27,7 @@ from test_cli_errors import BAD_CHECKPOINTS, BAD_MODELS, CUDA_OUT, Place, files_
 from test_job_scene import Desk, low_patient
 
 from SRDynamicMRILib import Volume, super_resolve, target_grid
-from SRDynamicMRILib.checkpoints import Model, save_model
+from SRDynamicMRILib.models.checkpoints import Model, save_model
 from SRDynamicMRILib.volume import Geometry
 
 HERE = "test_bad_input.py"

@@ -19,21 +19,21 @@ from conftest import FRACTION, JSON, QUIET, SHAPE, SPACING, Command, Outcome, Pa
 from scipy import stats
 from test_report import from_outside
 
-from SRDynamicMRILib import cli
-from SRDynamicMRILib.benchmark import find_subjects
-from SRDynamicMRILib.checkpoints import file_sha256, load_model
-from SRDynamicMRILib.cli import main
+from SRDynamicMRILib.acquisition.interpolation import interpolate
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.benchmark.run import find_subjects
+from SRDynamicMRILib.benchmark.table3 import METHODS, as_text
+from SRDynamicMRILib.cli import program as cli
+from SRDynamicMRILib.cli.program import main
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.evaluation import METRIC_NAMES, Evaluation
-from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
-from SRDynamicMRILib.interpolation import interpolate
-from SRDynamicMRILib.kspace import downsample
-from SRDynamicMRILib.metrics import Metrics, body_mask, compare
+from SRDynamicMRILib.evaluation.evaluation import METRIC_NAMES, Evaluation
+from SRDynamicMRILib.evaluation.metrics import Metrics, body_mask, compare
+from SRDynamicMRILib.inference.super_resolution import super_resolve
+from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
+from SRDynamicMRILib.models.checkpoints import file_sha256, load_model
+from SRDynamicMRILib.models.recipes import FRACTIONS
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import JsonProgress, Progress
-from SRDynamicMRILib.recipes import FRACTIONS
-from SRDynamicMRILib.super_resolution import super_resolve
-from SRDynamicMRILib.table3 import METHODS, as_text
 from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
 from SRDynamicMRILib.volume import Series, Volume
 
@@ -529,10 +529,10 @@ def test_a_model_for_other_fractions_is_used_with_a_warning(
 def test_without_matplotlib_the_work_is_not_begun(
     command: Command, data: Path, patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [n for n in sys.modules if n.startswith(("matplotlib", "SRDynamicMRILib.report."))]:
+    for name in [n for n in sys.modules if n.startswith(("matplotlib", "SRDynamicMRILib.evaluation.report."))]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("figures", "html", "benchmark_report"):
-        monkeypatch.delattr(f"SRDynamicMRILib.report.{name}", raising=False)
+        monkeypatch.delattr(f"SRDynamicMRILib.evaluation.report.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     refuse(command, patient, data, tmp_path / "output", "Figures need matplotlib")
     more = ("--fractions", FRACTION, "--frames", "1", "--no-figures", *QUIET)

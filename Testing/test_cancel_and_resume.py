@@ -16,16 +16,17 @@ import pytest
 import torch
 from conftest import FRACTION, JSON, QUIET, SHAPE, SPACING, TINY, Command, Patient, needs_posix, tiny_network
 
-from SRDynamicMRILib import cli, series_super_resolution
-from SRDynamicMRILib.checkpoints import Model, load_model, save_model
-from SRDynamicMRILib.fidelity import Fidelity
-from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
-from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.acquisition.consistency import Fidelity
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.cli import program as cli
+from SRDynamicMRILib.inference import series as series_super_resolution
+from SRDynamicMRILib.inference.series import FrameFolder
+from SRDynamicMRILib.inference.super_resolution import super_resolve
+from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
+from SRDynamicMRILib.io.sidecar import recorded_warnings
+from SRDynamicMRILib.models.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import JsonProgress
-from SRDynamicMRILib.provenance import recorded_warnings
-from SRDynamicMRILib.series_super_resolution import FrameFolder
-from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.volume import Series, Volume
 
 TIME_POINTS = 8

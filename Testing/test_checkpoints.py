@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
 
-from SRDynamicMRILib.checkpoint_import import import_checkpoint
-from SRDynamicMRILib.checkpoints import (
+from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.models.checkpoints import (
     Model,
     ModelInfo,
     file_sha256,
@@ -27,7 +27,7 @@ from SRDynamicMRILib.checkpoints import (
     new_network,
     save_model,
 )
-from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.models.import_checkpoint import import_checkpoint
 from SRDynamicMRILib.networks.unet import UNet3D
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -30,20 +30,22 @@ from conftest import (
 from scipy.spatial.transform import Rotation
 from test_report import from_outside
 
-from SRDynamicMRILib import __version__, commands, demo, model_choice
-from SRDynamicMRILib.checkpoints import Model, file_sha256, load_model, save_model
-from SRDynamicMRILib.cli import build_parser
-from SRDynamicMRILib.commands import COMMANDS, SHARED
-from SRDynamicMRILib.evaluation import METRIC_NAMES
-from SRDynamicMRILib.fidelity import Fidelity
-from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
-from SRDynamicMRILib.interpolation import METHODS
-from SRDynamicMRILib.kspace import crop_kspace, downsample, low_resolution_size
+from SRDynamicMRILib import __version__, demo
+from SRDynamicMRILib.acquisition.consistency import Fidelity
+from SRDynamicMRILib.acquisition.interpolation import METHODS
+from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample, low_resolution_size
+from SRDynamicMRILib.cli import commands
+from SRDynamicMRILib.cli.commands import COMMANDS, SHARED
+from SRDynamicMRILib.cli.program import build_parser
+from SRDynamicMRILib.evaluation.evaluation import METRIC_NAMES
+from SRDynamicMRILib.inference import model_choice
+from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
+from SRDynamicMRILib.io.sidecar import NOTICE
+from SRDynamicMRILib.io.times import frame_numbers, frames_text
+from SRDynamicMRILib.models.checkpoints import Model, file_sha256, load_model, save_model
+from SRDynamicMRILib.models.pretrained import fast_model
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import JsonProgress
-from SRDynamicMRILib.provenance import NOTICE
-from SRDynamicMRILib.shipped import fast_model
-from SRDynamicMRILib.times import frame_numbers, frames_text
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 EVENTS = {"stage", "progress", "loss", "frame", "log", "result", "error"}
@@ -104,7 +106,7 @@ def test_version(command: Command) -> None:
 
 def test_help_does_not_wait_for_pytorch() -> None:
     code = (
-        "import sys\nfrom SRDynamicMRILib.cli import main\n"
+        "import sys\nfrom SRDynamicMRILib.cli.program import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\nsys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
@@ -450,7 +452,7 @@ def test_json_progress(
             seen_at_once.append(read_volume(path).shape)
             super().frame(number, path, fidelity, model)
 
-    monkeypatch.setitem(sys.modules["SRDynamicMRILib.cli"]._PROGRESS, "json", Watcher)
+    monkeypatch.setitem(sys.modules["SRDynamicMRILib.cli.program"]._PROGRESS, "json", Watcher)
     torch.save(tiny_network().state_dict(), tmp_path / "published.pth")
     folder = tmp_path / "outputs"
     folder.mkdir()

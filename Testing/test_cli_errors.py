@@ -22,10 +22,11 @@ import torch
 from conftest import FEATURES, FRACTION, QUIET, SHAPE, TINY, Command, Outcome, Patient, tiny_network
 from safetensors.torch import save_file
 
-from SRDynamicMRILib import commands, room
-from SRDynamicMRILib.checkpoints import ModelInfo
-from SRDynamicMRILib.command_outputs import write_images
-from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
+from SRDynamicMRILib.cli import commands
+from SRDynamicMRILib.cli.outputs import write_images
+from SRDynamicMRILib.io import room
+from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
+from SRDynamicMRILib.models.checkpoints import ModelInfo
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.volume import Series, Volume
 
@@ -954,7 +955,7 @@ def test_the_malice_works_where_it_is_not_refused(place: Place) -> None:
 
 
 def test_missing_shipped_model(command: Command, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("SRDynamicMRILib.shipped._PLACES", (place.out("nowhere"),))
+    monkeypatch.setattr("SRDynamicMRILib.models.pretrained._PLACES", (place.out("nowhere"),))
     assert_refused(command, place, ("superresolve", place.patient.low, place.out()), "name a model with --model")
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from conftest import Recorder
 
-from SRDynamicMRILib.contrast import match_contrast
+from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.kspace import downsample
 from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.prior.contrast import match_contrast
 from SRDynamicMRILib.training.fine_tuning import adapt_prior
 from SRDynamicMRILib.volume import Geometry, Volume
 

@@ -25,8 +25,8 @@ from pydicom.uid import (
 from scipy.spatial.transform import Rotation
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.files import read_series, read_volume
-from SRDynamicMRILib.provenance import recorded_warnings
+from SRDynamicMRILib.io.files import read_series, read_volume
+from SRDynamicMRILib.io.sidecar import recorded_warnings
 
 SPACING = (1.5, 2.5, 7.0)
 ORIGIN = np.array([12.0, -34.0, 56.0])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from SRDynamicMRILib.dicom_elements import Elements, read_elements
+from SRDynamicMRILib.io.dicom_elements import Elements, read_elements
 
 EXPLICIT, IMPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
 DEFLATED, JPEG = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.70"

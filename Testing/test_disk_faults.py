@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from conftest import FRACTION, SHAPE, Patient
 
-from SRDynamicMRILib.files import read_volume
+from SRDynamicMRILib.io.files import read_volume
 
 NAMESPACE = ["unshare", "--mount", *([] if getattr(os, "geteuid", int)() == 0 else ["--map-root-user"])]
 

@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 from conftest import SHAPE, SPACING, Command, Patient
 
-from SRDynamicMRILib import commands, demo
-from SRDynamicMRILib.cli import build_parser
+from SRDynamicMRILib import demo
+from SRDynamicMRILib.cli import commands
+from SRDynamicMRILib.cli.program import build_parser
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.training import fine_tuning
 

@@ -11,8 +11,8 @@ import pytest
 from conftest import Recorder
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.evaluation import METRIC_NAMES, Evaluation, evaluate, write_csv
-from SRDynamicMRILib.metrics import Metrics, body_mask, compare
+from SRDynamicMRILib.evaluation.evaluation import METRIC_NAMES, Evaluation, evaluate, write_csv
+from SRDynamicMRILib.evaluation.metrics import Metrics, body_mask, compare
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 GRID = Geometry((7, 16, 18), (1.5, 1.5, 3.0), (-10.0, 5.0, 20.0))

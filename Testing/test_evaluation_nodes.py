@@ -22,7 +22,7 @@ from SRDynamicMRISlicer.step_queue import StepQueue
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.evaluation import evaluate, write_csv
+from SRDynamicMRILib.evaluation.evaluation import evaluate, write_csv
 from SRDynamicMRILib.volume import Geometry, Series
 
 GRID = Geometry((8, 16, 24), (2.0, 2.0, 4.0))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from SRDynamicMRILib.acquisition.consistency import Fidelity, fidelity, fidelity_map, in_words
+from SRDynamicMRILib.acquisition.interpolation import upsample
+from SRDynamicMRILib.acquisition.kspace import data_consistency, downsample, to_kspace
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.fidelity import Fidelity, fidelity, fidelity_map, in_words
-from SRDynamicMRILib.interpolation import upsample
-from SRDynamicMRILib.kspace import data_consistency, downsample, to_kspace
 from SRDynamicMRILib.volume import Volume
 
 SIZES = [((20, 24), 0.25), ((21, 27), 0.3), ((20, 27), 0.1)]

@@ -23,19 +23,19 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from test_dicom import trigger_times, write_dicom
 
-from SRDynamicMRILib import room
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.files import (
+from SRDynamicMRILib.io import room
+from SRDynamicMRILib.io.files import (
     check_voxels,
     read_series,
     read_volume,
     write_series,
     write_volume,
 )
-from SRDynamicMRILib.image_files import set_geometry
-from SRDynamicMRILib.paths import LARGEST_TEXT
-from SRDynamicMRILib.provenance import description
-from SRDynamicMRILib.times import sidecar_of
+from SRDynamicMRILib.io.image_files import set_geometry
+from SRDynamicMRILib.io.paths import LARGEST_TEXT
+from SRDynamicMRILib.io.sidecar import description
+from SRDynamicMRILib.io.times import sidecar_of
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 VOLUME_TYPES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".seq.nrrd")
@@ -832,7 +832,7 @@ def test_real_cine(name: str, step: float) -> None:
 PEAK_OF_WRITING = """
 import resource, sys
 import numpy as np
-from SRDynamicMRILib.files import write_series
+from SRDynamicMRILib.io.files import write_series
 from SRDynamicMRILib.volume import Geometry, Series
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 shape = (8, 256, 512)

@@ -29,17 +29,17 @@ from pydicom.uid import ImplicitVRLittleEndian
 from test_dicom import Tags, recode, trigger_times, write_dicom
 from test_files import nifti2
 
-from SRDynamicMRILib.benchmark_folder import BenchmarkFolder, Plan, TimePoints
-from SRDynamicMRILib.checkpoint_import import import_checkpoint
-from SRDynamicMRILib.checkpoints import Model, load_model, save_model
+from SRDynamicMRILib.benchmark.folder import BenchmarkFolder, Plan, TimePoints
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.evaluation import write_json
-from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
+from SRDynamicMRILib.evaluation.evaluation import write_json
+from SRDynamicMRILib.inference.series import FrameFolder
+from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
+from SRDynamicMRILib.io.sidecar import description, image_facts, recorded_matrix
+from SRDynamicMRILib.losses.perceptual import load_encoder
+from SRDynamicMRILib.models.checkpoints import Model, load_model, save_model
+from SRDynamicMRILib.models.import_checkpoint import import_checkpoint
+from SRDynamicMRILib.models.prior_copy import PriorCopy
 from SRDynamicMRILib.networks.vessel_unet import VesselUNet
-from SRDynamicMRILib.perceptual_loss import load_encoder
-from SRDynamicMRILib.prior_copy import PriorCopy
-from SRDynamicMRILib.provenance import description, image_facts, recorded_matrix
-from SRDynamicMRILib.series_super_resolution import FrameFolder
 from SRDynamicMRILib.training.optimisation import _State
 from SRDynamicMRILib.training.vessel_training import VesselTraining, save_encoder
 from SRDynamicMRILib.volume import Geometry, Series, Volume
@@ -310,7 +310,7 @@ def test_a_damaged_file_ends_in_a_result_or_a_sentence(name: str, tmp_path: Path
 
 PEAK = """
 import resource, sys
-from SRDynamicMRILib.files import read_series
+from SRDynamicMRILib.io.files import read_series
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 before = peak()
 for volume in read_series(sys.argv[1]):

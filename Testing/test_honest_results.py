@@ -24,15 +24,15 @@ from conftest import (
     tiny_network,
 )
 
-from SRDynamicMRILib.checkpoints import Model, load_model, save_model
-from SRDynamicMRILib.fidelity import fidelity, fidelity_map, in_words
-from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
-from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.acquisition.consistency import fidelity, fidelity_map, in_words
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
+from SRDynamicMRILib.io.sidecar import description, recorded, recorded_fidelity, recorded_warnings
+from SRDynamicMRILib.io.times import sidecar_of
+from SRDynamicMRILib.models.checkpoints import Model, load_model, save_model
+from SRDynamicMRILib.models.prior_copy import voxels_sha256
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.prior_copy import voxels_sha256
-from SRDynamicMRILib.prior_fit import FITS, SIMILARITY
-from SRDynamicMRILib.provenance import description, recorded, recorded_fidelity, recorded_warnings
-from SRDynamicMRILib.times import sidecar_of
+from SRDynamicMRILib.prior.similarity import FITS, SIMILARITY
 from SRDynamicMRILib.volume import Series
 
 

@@ -16,9 +16,9 @@ import torch
 from conftest import FRACTION, QUIET, TINY, Command, Patient, needs_posix, tiny_network
 from safetensors.torch import save_file
 
-from SRDynamicMRILib.checkpoint_import import import_checkpoint
-from SRDynamicMRILib.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.models.checkpoints import Model, load_model, save_model
+from SRDynamicMRILib.models.import_checkpoint import import_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

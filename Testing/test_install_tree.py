@@ -72,7 +72,7 @@ def test_nothing_is_installed_elsewhere(installed: Path) -> None:
 
 
 def test_the_installed_library_finds_its_weights(installed: Path) -> None:
-    code = "from SRDynamicMRILib.shipped import base_model; print(base_model(0.0625))"
+    code = "from SRDynamicMRILib.models.pretrained import base_model; print(base_model(0.0625))"
     command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(installed)!r}); {code}"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert Path(done.stdout.strip()) == installed / MODEL_FOLDER / "base_0.0625.safetensors"

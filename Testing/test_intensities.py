@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from SRDynamicMRILib.files import read_series
-from SRDynamicMRILib.intensities import noise, unusual
-from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.inference.intensities import noise, unusual
+from SRDynamicMRILib.io.files import read_series
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Volume
 

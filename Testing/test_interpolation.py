@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from scipy import signal
 from scipy.spatial.transform import Rotation
 
-from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.interpolation import (
+from SRDynamicMRILib.acquisition.interpolation import (
     INPUTS,
     METHODS,
     area,
@@ -27,8 +26,9 @@ from SRDynamicMRILib.interpolation import (
     upsample,
     zero_filled,
 )
-from SRDynamicMRILib.kspace import crop_kspace, downsample, pad_kspace
-from SRDynamicMRILib.recipes import FRACTIONS
+from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample, pad_kspace
+from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.models.recipes import FRACTIONS
 from SRDynamicMRILib.volume import Geometry, Volume
 
 PROPERTY = settings(max_examples=25, deadline=None)

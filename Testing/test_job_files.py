@@ -30,12 +30,12 @@ from SRDynamicMRISlicer.scene_sequences import SequenceIndex, index_of, put, ser
 from SRDynamicMRISlicer.scene_volumes import store_volume, volume_of
 from SRDynamicMRISlicer.step_queue import at_once
 
-from SRDynamicMRILib.checkpoints import file_sha256
+from SRDynamicMRILib.acquisition.interpolation import interpolate
+from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.evaluation import evaluate, write_csv
-from SRDynamicMRILib.files import read_series, read_volume, write_series
-from SRDynamicMRILib.interpolation import interpolate
-from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.evaluation.evaluation import evaluate, write_csv
+from SRDynamicMRILib.io.files import read_series, read_volume, write_series
+from SRDynamicMRILib.models.checkpoints import file_sha256
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 TIMES = (0.0, 0.5, 1.25)

@@ -37,12 +37,12 @@ from SRDynamicMRISlicer.states import RUNNING, State
 from SRDynamicMRISlicer.step_queue import StepQueue, at_once
 from SRDynamicMRISlicer.worker import Worker
 
-from SRDynamicMRILib.checkpoints import file_sha256
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.evaluation_files import RESULT
-from SRDynamicMRILib.files import read_series, read_volume, write_series
+from SRDynamicMRILib.evaluation.outputs import RESULT
+from SRDynamicMRILib.io.files import read_series, read_volume, write_series
+from SRDynamicMRILib.models.checkpoints import file_sha256
+from SRDynamicMRILib.models.pretrained import base_model
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.shipped import base_model
 from SRDynamicMRILib.volume import Geometry, Series
 
 FLAT = Geometry((4, 12, 16), (1.0, 1.0, 3.0))

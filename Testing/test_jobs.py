@@ -8,7 +8,7 @@ import pytest
 from SRDynamicMRISlicer import jobs
 from SRDynamicMRISlicer.jobs import Kind
 
-from SRDynamicMRILib.cli import build_parser
+from SRDynamicMRILib.cli.program import build_parser
 from SRDynamicMRILib.errors import InputError
 
 WATCHED = ["--progress", "json", "--stop-with-stdin"]

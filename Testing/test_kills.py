@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from conftest import FRACTION, SHAPE, SPACING, Patient, Show, needs_posix
 
-from SRDynamicMRILib.checkpoints import load_tensors
-from SRDynamicMRILib.files import write_series
-from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.io.files import write_series
+from SRDynamicMRILib.models.checkpoints import load_tensors
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Series
 

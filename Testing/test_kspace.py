@@ -9,8 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.kspace import (
+from SRDynamicMRILib.acquisition.kspace import (
     crop_kspace,
     data_consistency,
     downsample,
@@ -23,7 +22,8 @@ from SRDynamicMRILib.kspace import (
     to_kspace,
     to_sub_pixels,
 )
-from SRDynamicMRILib.recipes import FRACTIONS
+from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.models.recipes import FRACTIONS
 from SRDynamicMRILib.volume import Geometry, Volume
 
 PROPERTY = settings(max_examples=60, deadline=None)

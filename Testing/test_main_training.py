@@ -23,16 +23,17 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from test_dicom import write_dicom
 from torch import nn
 
-from SRDynamicMRILib import checkpoints, commands
-from SRDynamicMRILib.checkpoints import Model, ModelInfo, load_model, save_model
-from SRDynamicMRILib.cli import main
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.cli import commands
+from SRDynamicMRILib.cli.program import main
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.files import write_series, write_volume
-from SRDynamicMRILib.kspace import downsample
-from SRDynamicMRILib.metrics import compare
+from SRDynamicMRILib.evaluation.metrics import compare
+from SRDynamicMRILib.inference.super_resolution import super_resolve
+from SRDynamicMRILib.io.files import write_series, write_volume
+from SRDynamicMRILib.models import checkpoints
+from SRDynamicMRILib.models.checkpoints import Model, ModelInfo, load_model, save_model
+from SRDynamicMRILib.models.recipes import DEFAULT, FAST, FRACTIONS, PAPER
 from SRDynamicMRILib.networks.unet import UNet3D
-from SRDynamicMRILib.recipes import DEFAULT, FAST, FRACTIONS, PAPER
-from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training import datasets, main_training, validation
 from SRDynamicMRILib.training.datasets import some_slices
 from SRDynamicMRILib.training.main_training import MainTraining, train, training_data
@@ -788,7 +789,7 @@ def test_two_processes_train_what_one_does(scans: Path, alone: Path, tmp_path: P
 KILLED = """
 import os, signal, sys
 from functools import partial
-from SRDynamicMRILib.cli import main
+from SRDynamicMRILib.cli.program import main
 from SRDynamicMRILib.progress import JsonProgress
 from SRDynamicMRILib.training import main_training
 

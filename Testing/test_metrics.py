@@ -12,7 +12,7 @@ from scipy import ndimage
 from skimage import metrics as skimage
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.metrics import (
+from SRDynamicMRILib.evaluation.metrics import (
     body_mask,
     compare,
     difference_sd,

@@ -22,9 +22,9 @@ from SRDynamicMRISlicer.scene_browsers import browser_of
 from SRDynamicMRISlicer.scene_volumes import volume_of
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
+from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.evaluation import Evaluation, evaluate, write_csv
-from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.evaluation.evaluation import Evaluation, evaluate, write_csv
 from SRDynamicMRILib.volume import Geometry, Series
 
 GRID = Geometry((8, 16, 24), (2.0, 2.0, 4.0))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import TINY, same_weights, tiny_network
 
-from SRDynamicMRILib.checkpoints import Model
+from SRDynamicMRILib.models.checkpoints import Model
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.training import fine_tuning_plan
 from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune

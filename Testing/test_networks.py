@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from SRDynamicMRILib.checkpoints import save_tensors
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.inference import SHIFTS, _averaged, _by_tiles, _layout, _on, _tile_shape
+from SRDynamicMRILib.inference.tiling import SHIFTS, _averaged, _by_tiles, _layout, _on, _tile_shape
+from SRDynamicMRILib.losses.perceptual import PerceptualLoss, load_encoder, loss_named
+from SRDynamicMRILib.models.checkpoints import save_tensors
 from SRDynamicMRILib.networks.sub_pixel import SubPixelNetwork
 from SRDynamicMRILib.networks.unet import GRID_STEP, HALO, UNet3D, average_pool
 from SRDynamicMRILib.networks.vessel_unet import VesselEncoder, VesselUNet
-from SRDynamicMRILib.perceptual_loss import PerceptualLoss, load_encoder, loss_named
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

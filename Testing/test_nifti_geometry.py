@@ -10,8 +10,8 @@ import pytest
 from conftest import Command
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.files import read_series, write_volume
-from SRDynamicMRILib.provenance import recorded_warnings
+from SRDynamicMRILib.io.files import read_series, write_volume
+from SRDynamicMRILib.io.sidecar import recorded_warnings
 from SRDynamicMRILib.volume import Geometry, Volume
 
 VOXELS = np.random.default_rng(0).random((4, 20, 24), dtype=np.float32)

@@ -10,10 +10,10 @@ import pytest
 import torch
 from conftest import FRACTION, QUIET, Command, Patient, tiny_network
 
-from SRDynamicMRILib.checkpoints import Model, load_model
+from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.files import read_series, read_volume, write_volume
-from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.io.files import read_series, read_volume, write_volume
+from SRDynamicMRILib.models.checkpoints import Model, load_model
 from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune
 from SRDynamicMRILib.training.held_back import HeldBack
 from SRDynamicMRILib.training.pairs import Pair

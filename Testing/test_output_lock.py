@@ -14,8 +14,8 @@ import pytest
 from conftest import FRACTION, QUIET, Command, Patient, needs_posix
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.files import read_series
-from SRDynamicMRILib.output_lock import alone
+from SRDynamicMRILib.io.files import read_series
+from SRDynamicMRILib.io.locking import alone
 
 Arguments = Callable[[Patient, Path], list[object]]
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from SRDynamicMRILib.inference import Layout, _by_patches, _by_tiles
-from SRDynamicMRILib.patches import (
+from SRDynamicMRILib.inference.patches import (
     OverlapAverage,
     extract,
     next_multiple,
@@ -16,6 +15,7 @@ from SRDynamicMRILib.patches import (
     patch_positions,
     tiles,
 )
+from SRDynamicMRILib.inference.tiling import Layout, _by_patches, _by_tiles
 
 PROPERTY = settings(max_examples=60, deadline=None)
 

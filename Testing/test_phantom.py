@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from SRDynamicMRILib.acquisition.kspace import crop_kspace, low_resolution_size, pad_kspace
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.kspace import crop_kspace, low_resolution_size, pad_kspace
 from SRDynamicMRILib.phantom import LABELS, Phantom, abdomen, random_abdomen
 
 SHAPE = (12, 96, 128)

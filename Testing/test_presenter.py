@@ -32,8 +32,8 @@ from SRDynamicMRISlicer.step_queue import Stepwise
 from SRDynamicMRISlicer.worker import GRACE, PATIENCE, Worker
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.provenance import NOTICE
-from SRDynamicMRILib.recipes import PAPER
+from SRDynamicMRILib.io.sidecar import NOTICE
+from SRDynamicMRILib.models.recipes import PAPER
 from SRDynamicMRILib.training import fine_tuning
 
 pytestmark = pytest.mark.usefixtures("lost_errors")

@@ -14,12 +14,12 @@ from conftest import TINY, same_weights, tiny_network
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from SRDynamicMRILib.checkpoints import Model, load_model, save_model
+from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.models.checkpoints import Model, load_model, save_model
+from SRDynamicMRILib.models.prior_copy import LARGEST, TENSOR, PriorCopy, coarse, voxels_sha256
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.prior_copy import LARGEST, TENSOR, PriorCopy, coarse, voxels_sha256
-from SRDynamicMRILib.prior_fit import similarity
+from SRDynamicMRILib.prior.similarity import similarity
 from SRDynamicMRILib.volume import Geometry, Volume
 
 PHANTOM = abdomen(3, (8, 96, 128), (2.7, 2.7, 8.0), time_points=2)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from test_contrast import inverted
 
-from SRDynamicMRILib.files import read_series, read_volume
-from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.io.files import read_series, read_volume
+from SRDynamicMRILib.models.prior_copy import PriorCopy
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.prior_copy import PriorCopy
-from SRDynamicMRILib.prior_fit import FITS, Fit, fit_of, misfit, similarity, spread
+from SRDynamicMRILib.prior.similarity import FITS, Fit, fit_of, misfit, similarity, spread
 from SRDynamicMRILib.volume import Volume
 
 PHANTOM = abdomen(3, (8, 96, 128), (2.7, 2.7, 8.0), time_points=2)

@@ -10,10 +10,10 @@ import pytest
 import SimpleITK as sitk
 from conftest import FRACTION, SHAPE, SPACING, TIME_POINTS, Command, Patient
 
-from SRDynamicMRILib.files import read_series
-from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.io.files import read_series
+from SRDynamicMRILib.io.times import sidecar_of
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.times import sidecar_of
 from SRDynamicMRILib.volume import Series
 
 IDENTIFIERS = {

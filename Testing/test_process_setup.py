@@ -16,7 +16,7 @@ from conftest import FRACTION, QUIET, Command, Patient, needs_posix
 from processes import ROOT
 
 COMMAND = (sys.executable, "-m", "SRDynamicMRILib")
-STANDBY = (sys.executable, "-m", "SRDynamicMRILib.standby")
+STANDBY = (sys.executable, "-m", "SRDynamicMRILib.cli.preloaded")
 CONSOLE_SCRIPT = (sys.executable, "-c", "import sys; from SRDynamicMRILib.__main__ import main; sys.exit(main())")
 STARTS = {"python -m": COMMAND, "console script": CONSOLE_SCRIPT, "standby": STANDBY}
 
@@ -57,7 +57,7 @@ SPENT = """
 import os, sys, time
 before = dict(os.environ)
 import numpy as np, torch
-from SRDynamicMRILib.interpolation import non_negative, trilinear
+from SRDynamicMRILib.acquisition.interpolation import non_negative, trilinear
 torch.set_num_threads(1)
 image = np.ones((24, 128, 96), np.float32)
 trilinear(image, (256, 192))
@@ -195,8 +195,8 @@ def test_wrong_arguments_are_an_event_too(words: str) -> None:
 
 MEETING = """
 import sys, time
-from SRDynamicMRILib.distributed import process_group, rank, wait
-from SRDynamicMRILib.process_setup import cancel_on_signals
+from SRDynamicMRILib.process.distributed import process_group, rank, wait
+from SRDynamicMRILib.process.setup import cancel_on_signals
 cancel_on_signals()
 with process_group(130):
     print("met", flush=True)

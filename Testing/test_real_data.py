@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from conftest import QUIET, Command
 
-from SRDynamicMRILib.files import read_series, read_volume
-from SRDynamicMRILib.kspace import low_resolution_size
-from SRDynamicMRILib.shipped import base_model
+from SRDynamicMRILib.acquisition.kspace import low_resolution_size
+from SRDynamicMRILib.io.files import read_series, read_volume
+from SRDynamicMRILib.models.pretrained import base_model
 from SRDynamicMRILib.volume import Geometry
 
 pytestmark = pytest.mark.real_data

@@ -16,12 +16,11 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import ndimage, stats
 
+from SRDynamicMRILib.acquisition.kspace import downsample, low_resolution_grid
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.evaluation import Evaluation, evaluate
-from SRDynamicMRILib.kspace import downsample, low_resolution_grid
-from SRDynamicMRILib.metrics import Metrics, body_mask
-from SRDynamicMRILib.provenance import NOTICE
-from SRDynamicMRILib.report import (
+from SRDynamicMRILib.evaluation.evaluation import Evaluation, evaluate
+from SRDynamicMRILib.evaluation.metrics import Metrics, body_mask
+from SRDynamicMRILib.evaluation.report import (
     Comparison,
     Illustration,
     Panel,
@@ -35,7 +34,8 @@ from SRDynamicMRILib.report import (
     verdict,
     write_report,
 )
-from SRDynamicMRILib.report.figures import fullest_slice, worst_region
+from SRDynamicMRILib.evaluation.report.figures import fullest_slice, worst_region
+from SRDynamicMRILib.io.sidecar import NOTICE
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 SHAPE = (8, 28, 36)
@@ -335,7 +335,7 @@ def test_contents_that_do_not_fit_are_said(panels: list[Panel], tmp_path: Path) 
 def test_without_matplotlib_the_package_loads_and_its_use_is_explained() -> None:
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"
-        "import SRDynamicMRILib.report as report\n"
+        "import SRDynamicMRILib.evaluation.report as report\n"
         "try: report.write_report\n"
         "except report.InputError as error: assert 'SRDynamicMRI[report]' in str(error)\n"
         "else: sys.exit('no error')\n"
@@ -510,7 +510,7 @@ def test_groups_have_tables_of_their_own(panels: list[Panel], tmp_path: Path) ->
 
 def test_pyplot_is_not_loaded() -> None:
     code = (
-        "import sys, SRDynamicMRILib.report as report\n"
+        "import sys, SRDynamicMRILib.evaluation.report as report\n"
         "report.write_report\n"
         "sys.exit('matplotlib.pyplot' in sys.modules)\n"
     )

@@ -27,9 +27,9 @@ from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkCommand
 from vtkmodules.vtkCommonDataModel import vtkImageData
 
+from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.files import write_series, write_volume
-from SRDynamicMRILib.kspace import downsample
+from SRDynamicMRILib.io.files import write_series, write_volume
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Series, Volume
 

@@ -10,14 +10,14 @@ import pytest
 import torch
 from conftest import Patient
 
-from SRDynamicMRILib import series_super_resolution
-from SRDynamicMRILib.checkpoints import load_model
+from SRDynamicMRILib.acquisition.consistency import Fidelity
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.fidelity import Fidelity
-from SRDynamicMRILib.files import read_series, read_volume
-from SRDynamicMRILib.inference import Inference
+from SRDynamicMRILib.inference import series as series_super_resolution
+from SRDynamicMRILib.inference.series import FrameFolder, super_resolve_series, works_beside
+from SRDynamicMRILib.inference.tiling import Inference
+from SRDynamicMRILib.io.files import read_series, read_volume
+from SRDynamicMRILib.models.checkpoints import load_model
 from SRDynamicMRILib.progress import Progress
-from SRDynamicMRILib.series_super_resolution import FrameFolder, super_resolve_series, works_beside
 from SRDynamicMRILib.volume import FloatArray, Series, Volume
 
 CPU = torch.device("cpu")

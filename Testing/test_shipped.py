@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from conftest import Command, Patient
 
-from SRDynamicMRILib import shipped
-from SRDynamicMRILib.checkpoints import file_sha256, load_model
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.perceptual_loss import load_encoder
-from SRDynamicMRILib.recipes import FRACTIONS
+from SRDynamicMRILib.losses.perceptual import load_encoder
+from SRDynamicMRILib.models import pretrained as shipped
+from SRDynamicMRILib.models.checkpoints import file_sha256, load_model
+from SRDynamicMRILib.models.recipes import FRACTIONS
 
 MODELS = Path(__file__).resolve().parent.parent / "Resources" / "Models"
 

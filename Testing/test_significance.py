@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.significance import paired_tests
+from SRDynamicMRILib.evaluation.significance import paired_tests
 
 FIRST = [0.92, 0.95, 0.91, 0.97, 0.94, 0.96]
 SECOND = [0.90, 0.91, 0.92, 0.89, 0.91, 0.94]

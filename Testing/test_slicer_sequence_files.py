@@ -15,7 +15,7 @@ from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
-from SRDynamicMRILib.files import read_series, write_series, write_volume
+from SRDynamicMRILib.io.files import read_series, write_series, write_volume
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

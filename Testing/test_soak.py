@@ -28,9 +28,9 @@ from SRDynamicMRISlicer.states import State
 from SRDynamicMRISlicer.step_queue import Stepwise
 from SRDynamicMRISlicer.worker import Worker
 
-from SRDynamicMRILib import cli
-from SRDynamicMRILib.checkpoints import Model, save_model
-from SRDynamicMRILib.files import read_series, write_series, write_volume
+from SRDynamicMRILib.cli import program as cli
+from SRDynamicMRILib.io.files import read_series, write_series, write_volume
+from SRDynamicMRILib.models.checkpoints import Model, save_model
 from SRDynamicMRILib.progress import JsonProgress
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 

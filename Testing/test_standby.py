@@ -38,7 +38,7 @@ def test_a_process_that_waits_is_told_the_job() -> None:
     bench.standby.prepare()
     bench.standby.prepare()
     (process,) = bench.made
-    assert process.arguments == ["-m", "SRDynamicMRILib.standby"]
+    assert process.arguments == ["-m", "SRDynamicMRILib.cli.preloaded"]
     assert process.environment["PYTHONPATH"].startswith(str(ROOT))
     worker = bench.worker()
     worker.start(JOB)
@@ -140,7 +140,7 @@ def test_one_that_cannot_start_is_forgotten_really(tmp_path: Path) -> None:
     ],
 )
 def test_the_worker_takes_one_line(told: bytes, code: int, sentence: str) -> None:
-    words = [sys.executable, "-m", "SRDynamicMRILib.standby"]
+    words = [sys.executable, "-m", "SRDynamicMRILib.cli.preloaded"]
     ended = subprocess.run(words, input=told, capture_output=True, cwd=ROOT, check=False)
     assert (ended.returncode, ended.stderr.count(b"\n")) == (code, 1 if sentence else 0)
     assert sentence in ended.stderr.decode()
@@ -148,7 +148,8 @@ def test_the_worker_takes_one_line(told: bytes, code: int, sentence: str) -> Non
 
 LOOK = """
 import sys
-from SRDynamicMRILib import cli, standby
+from SRDynamicMRILib.cli import program as cli
+from SRDynamicMRILib.cli import preloaded as standby
 cli.main = lambda arguments: print("loaded" if "torch" in sys.modules else "not loaded", arguments, input())
 standby.wait_and_run()
 """

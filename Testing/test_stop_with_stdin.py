@@ -113,7 +113,7 @@ def test_a_worker_does_not_outlive_a_parent_that_is_killed(patient: Patient, tmp
 
 STUBBORN = """
 import sys, time
-from SRDynamicMRILib.stop_with_stdin import stopped_with_stdin
+from SRDynamicMRILib.process.stop_with_stdin import stopped_with_stdin
 import signal
 signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
 with stopped_with_stdin(130, grace=0.5):
@@ -136,7 +136,7 @@ def test_what_does_not_end_politely_is_ended() -> None:
 
 ENDS_FIRST = """
 import os, sys, signal, time
-from SRDynamicMRILib.stop_with_stdin import stopped_with_stdin
+from SRDynamicMRILib.process.stop_with_stdin import stopped_with_stdin
 signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
 with stopped_with_stdin(130, grace=0.1):
     assert os.read(0, 1) == b"", "children must not read what is for the watcher"

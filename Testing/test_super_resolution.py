@@ -12,13 +12,13 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
-from SRDynamicMRILib.checkpoints import Model, ModelInfo, new_network
+from SRDynamicMRILib.acquisition.interpolation import trilinear_index, zero_filled
+from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.inference import Inference
-from SRDynamicMRILib.interpolation import trilinear_index, zero_filled
-from SRDynamicMRILib.kspace import crop_kspace, downsample
+from SRDynamicMRILib.inference.super_resolution import super_resolve, target_grid
+from SRDynamicMRILib.inference.tiling import Inference
+from SRDynamicMRILib.models.checkpoints import Model, ModelInfo, new_network
 from SRDynamicMRILib.networks.unet import UNet3D
-from SRDynamicMRILib.super_resolution import super_resolve, target_grid
 from SRDynamicMRILib.volume import Geometry, Volume
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from conftest import FRACTION, QUIET, Command, Patient
 
-from SRDynamicMRILib.checkpoints import load_model
-from SRDynamicMRILib.files import read_series, read_volume, write_series, write_volume
-from SRDynamicMRILib.interpolation import upsample
-from SRDynamicMRILib.kspace import downsample
-from SRDynamicMRILib.metrics import ssim
+from SRDynamicMRILib.acquisition.interpolation import upsample
+from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.evaluation.metrics import ssim
+from SRDynamicMRILib.inference.super_resolution import super_resolve
+from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
+from SRDynamicMRILib.models.checkpoints import load_model
+from SRDynamicMRILib.models.pretrained import base_model, fast_model
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.shipped import base_model, fast_model
-from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.volume import Volume
 
 

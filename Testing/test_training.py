@@ -16,7 +16,11 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
-from SRDynamicMRILib.checkpoints import (
+from SRDynamicMRILib.acquisition.interpolation import INPUTS, upsample
+from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample
+from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.inference.super_resolution import super_resolve
+from SRDynamicMRILib.models.checkpoints import (
     Model,
     ModelInfo,
     load_model,
@@ -25,16 +29,12 @@ from SRDynamicMRILib.checkpoints import (
     save_tensors,
     weights_sha256,
 )
-from SRDynamicMRILib.devices import fastest_precision
-from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.interpolation import INPUTS, upsample
-from SRDynamicMRILib.kspace import crop_kspace, downsample
+from SRDynamicMRILib.models.recipes import DEFAULT, FRACTIONS, PRECISIONS, Precision
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.networks.vessel_unet import VesselEncoder
 from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.process.devices import fastest_precision
 from SRDynamicMRILib.progress import Progress
-from SRDynamicMRILib.recipes import DEFAULT, FRACTIONS, PRECISIONS, Precision
-from SRDynamicMRILib.super_resolution import super_resolve
 from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
 from SRDynamicMRILib.training.augmentation import augment
 from SRDynamicMRILib.training.datasets import PairStream, some_slices

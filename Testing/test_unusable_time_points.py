@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import JSON, QUIET, Command, Patient, strict_json
 
-from SRDynamicMRILib.files import read_series, write_series
+from SRDynamicMRILib.io.files import read_series, write_series
 from SRDynamicMRILib.volume import Series, Volume
 
 
@@ -116,7 +116,7 @@ def test_all_of_them_are_too_many(command: Command, patient: Patient, tmp_path: 
 def test_a_run_that_was_stopped_goes_on(
     command: Command, patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from SRDynamicMRILib import series_super_resolution
+    from SRDynamicMRILib.inference import series as series_super_resolution
 
     bad = spoilt(patient.low, tmp_path / "bad.nii.gz", t1=np.nan)
     done = command(*call(patient, bad, tmp_path / "whole.nii.gz", "--skip-unusable", *QUIET))

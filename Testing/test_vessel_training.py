@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from SRDynamicMRILib import angiogram as angiograms
-from SRDynamicMRILib.angiogram import Angiogram, angiogram
-from SRDynamicMRILib.checkpoints import load_tensors
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.losses.perceptual import LEVELS, load_encoder, loss_named
+from SRDynamicMRILib.models.checkpoints import load_tensors
 from SRDynamicMRILib.networks.vessel_unet import VesselEncoder, VesselUNet
-from SRDynamicMRILib.perceptual_loss import LEVELS, load_encoder, loss_named
+from SRDynamicMRILib.phantom import angiogram as angiograms
+from SRDynamicMRILib.phantom.angiogram import Angiogram, angiogram
 from SRDynamicMRILib.training import vessel_training
 from SRDynamicMRILib.training.vessel_training import (
     VesselTraining,

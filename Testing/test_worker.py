@@ -24,8 +24,8 @@ from SRDynamicMRISlicer.worker import (
 )
 from SRDynamicMRISlicer.worker_events import LONGEST_LINE, Event, Frame, Result, Stage, Steps
 
-from SRDynamicMRILib.files import read_series
-from SRDynamicMRILib.stop_with_stdin import GRACE as GUARD
+from SRDynamicMRILib.io.files import read_series
+from SRDynamicMRILib.process.stop_with_stdin import GRACE as GUARD
 
 pytestmark = pytest.mark.usefixtures("lost_errors")
 

@@ -16,8 +16,8 @@ from dataclasses import replace
 
 import torch
 
-from SRDynamicMRILib import commands  # noqa: F401 - loads everything
-from SRDynamicMRILib.cli import main
+from SRDynamicMRILib.cli import commands  # noqa: F401 - loads everything
+from SRDynamicMRILib.cli.program import main
 from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan, optimisation
 
 STEPS = 24

@@ -19,12 +19,18 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from SRDynamicMRILib import Model, Series, Volume, evaluate, fine_tune, interpolate, load_model, super_resolve
-from SRDynamicMRILib.evaluation import Evaluation
-from SRDynamicMRILib.interpolation import non_negative, trilinear, trilinear_index, zero_filled
-from SRDynamicMRILib.kspace import crop_kspace, data_consistency, low_resolution_grid, low_resolution_size, to_kspace
+from SRDynamicMRILib.acquisition.interpolation import non_negative, trilinear, trilinear_index, zero_filled
+from SRDynamicMRILib.acquisition.kspace import (
+    crop_kspace,
+    data_consistency,
+    low_resolution_grid,
+    low_resolution_size,
+    to_kspace,
+)
+from SRDynamicMRILib.evaluation.evaluation import Evaluation
+from SRDynamicMRILib.models.pretrained import base_model
+from SRDynamicMRILib.models.recipes import FRACTIONS
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.recipes import FRACTIONS
-from SRDynamicMRILib.shipped import base_model
 from SRDynamicMRILib.training.fine_tuning import BUDGETS
 from SRDynamicMRILib.volume import FloatArray
 

@@ -6,9 +6,9 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 
+from SRDynamicMRILib.acquisition.interpolation import resample
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.interpolation import resample
-from SRDynamicMRILib.provenance import NOTICE
+from SRDynamicMRILib.io.sidecar import NOTICE
 
 from .comparison_layouts import View
 from .comparison_views import acquisition_plane, composite_node, slice_node

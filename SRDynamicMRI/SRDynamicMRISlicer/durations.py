@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, MutableMapping
 
-from SRDynamicMRILib.recipes import PAPER
+from SRDynamicMRILib.models.recipes import PAPER
 
 from .inputs import ImageFacts
 from .translation import _

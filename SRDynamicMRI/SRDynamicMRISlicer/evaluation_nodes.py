@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import slicer
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.evaluation import Evaluation
+from SRDynamicMRILib.evaluation.evaluation import Evaluation
 
 from .metrics_nodes import evaluation_from_text
 from .translation import _

@@ -20,7 +20,7 @@ import slicer
 from numpy.typing import NDArray
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.sequence_files import sequence_header
+from SRDynamicMRILib.io.sequence_files import sequence_header
 from SRDynamicMRILib.volume import Series, Volume
 
 from .chosen_job import Files

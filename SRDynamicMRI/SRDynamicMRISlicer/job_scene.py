@@ -10,8 +10,8 @@ from pathlib import Path
 import slicer
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.files import read_volume
-from SRDynamicMRILib.provenance import recorded
+from SRDynamicMRILib.io.files import read_volume
+from SRDynamicMRILib.io.sidecar import recorded
 
 from .background import in_background
 from .choices import Choices

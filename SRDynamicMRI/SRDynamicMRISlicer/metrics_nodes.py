@@ -15,8 +15,8 @@ from vtkmodules.vtkCommonCore import vtkDoubleArray, vtkStringArray
 from vtkmodules.vtkCommonDataModel import vtkTable
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.evaluation import CSV_HEADER, METRIC_NAMES, Evaluation
-from SRDynamicMRILib.metrics import Metrics
+from SRDynamicMRILib.evaluation.evaluation import CSV_HEADER, METRIC_NAMES, Evaluation
+from SRDynamicMRILib.evaluation.metrics import Metrics
 from SRDynamicMRILib.volume import Volume
 
 from .comparison_colours import show_as_difference, show_as_ssim
@@ -25,7 +25,7 @@ from .step_queue import Stepwise, at_once
 from .translation import _
 
 SHOWN = ("ssim", "psnr", "difference_sd")
-"""Names of the metrics in tables and charts, as `SRDynamicMRILib.metrics.Metrics` has them."""
+"""Names of the metrics in tables and charts, as `SRDynamicMRILib.evaluation.metrics.Metrics` has them."""
 
 TIME_COLUMN = "Time (s)"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import slicer
 
 from SRDynamicMRILib import __version__
-from SRDynamicMRILib.files import read_volume, write_series, write_volume
-from SRDynamicMRILib.image_files import check_folder
+from SRDynamicMRILib.io.files import read_volume, write_series, write_volume
+from SRDynamicMRILib.io.image_files import check_folder
 from SRDynamicMRILib.phantom import Phantom, abdomen
 from SRDynamicMRILib.volume import Series, Volume
 

@@ -9,8 +9,8 @@ import slicer
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.files import read_series
-from SRDynamicMRILib.times import index_seconds, numbered
+from SRDynamicMRILib.io.files import read_series
+from SRDynamicMRILib.io.times import index_seconds, numbered
 from SRDynamicMRILib.volume import Series, Volume
 
 from .background import in_background

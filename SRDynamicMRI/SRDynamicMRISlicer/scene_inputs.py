@@ -12,13 +12,13 @@ from functools import partial
 import numpy as np
 import slicer
 
-from SRDynamicMRILib.acquired_matrix import AcquiredMatrix, recognise_acquired_matrix
-from SRDynamicMRILib.acquisition import acquisition_time
+from SRDynamicMRILib.acquisition.acquisition_time import acquisition_time
+from SRDynamicMRILib.acquisition.interpolation import high_resolution_grid
+from SRDynamicMRILib.acquisition.kspace import effective_resolution, low_resolution_grid
+from SRDynamicMRILib.acquisition.recognise import AcquiredMatrix, recognise_acquired_matrix
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.files import check_voxels
-from SRDynamicMRILib.interpolation import high_resolution_grid
-from SRDynamicMRILib.kspace import effective_resolution, low_resolution_grid
-from SRDynamicMRILib.times import numbered
+from SRDynamicMRILib.io.files import check_voxels
+from SRDynamicMRILib.io.times import numbered
 from SRDynamicMRILib.volume import Geometry, Series
 
 from .background import in_background

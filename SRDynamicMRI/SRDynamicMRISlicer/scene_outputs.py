@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import slicer
 
+from SRDynamicMRILib.acquisition.interpolation import resample
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.evaluation import Evaluation
-from SRDynamicMRILib.files import read_series
-from SRDynamicMRILib.interpolation import resample
+from SRDynamicMRILib.evaluation.evaluation import Evaluation
+from SRDynamicMRILib.io.files import read_series
 from SRDynamicMRILib.volume import Series, Volume
 
 from .background import in_background

@@ -8,7 +8,7 @@ from typing import Any
 import slicer
 
 from SRDynamicMRILib import __version__
-from SRDynamicMRILib.provenance import NOTICE
+from SRDynamicMRILib.io.sidecar import NOTICE
 
 from .scene_browsers import sequence_of
 

@@ -9,7 +9,7 @@ import numpy as np
 import slicer
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.files import read_volume
+from SRDynamicMRILib.io.files import read_volume
 from SRDynamicMRILib.volume import Volume
 
 from .scene_browsers import add_browser, browse_together, browser_of, proxy_of, stop_browsing

@@ -14,7 +14,7 @@ import slicer
 from numpy.typing import NDArray
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.times import index_seconds, numbered
+from SRDynamicMRILib.io.times import index_seconds, numbered
 from SRDynamicMRILib.volume import Series, Volume
 
 from .scene_browsers import proxy_of

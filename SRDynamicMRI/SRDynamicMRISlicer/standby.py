@@ -16,7 +16,7 @@ class WaitingProcess:
     Parameters
     ----------
     process
-        Runs ``SRDynamicMRILib.standby``.
+        Runs ``SRDynamicMRILib.cli.preloaded``.
     """
 
     def __init__(self, process: Process) -> None:
@@ -56,7 +56,7 @@ class Standby:
             self._waiting = process = self._new_process()
             process.finished.connect(partial(self._forget, process))
             environment = self._interpreter.environment(os.environ)
-            process.start(self._interpreter.program, ["-m", "SRDynamicMRILib.standby"], environment)
+            process.start(self._interpreter.program, ["-m", "SRDynamicMRILib.cli.preloaded"], environment)
 
     def take(self) -> Process:
         """The process that waits, for a worker to `start`; if none does, one that has not been started."""

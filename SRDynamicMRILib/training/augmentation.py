@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kspace import crop_kspace, low_resolution_size
+from ..acquisition.kspace import crop_kspace, low_resolution_size
 from ..volume import FloatArray, shape_of
 
 

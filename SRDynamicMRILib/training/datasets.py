@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kspace import low_resolution_size
+from ..acquisition.kspace import low_resolution_size
 from ..phantom import random_abdomen
 from ..volume import FloatArray, Volume, shape_of
 from .augmentation import augment

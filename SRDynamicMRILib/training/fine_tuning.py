@@ -15,16 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from .. import __version__
-from ..checkpoints import Model, weights_sha256
-from ..contrast import match_contrast
-from ..devices import fastest_precision
+from ..acquisition.interpolation import high_resolution_grid, resample
+from ..acquisition.kspace import low_resolution_size
 from ..errors import InputError
-from ..interpolation import high_resolution_grid, resample
-from ..kspace import low_resolution_size
-from ..perceptual_loss import loss_named, perceptual_identity
-from ..prior_copy import PriorCopy
+from ..losses.perceptual import loss_named, perceptual_identity
+from ..models.checkpoints import Model, weights_sha256
+from ..models.prior_copy import PriorCopy
+from ..models.recipes import Precision
+from ..prior.contrast import match_contrast
+from ..process.devices import fastest_precision
 from ..progress import Progress
-from ..recipes import Precision
 from ..volume import Geometry, Volume
 from .fine_tuning_plan import Plan, fine_tuning_plan
 from .held_back import of_what_is_known

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..checkpoints import Model
 from ..errors import InputError
-from ..patches import patch_positions
-from ..recipes import DEFAULT, FAST, PAPER, Recipe
+from ..inference.patches import patch_positions
+from ..models.checkpoints import Model
+from ..models.recipes import DEFAULT, FAST, PAPER, Recipe
 from ..volume import Volume, shape_of
 from .held_back import HeldBack, at_size, hold_back, with_gaps
 from .needles import with_needles

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from .. import __version__
-from ..checkpoints import Model, ModelInfo, Network, new_network, weights_sha256
-from ..distributed import ranks, share
 from ..errors import InputError
+from ..losses.perceptual import loss_named, perceptual_identity
+from ..models.checkpoints import Model, ModelInfo, Network, new_network, weights_sha256
+from ..models.recipes import FRACTIONS, Precision, Recipe
 from ..networks.sub_pixel import FACTORS
-from ..perceptual_loss import loss_named, perceptual_identity
+from ..process.distributed import ranks, share
 from ..progress import Progress
-from ..recipes import FRACTIONS, Precision, Recipe
 from ..volume import FloatArray, Shape
 from .datasets import PairStream, Source, real_source, synthetic_source
 from .optimisation import Batches, Schedule, Validation, optimise

@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..checkpoints import load_tensors, save_tensors
-from ..devices import is_out_of_memory
-from ..distributed import is_first, mean_over_ranks, ranks
 from ..errors import InputError
+from ..models.checkpoints import load_tensors, save_tensors
+from ..models.recipes import Precision
 from ..networks.unet import GRID_STEP, UNet3D
+from ..process.devices import is_out_of_memory
+from ..process.distributed import is_first, mean_over_ranks, ranks
 from ..progress import Progress
-from ..recipes import Precision
 
 Batches = Callable[[int], tuple[Tensor, Tensor]]
 """Gives input and target ``(B, 1, d, h, w)`` of a step; the same step always gives the same batch."""

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checkpoints import ModelInfo
-from ..interpolation import upsample, zero_filled
-from ..kspace import crop_kspace, to_sub_pixels
-from ..normalisation import intensity_scale
-from ..patches import Position, extract
+from ..acquisition.interpolation import upsample, zero_filled
+from ..acquisition.kspace import crop_kspace, to_sub_pixels
+from ..inference.patches import Position, extract
+from ..models.checkpoints import ModelInfo
+from ..networks.normalisation import intensity_scale
 from ..volume import FloatArray, Shape
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from ..errors import InputError
-from ..files import images_below, read_series
+from ..io.files import images_below, read_series
 from ..volume import Series
 
 Item = TypeVar("Item")

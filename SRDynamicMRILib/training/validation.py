@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..checkpoints import Model, ModelInfo
-from ..distributed import mean_over_ranks, ranks, share
-from ..kspace import downsample
-from ..metrics import compare
-from ..super_resolution import super_resolve
+from ..acquisition.kspace import downsample
+from ..evaluation.metrics import compare
+from ..inference.super_resolution import super_resolve
+from ..models.checkpoints import Model, ModelInfo
+from ..process.distributed import mean_over_ranks, ranks, share
 from ..volume import FloatArray, Volume
 from .datasets import some_slices, synthetic_image
 from .subjects import Subject

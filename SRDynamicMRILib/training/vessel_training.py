@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .. import __version__
-from ..angiogram import Angiogram, angiogram
-from ..checkpoints import save_tensors
 from ..errors import InputError
+from ..losses.perceptual import LEVELS
+from ..models.checkpoints import save_tensors
 from ..networks.vessel_unet import VesselEncoder, VesselUNet
-from ..perceptual_loss import LEVELS
+from ..phantom.angiogram import Angiogram, angiogram
 from ..progress import Progress
 from ..volume import FloatArray
 from .optimisation import Schedule, optimise

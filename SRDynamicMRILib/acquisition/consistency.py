@@ -1,0 +1,127 @@
+"""How true a result is to what was acquired, and how much of it was not acquired at all.
+
+With D of `kspace` (keep the centre of k-space), x a result and y the acquired image, both figures are ratios of root
+mean squares, which by Parseval's theorem are the same in k-space: ``|D x - y| / |y|`` says how far the result's centre
+of k-space is from the acquired one, and ``|x - D+ D x| / |x|``, with D+ the pseudoinverse of D, how much of the result
+lies beyond it. The scale is the root mean square and no percentile, so that both figures have one unit and the
+brightest vessel does not count.
+
+Neither needs the truth, and neither says how near the result is to it: hard data consistency makes the first zero
+whatever the network has added, and the second is the size of what was added, right or wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..volume import FloatArray, Series, Volume
+from .kspace import crop_kspace, pad_kspace
+
+_DIGITS = 6
+"""Decimals that are told: those beyond are rounding of single precision and depend on the number of threads."""
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Two figures of a result, both at least 0 and without unit.
+
+    Parameters
+    ----------
+    error
+        Root mean square of downsample(result) - acquired, relative to that of the acquired image.
+    added
+        Root mean square of what the result has beyond the acquired k-space, relative to that of the result. Its square
+        is the share of the energy. At most 1.
+    """
+
+    error: float
+    added: float
+
+
+def fidelity(result: Volume, acquired: Volume) -> Fidelity:
+    """Compare a result with what it was made from.
+
+    Parameters
+    ----------
+    result
+        Super-resolved volume ``(D, H, W)``.
+    acquired
+        Low-resolution volume ``(D, h, w)`` of the same field of view and unit.
+
+    Raises
+    ------
+    InputError
+        If the result does not lie on a finer grid over the field of view of the acquired volume.
+    """
+    _check_grids(result, acquired)
+    small, size = acquired.shape[1:], result.shape[1:]
+    kept = crop_kspace(result.data, small)
+    beyond = result.data - pad_kspace(kept, size, nyquist=2.0)
+    return Fidelity(_ratio(kept - acquired.data, acquired.data), _ratio(beyond, result.data))
+
+
+def fidelity_map(result: Volume, acquired: Volume) -> Volume:
+    """Downsampled result minus acquired image, ``(D, h, w)`` on the acquired grid, in the unit of the images.
+
+    Nothing is resampled: downsampling by k-space leads to this very grid.
+
+    Parameters
+    ----------
+    result, acquired
+        As for `fidelity`.
+
+    Raises
+    ------
+    InputError
+        As for `fidelity`.
+    """
+    _check_grids(result, acquired)
+    return acquired.with_data(crop_kspace(result.data, acquired.shape[1:]) - acquired.data)
+
+
+def fidelity_maps(results: Series, acquired: Series) -> Series:
+    """The `fidelity_map` of every time point, each made when asked for."""
+
+    def load(number: int) -> FloatArray:
+        return fidelity_map(results[number], acquired[number]).data
+
+    return Series(load, acquired.times, acquired.geometry)
+
+
+def in_words(figures: Sequence[Fidelity]) -> str:
+    """Return the figures of all time points in two sentences: the largest error and the mean of what was added."""
+    added = sum(each.added for each in figures) / len(figures)
+    return (
+        f"Downsampled again, the result differs from the acquired images by {_percent(max(e.error for e in figures))} "
+        f"(RMS{', the worst time point' if len(figures) > 1 else ''}). {_percent(added)} of its RMS lies beyond the "
+        "acquired k-space: computed, not measured."
+    )
+
+
+def _percent(share: float) -> str:
+    return "less than 0.01%" if share < 1e-4 else f"{100 * share:.3g}%"
+
+
+def _check_grids(result: Volume, acquired: Volume) -> None:
+    size, small = result.shape[1:], acquired.shape[1:]
+    finer = size[0] >= small[0] and size[1] >= small[1]
+    if not finer or not result.geometry.with_matrix(small).same_grid(acquired.geometry):
+        message = (
+            f"A result of {result.shape} voxels does not lie over the field of view of an acquired image of "
+            f"{acquired.shape}; compare it with the series that it was made from."
+        )
+        raise InputError(message)
+
+
+def _ratio(part: NDArray[np.floating], whole: NDArray[np.floating]) -> float:
+    """Ratio of root mean squares; 0 where there is nothing at all."""
+    energy = np.vdot(whole.astype(np.float64), whole.astype(np.float64))
+    if energy <= 0:
+        return 0.0
+    ratio = float(np.sqrt(np.vdot(part.astype(np.float64), part.astype(np.float64)) / energy))
+    return round(ratio, _DIGITS)

@@ -1,0 +1,101 @@
+"""What commands write: checked before the work, held by one run at a time."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import wraps
+from pathlib import Path
+
+from ..errors import InputError
+from ..inference.series import FrameFolder
+from ..io.files import check_apart, check_output, write_series, write_volume
+from ..io.image_files import check_folder
+from ..io.locking import alone
+from ..io.paths import check_name
+from ..io.sidecar import description, image_facts
+from ..models.checkpoints import check_model_name
+from ..process.distributed import is_first
+from ..progress import Progress
+from ..volume import Series
+
+Outputs = dict[str, Path]
+Command = Callable[[Namespace, Progress], Outputs]
+
+
+def alone_at_output(unfinished: Callable[[Path], Path]) -> Callable[[Command], Command]:
+    """Let a command hold its output, so that no second run writes there.
+
+    Parameters
+    ----------
+    unfinished
+        Gives the file or folder beside an output where the command keeps what is not finished.
+    """
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def held(arguments: Namespace, progress: Progress) -> Outputs:
+            output = arguments.output
+            with alone(output, unfinished(output)) if is_first() else nullcontext():
+                return command(arguments, progress)
+
+        return held
+
+    return decorate
+
+
+def state_file(output: Path) -> Path:
+    """Where training keeps what it needs to go on, beside the model that it makes."""
+    return output.with_name(output.stem + ".state.safetensors")
+
+
+def frames_folder(output: Path) -> Path:
+    """Where finished time points are kept, beside the series that they add up to."""
+    return FrameFolder.beside(output).path
+
+
+def check_output_of(sources: Sequence[Path | None], output: Path, *unfinished: Path) -> None:
+    """Find out before the work whether an output can be written without loss.
+
+    Parameters
+    ----------
+    sources
+        Images that the output is made of; None for one that was not given.
+    output
+        File or folder to be made.
+    unfinished
+        What is written beside it before it is finished.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written, or would replace what it is made of.
+    """
+    check_output(output)
+    check_apart([output, *unfinished], [source for source in sources if source is not None])
+
+
+def check_model_output(path: Path) -> None:
+    """Raise `InputError` before the work if a model cannot be written there."""
+    check_model_name(path)
+    check_folder(path)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, or raise `InputError`."""
+    check_name(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"Cannot make the folder {path}: {error.strerror}; choose another."
+        raise InputError(message) from error
+
+
+def write_images(series: Series, path: Path, facts: dict[str, object]) -> None:
+    """Write a series, or a volume if it has one time point and does not go to a folder, with facts in a sidecar."""
+    facts = description(**facts, **image_facts(series.geometry))
+    if len(series) == 1 and path.suffix:
+        write_volume(series[0], path, facts)
+    else:
+        write_series(series, path, facts)

@@ -1,0 +1,122 @@
+"""From a low-resolution volume to a high-resolution one with a trained model (paper, section 2.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..acquisition.interpolation import high_resolution_grid, non_negative, upsample
+from ..acquisition.kspace import data_consistency, from_sub_pixels, full_size
+from ..errors import InputError
+from ..models.checkpoints import Model
+from ..networks.normalisation import intensity_scale
+from ..progress import Progress
+from ..volume import Geometry, Volume
+from .tiling import Inference, apply_network
+
+_RINGING = 0.35
+"""Share of the maximum that ringing below zero can reach; what is darker is no magnitude image."""
+
+
+def target_grid(
+    low_resolution: Geometry, like: Geometry | None, model: Model, fraction: float | None = None
+) -> Geometry:
+    """Grid of the result for a low-resolution volume.
+
+    Its field of view is always that of the low-resolution volume. The voxel size comes, in this order, from `like`, the
+    fraction, the prior the model was fine-tuned on, the lowest fraction the model knows.
+
+    Parameters
+    ----------
+    low_resolution
+        Geometry of the volume to super-resolve.
+    like
+        Geometry of a high-resolution volume, such as the planning scan.
+    model
+        The model to be used.
+    fraction
+        Share of in-plane k-space that the volume holds.
+
+    Raises
+    ------
+    InputError
+        If `like` has the lower resolution, or nothing tells the voxel size.
+    """
+    if like is not None:
+        return high_resolution_grid(low_resolution, like)
+    if fraction is None and model.info.prior_spacing:
+        x, y = model.info.prior_spacing[:2]
+        width = max(low_resolution.shape[2], round(low_resolution.shape[2] * low_resolution.spacing[0] / x))
+        height = max(low_resolution.shape[1], round(low_resolution.shape[1] * low_resolution.spacing[1] / y))
+        return low_resolution.with_matrix((height, width))
+    if fraction is None:
+        if not model.info.fractions:
+            message = "The model does not say for which fraction of k-space it is; give --like PRIOR or --fraction."
+            raise InputError(message)
+        fraction = min(model.info.fractions)
+    return low_resolution.with_matrix(full_size((low_resolution.shape[1], low_resolution.shape[2]), fraction))
+
+
+def super_resolve(
+    volume: Volume,
+    model: Model,
+    grid: Geometry,
+    *,
+    device: torch.device | None = None,
+    inference: Inference | None = None,
+    progress: Progress | None = None,
+) -> Volume:
+    """Super-resolve one volume.
+
+    Parameters
+    ----------
+    volume
+        Low-resolution volume ``(D, h, w)``.
+    model
+        The model; its network is moved to the device.
+    grid
+        Grid of the result ``(D, H, W)`` over the same field of view; see `target_grid`.
+    device
+        Where to compute; the CPU if not given. Where a GPU's memory does not suffice, smaller tiles are tried, then
+        the CPU, and the log says so.
+    inference
+        How to apply the network; the whole volume at once if not given.
+    progress
+        Told what did not go as asked.
+
+    Returns
+    -------
+        The result, intensities in the unit of the input.
+
+    Raises
+    ------
+    InputError
+        If the network gives something that is not finite, or memory does not suffice.
+    """
+    device = device or torch.device("cpu")
+    inference = inference or Inference()
+    progress = progress or Progress()
+    info = model.info
+    size = (grid.shape[1], grid.shape[2])
+    acquired = volume.data
+    interpolated = upsample(acquired, size, info.interpolation)
+    scale = np.float32(
+        intensity_scale(interpolated if info.normalisation == "maximum" else acquired, info.normalisation)
+    )
+    given = interpolated if info.factor == 1 else acquired
+    output = apply_network(model.network, given / scale, device, inference, progress)
+    if info.factor > 1:
+        output = from_sub_pixels(output, (acquired.shape[1], acquired.shape[2]), size)
+    if info.residual:
+        output = output + interpolated / scale
+    if not np.isfinite(output).all():
+        message = "The network gave values that are not finite, so there is no result; use another model."
+        raise InputError(message)
+    result = output * scale
+    if info.data_consistency:
+        if acquired.min() >= -_RINGING * acquired.max():
+            result = non_negative(acquired, size, start=result)
+        else:
+            progress.log("The volume has strongly negative voxels, so results are not held above zero.")
+            result = data_consistency(result, acquired)
+    return Volume(result, grid)

@@ -1,0 +1,141 @@
+"""What stands beside an image that this software made: a JSON file of the same name."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..acquisition.consistency import Fidelity
+from ..acquisition.kspace import low_resolution_size
+from ..errors import InputError
+from ..volume import Geometry
+from .times import FOLDER_SIDECAR, RECORD, read_sidecar, sidecar_of
+
+NOTICE = "AI-generated images. Not for diagnosis."
+
+_FINEST = 100
+"""How many times more rows or columns than were acquired a sidecar can say there were; more is a damaged one."""
+
+
+def description(**facts: Any) -> dict[str, Any]:
+    """Content of a sidecar: the version of this software and some facts that JSON can hold."""
+    return {RECORD: {"version": __version__, **facts}}
+
+
+def environment() -> dict[str, str]:
+    """Versions of what results depend on, by name."""
+    found = {"SRDynamicMRI": __version__, "Python": platform.python_version(), "System": platform.platform()}
+    for package in ("torch", "numpy", "scipy", "SimpleITK", "safetensors"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def recorded(path: Path) -> dict[str, Any]:
+    """Facts that this software has written beside an image; empty if there are none. They may be anybody's by now."""
+    known = read_sidecar(path / FOLDER_SIDECAR if path.is_dir() else sidecar_of(path)).get(RECORD)
+    return known if isinstance(known, dict) else {}
+
+
+def recorded_fidelity(path: Path) -> list[Fidelity]:
+    """How true a result is to what it was made of, by time point, if a sidecar says so."""
+    figures = recorded(path).get("fidelity")
+    if not isinstance(figures, list) or not all(isinstance(each, dict) for each in figures):
+        return []
+    pairs = [(each.get("error"), each.get("added")) for each in figures]
+    if not all(type(value) in (int, float) and 0 <= value < math.inf for pair in pairs for value in pair):
+        return []
+    return [Fidelity(error, added) for error, added in pairs]
+
+
+def recorded_warnings(path: Path) -> list[str]:
+    """The warnings that came with a result, if a sidecar has some."""
+    told = recorded(path).get("warnings")
+    return [sentence for sentence in told if isinstance(sentence, str)] if isinstance(told, list) else []
+
+
+def recorded_frames(path: Path, count: int) -> list[int] | None:
+    """Numbers of the `count` time points that a result holds of its series, if a sidecar says so."""
+    frames = recorded(path).get("frames")
+    if isinstance(frames, list) and len(frames) == count and all(type(n) is int and n >= 0 for n in frames):
+        return frames if all(a < b for a, b in pairwise(frames)) else None
+    return None
+
+
+def image_facts(geometry: Geometry) -> dict[str, Any]:
+    """What ties a sidecar to its image: it may come to lie beside another one."""
+    return {"matrix": list(geometry.shape[1:]), "voxel_size": list(geometry.spacing)}
+
+
+def describes(facts: Mapping[str, Any], geometry: Geometry) -> bool | None:
+    """Whether a sidecar's facts are about an image of this geometry; None if they do not say (earlier versions)."""
+    matrix, voxel = facts.get("matrix"), facts.get("voxel_size")
+    if matrix is None and voxel is None:
+        return None
+    if not isinstance(voxel, list) or len(voxel) != 3 or not all(type(v) in (int, float) for v in voxel):
+        return False
+    alike = all(math.isclose(v, s, rel_tol=1e-3) for v, s in zip(voxel, geometry.spacing, strict=True))
+    return bool(alike and matrix == list(geometry.shape[1:]))
+
+
+def is_about_another(path: Path, geometry: Geometry) -> bool:
+    """Whether the sidecar beside an image names another matrix or voxel size than the image has."""
+    return describes(recorded(path), geometry) is False
+
+
+def recorded_matrix(path: Path, geometry: Geometry) -> tuple[int, int] | None:
+    """Rows and columns that an image had before it was downsampled, if a sidecar says so that is about this image.
+
+    A sidecar of an earlier version, which does not name its image, counts if keeping the fraction that it names of the
+    full matrix gives the image's own.
+
+    Parameters
+    ----------
+    path
+        The image.
+    geometry
+        Its geometry.
+    """
+    facts, stored = recorded(path), geometry.shape[1:]
+    matrix = facts.get("full_matrix")
+    if not isinstance(matrix, list) or len(matrix) != 2 or not all(type(n) is int for n in matrix):
+        return None
+    full = (matrix[0], matrix[1])
+    if not all(n <= f <= _FINEST * n for f, n in zip(full, stored, strict=True)):
+        return None
+    about = describes(facts, geometry)
+    if about is None:
+        fraction = facts.get("fraction")
+        with suppress(InputError):  # a fraction that leaves nothing, or is none
+            about = isinstance(fraction, float) and low_resolution_size(full, fraction) == stored
+    return full if about else None
+
+
+def check_acquired(path: Path, geometry: Geometry, use: str) -> None:
+    """Raise `InputError` if an image is a result of this software: super-resolved again, it would pass for measured.
+
+    Parameters
+    ----------
+    path
+        The image.
+    geometry
+        Its geometry; the sidecar of another image does not count.
+    use
+        What it is to be, such as "the planning scan".
+    """
+    facts = recorded(path)
+    if facts.get("notice") and describes(facts, geometry) is not False:
+        message = (
+            f"{path} is a super-resolved, AI-generated image, as the description beside it says, and cannot be {use}; "
+            "give the acquired image."
+        )
+        raise InputError(message)

@@ -1,0 +1,102 @@
+"""Weights that come with the extension, wherever it is installed."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+
+from ..errors import InputError
+from ..io.paths import read_bounded
+
+BASE_MODEL = "base.safetensors"
+"""For every fraction."""
+
+FRACTION_MODELS = {fraction: f"base_{fraction:g}.safetensors" for fraction in (0.25, 0.1, 0.0625)}
+"""Better, but each for one fraction and what is near it."""
+
+FAST_MODELS = {fraction: f"fast_{fraction:g}.safetensors" for fraction in (0.25, 0.1, 0.0625)}
+"""Networks that end in sub-pixels: several times as fast, and the better start of fine-tuning."""
+
+PERCEPTUAL_NETWORK = "perceptual.safetensors"
+
+HASHES = "SHA256SUMS"
+"""SHA-256 of every file, a line each as ``sha256sum`` writes it; ``make hashes`` after a file has been replaced."""
+
+FRACTION_TOLERANCE = math.log(1.25)
+"""How far, as a factor, a fraction may be from that of a model."""
+
+START_TOLERANCE = math.log(1.6)
+"""How far it may be from that of a model to begin fine-tuning with, which soon finds its way."""
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+# In an installed wheel the resources lie within the package, in a source tree beside it.
+_PLACES = (_PACKAGE / "Resources" / "Models", _PACKAGE.parent / "Resources" / "Models")
+
+
+def shipped_file(name: str) -> Path | None:
+    """Path of a file in Resources/Models; None if it does not come with this version.
+
+    Raises
+    ------
+    InputError
+        If it is there, but was changed after it was shipped.
+    """
+    path = next((place / name for place in _PLACES if (place / name).is_file()), None)
+    if path is not None:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        hashes = path.with_name(HASHES)
+        listed = read_bounded(hashes).decode("utf-8", "replace").splitlines() if hashes.is_file() else []
+        if f"{digest}  {name}" not in listed:
+            message = (
+                f"{path} is not the file that comes with this version (it has another SHA-256); "
+                "install SRDynamicMRI again, or name a model with --model."
+            )
+            raise InputError(message)
+    return path
+
+
+def fast_model(fraction: float) -> Path | None:
+    """Path of the shipped fast model to use, or to begin fine-tuning with, for a fraction of in-plane k-space.
+
+    None if there is none near that fraction, or it does not come with this version.
+    """
+    nearest = min(FAST_MODELS, key=lambda own: abs(math.log(fraction / own)))
+    if abs(math.log(fraction / nearest)) > START_TOLERANCE:
+        return None
+    return shipped_file(FAST_MODELS[nearest])
+
+
+def start_model(fraction: float) -> Path:
+    """Path of the shipped model to begin fine-tuning with for a fraction of in-plane k-space.
+
+    Raises
+    ------
+    InputError
+        If none comes with this version.
+    """
+    return fast_model(fraction) or base_model(fraction)
+
+
+def base_model(fraction: float | None = None) -> Path:
+    """Path of the shipped base model for a fraction, to use without fine-tuning.
+
+    Parameters
+    ----------
+    fraction
+        Share of in-plane k-space that was acquired; None if it is not known.
+
+    Raises
+    ------
+    InputError
+        If it is missing from the installation, or was changed after it was shipped.
+    """
+    near = [own for own in FRACTION_MODELS if fraction and abs(math.log(fraction / own)) <= FRACTION_TOLERANCE]
+    name = FRACTION_MODELS[near[0]] if near else BASE_MODEL
+    path = shipped_file(name) or shipped_file(BASE_MODEL)
+    if path is None:
+        message = (
+            f"The shipped model {BASE_MODEL} is missing; install SRDynamicMRI again, or name a model with --model."
+        )
+        raise InputError(message)
+    return path

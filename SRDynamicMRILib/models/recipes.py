@@ -1,0 +1,149 @@
+"""Recipes: the choices that make a model, under one name each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ..errors import InputError
+
+FRACTIONS = (0.25, 0.10, 0.0625)
+"""Shares of in-plane k-space that the paper studies (section 2.1)."""
+
+
+Precision = Literal["float32", "bfloat16"]
+"""Numbers that a network is trained with; weights, loss and optimiser are float32 with both."""
+
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained, fine-tuned and used.
+
+    Parameters
+    ----------
+    name
+        What the command line calls it.
+    features
+        Feature maps of the network's first level.
+    interpolation
+        What the network is fed with, and what a residual is added to: one of `interpolation.INPUTS`.
+    normalisation
+        ``maximum``: input and target are each divided by their own maximum, as in the paper. ``percentile``: both by
+        the 99.9th percentile of the low-resolution image, so that their intensities stay comparable.
+    residual
+        Whether the network's output is added to the interpolated image.
+    data_consistency
+        Whether the acquired k-space is put back into the result.
+    loss
+        ``l1``, ``charbonnier``, ``perceptual`` or ``l1+perceptual``.
+    patch
+        Patch size ``(D, H, W)`` in training and in inference by patches.
+    stride
+        Step ``(D, H, W)`` between patches of main training; None draws patches at random.
+    batch
+        Patches per optimisation step.
+    learning_rate
+        Of Adam, in main training.
+    fine_tuning_learning_rate
+        Of Adam, in fine-tuning.
+    fine_tuning_stride
+        Step between patches of fine-tuning; None draws patches at random.
+    whole_volume
+        Whether inference takes whole volumes (in tiles where memory is short) rather than overlapping patches.
+    sub_pixel
+        Whether the network is a `networks.sub_pixel.SubPixelNetwork`: fed with the low-resolution image itself, of
+        which the patches are then.
+    """
+
+    name: str
+    features: int
+    interpolation: str
+    normalisation: Literal["maximum", "percentile"]
+    residual: bool
+    data_consistency: bool
+    loss: Literal["l1", "charbonnier", "perceptual", "l1+perceptual"]
+    patch: tuple[int, int, int]
+    stride: tuple[int, int, int] | None
+    batch: int
+    learning_rate: float
+    fine_tuning_learning_rate: float
+    fine_tuning_stride: tuple[int, int, int] | None
+    whole_volume: bool
+    sub_pixel: bool = False
+
+    def factor(self, fractions: Sequence[float]) -> int:
+        """Voxels that the network gives per voxel along rows and columns, enough for the smallest of the fractions.
+
+        Not every number can be trained for; see `networks.sub_pixel.FACTORS`.
+        """
+        return math.ceil(1 / math.sqrt(min(fractions)) - 1e-6) if self.sub_pixel else 1
+
+
+PAPER = Recipe(
+    name="paper",
+    features=64,
+    interpolation="trilinear_index",
+    normalisation="maximum",
+    residual=False,
+    data_consistency=False,
+    loss="perceptual",
+    patch=(24, 24, 24),
+    stride=(6, 12, 12),
+    batch=16,
+    learning_rate=1e-4,
+    fine_tuning_learning_rate=1e-6,
+    fine_tuning_stride=(1, 1, 1),
+    whole_volume=False,
+)
+"""The paper's way, sections 2.2 and 2.3."""
+
+DEFAULT = Recipe(
+    name="default",
+    features=32,
+    interpolation="non_negative",
+    normalisation="percentile",
+    residual=True,
+    data_consistency=True,
+    loss="charbonnier",
+    patch=(12, 48, 48),
+    stride=None,
+    batch=2,
+    learning_rate=1.5e-3,
+    fine_tuning_learning_rate=1.5e-3,
+    fine_tuning_stride=None,
+    whole_volume=True,
+)
+"""What has given the best images at a speed that a laptop allows."""
+
+FAST = replace(
+    DEFAULT,
+    name="fast",
+    features=48,
+    interpolation="zero_filled",
+    patch=(12, 24, 24),
+    sub_pixel=True,
+)
+"""For speed: a fifth of the time of the default at 6.25% of k-space, for images that are almost as good.
+
+Fine-tuning begins with it too: on real scans it then gives the better images (README, Results).
+"""
+
+RECIPES = {recipe.name: recipe for recipe in (DEFAULT, PAPER, FAST)}
+
+
+def recipe_named(name: str) -> Recipe:
+    """Return the recipe of that name.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if name not in RECIPES:
+        message = f"There is no recipe named {name}; use one of {', '.join(RECIPES)}."
+        raise InputError(message)
+    return RECIPES[name]

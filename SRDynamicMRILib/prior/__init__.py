@@ -1,0 +1,1 @@
+"""The planning scan made ready for a series."""

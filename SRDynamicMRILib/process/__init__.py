@@ -1,0 +1,1 @@
+"""The process that computes: devices, threads, its peers under ``torchrun``, streams and signals."""
