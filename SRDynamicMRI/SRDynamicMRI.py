@@ -37,14 +37,11 @@ for _place in (_FOLDER, _FOLDER.parent):
     if (_place / "SRDynamicMRILib" / "__init__.py").is_file() and os.fspath(_place) not in sys.path:
         sys.path.append(os.fspath(_place))
 
-from SRDynamicMRISlicer import sample_data, translation  # noqa: E402
-from SRDynamicMRISlicer.comparison_layouts import register_layouts, shows_comparison  # noqa: E402
-from SRDynamicMRISlicer.dependencies import Condition, read_requirements  # noqa: E402
-from SRDynamicMRISlicer.help_text import acknowledgement, help_text  # noqa: E402
-from SRDynamicMRISlicer.module_session import ModuleSession  # noqa: E402
-from SRDynamicMRISlicer.module_test import ClickPath  # noqa: E402
-from SRDynamicMRISlicer.module_test_views import ComparisonPath  # noqa: E402, F401 - see test_views
-from SRDynamicMRISlicer.panel_choices import (  # noqa: E402
+from SRDynamicMRISlicer import translation  # noqa: E402
+from SRDynamicMRISlicer.comparison.layouts import register_layouts, shows_comparison  # noqa: E402
+from SRDynamicMRISlicer.jobs.dependencies import Condition, read_requirements  # noqa: E402
+from SRDynamicMRISlicer.panel.help_text import acknowledgement, help_text  # noqa: E402
+from SRDynamicMRISlicer.presenter.panel_choices import (  # noqa: E402
     Arrangement,
     Budget,
     Metric,
@@ -52,7 +49,11 @@ from SRDynamicMRISlicer.panel_choices import (  # noqa: E402
     Reveal,
     TimePoints,
 )
-from SRDynamicMRISlicer.translation_context import translated  # noqa: E402
+from SRDynamicMRISlicer.qt.translation_context import translated  # noqa: E402
+from SRDynamicMRISlicer.scene import sample_data  # noqa: E402
+from SRDynamicMRISlicer.self_test.click_path import ClickPath  # noqa: E402
+from SRDynamicMRISlicer.self_test.comparison_path import ComparisonPath  # noqa: E402, F401 - see test_views
+from SRDynamicMRISlicer.session import ModuleSession  # noqa: E402
 
 translation.translate_with(translated)
 
@@ -121,7 +122,7 @@ def download_sample(source: Any) -> list[slicer.vtkMRMLNode]:
 
 @parameterNodeWrapper
 class SRDynamicMRIParameterNode:
-    """All choices of the panel, saved with the scene; `SRDynamicMRISlicer.parameters` says what they mean."""
+    """All choices of the panel, saved with the scene; `SRDynamicMRISlicer.presenter.parameters` says what they mean."""
 
     priorVolume: vtkMRMLScalarVolumeNode
     dynamicSeries: Union[vtkMRMLSequenceNode, vtkMRMLScalarVolumeNode, None]
@@ -161,7 +162,7 @@ class SRDynamicMRIParameterNode:
 
 
 class SRDynamicMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The module's panel; what it does is in `SRDynamicMRISlicer.module_session`."""
+    """The module's panel; what it does is in `SRDynamicMRISlicer.session`."""
 
     def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -249,7 +250,7 @@ class SRDynamicMRILogic(ScriptedLoadableModuleLogic):
 
 
 class SRDynamicMRITest(ScriptedLoadableModuleTest):
-    """Clicks through the module on a small phantom; see `SRDynamicMRISlicer.module_test`."""
+    """Clicks through the module on a small phantom; see `SRDynamicMRISlicer.self_test.click_path`."""
 
     def setUp(self) -> None:
         """Start with an empty scene and a panel that is ready."""

@@ -17,15 +17,15 @@ if __name__ == "__main__":  # pytest has found the project already
 
 from matplotlib.image import imsave
 from scenes import Slicer, SliceView, Window
-from SRDynamicMRISlicer.comparison import Comparison, on_one_slider
-from SRDynamicMRISlicer.comparison_captions import ViewCaptions
-from SRDynamicMRISlicer.comparison_layouts import ROWS, Layout, LayoutSwitch, View
-from SRDynamicMRISlicer.comparison_notice import Notice
-from SRDynamicMRISlicer.metrics_nodes import MapSequences
-from SRDynamicMRISlicer.scene_browsers import browser_of
-from SRDynamicMRISlicer.scene_outputs import difference_map
-from SRDynamicMRISlicer.scene_provenance import facts_of_result
-from SRDynamicMRISlicer.scene_results import ResultSequence
+from SRDynamicMRISlicer.comparison.captions import ViewCaptions
+from SRDynamicMRISlicer.comparison.comparison import Comparison, on_one_slider
+from SRDynamicMRISlicer.comparison.layouts import ROWS, Layout, LayoutSwitch, View
+from SRDynamicMRISlicer.comparison.notice import Notice
+from SRDynamicMRISlicer.scene.browsers import browser_of
+from SRDynamicMRISlicer.scene.metrics_nodes import MapSequences
+from SRDynamicMRISlicer.scene.outputs import difference_map
+from SRDynamicMRISlicer.scene.provenance import facts_of_result
+from SRDynamicMRISlicer.scene.results import ResultSequence
 
 from SRDynamicMRILib.acquisition.interpolation import interpolate
 from SRDynamicMRILib.acquisition.kspace import downsample

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from SRDynamicMRISlicer.jobs.worker import Interpreter
 from SRDynamicMRISlicer.signal import Signal
-from SRDynamicMRISlicer.worker import Interpreter
 
 ROOT = Path(__file__).resolve().parent.parent
 INTERPRETER = Interpreter(sys.executable, ROOT)

@@ -15,9 +15,9 @@ import pytest
 import slicer
 import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - makes windows that draw
 from scipy.spatial.transform import Rotation
-from SRDynamicMRISlicer.scene_browsers import add_browser
-from SRDynamicMRISlicer.scene_sequences import SequenceIndex, add_sequence
-from SRDynamicMRISlicer.scene_volumes import add_volume
+from SRDynamicMRISlicer.scene.browsers import add_browser
+from SRDynamicMRISlicer.scene.sequences import SequenceIndex, add_sequence
+from SRDynamicMRISlicer.scene.volumes import add_volume
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkCollection
 from vtkmodules.vtkCommonMath import vtkMatrix4x4

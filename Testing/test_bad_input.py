@@ -17,12 +17,12 @@ import pytest
 from conftest import TINY, Command, Patient, tiny_network
 from processes import INTERPRETER, FakeProcess
 from scenes import Slicer
-from SRDynamicMRISlicer.choices import Choices
-from SRDynamicMRISlicer.chosen_job import Files
-from SRDynamicMRISlicer.jobs import Kind
-from SRDynamicMRISlicer.states import RUNNING, State
+from SRDynamicMRISlicer.jobs.job import Kind
+from SRDynamicMRISlicer.jobs.worker import Worker
+from SRDynamicMRISlicer.presenter.choices import Choices
+from SRDynamicMRISlicer.presenter.chosen_job import Files
+from SRDynamicMRISlicer.presenter.states import RUNNING, State
 from SRDynamicMRISlicer.step_queue import Stepwise, at_once
-from SRDynamicMRISlicer.worker import Worker
 from test_cli_errors import BAD_CHECKPOINTS, BAD_MODELS, CUDA_OUT, Place, files_of_at_most, limit
 from test_job_scene import Desk, low_patient
 

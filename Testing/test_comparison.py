@@ -15,16 +15,9 @@ import pytest
 import slicer
 from comparison_picture import STORED, comparison_picture, put_together
 from scenes import Slicer, SliceView, Window, need_drawing, oblique, random_series, random_volume, rigid
-from SRDynamicMRISlicer.comparison import Comparison, on_one_slider
-from SRDynamicMRISlicer.comparison_captions import notice_text
-from SRDynamicMRISlicer.comparison_colours import (
-    DIFFERENCE_COLOURS,
-    SSIM_COLOURS,
-    colour_node,
-    show_as_difference,
-    show_as_ssim,
-)
-from SRDynamicMRISlicer.comparison_layouts import (
+from SRDynamicMRISlicer.comparison.captions import notice_text
+from SRDynamicMRISlicer.comparison.comparison import Comparison, on_one_slider
+from SRDynamicMRISlicer.comparison.layouts import (
     ROWS,
     Layout,
     LayoutSwitch,
@@ -33,9 +26,9 @@ from SRDynamicMRISlicer.comparison_layouts import (
     register_layouts,
     slice_views,
 )
-from SRDynamicMRISlicer.comparison_notice import Notice
-from SRDynamicMRISlicer.comparison_reveal import Blink, Curtain
-from SRDynamicMRISlicer.comparison_views import (
+from SRDynamicMRISlicer.comparison.notice import Notice
+from SRDynamicMRISlicer.comparison.reveal import Blink, Curtain
+from SRDynamicMRISlicer.comparison.views import (
     acquisition_plane,
     composite_node,
     same_field_of_view,
@@ -43,11 +36,18 @@ from SRDynamicMRISlicer.comparison_views import (
     show_volumes,
     slice_node,
 )
-from SRDynamicMRISlicer.comparison_windows import SharedWindow, window_for
-from SRDynamicMRISlicer.scene_browsers import browser_of
-from SRDynamicMRISlicer.scene_provenance import facts_of, facts_of_result, write_facts
-from SRDynamicMRISlicer.scene_sequences import add_sequence
-from SRDynamicMRISlicer.scene_volumes import store_volume, volume_of
+from SRDynamicMRISlicer.comparison.windows import SharedWindow, window_for
+from SRDynamicMRISlicer.scene.browsers import browser_of
+from SRDynamicMRISlicer.scene.map_colours import (
+    DIFFERENCE_COLOURS,
+    SSIM_COLOURS,
+    colour_node,
+    show_as_difference,
+    show_as_ssim,
+)
+from SRDynamicMRISlicer.scene.provenance import facts_of, facts_of_result, write_facts
+from SRDynamicMRISlicer.scene.sequences import add_sequence
+from SRDynamicMRISlicer.scene.volumes import store_volume, volume_of
 
 from SRDynamicMRILib.volume import Geometry, Volume
 

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from scenes import Slicer, SliceView, Window, need_drawing, random_series, random_volume
-from SRDynamicMRISlicer.comparison import Comparison, on_one_slider
-from SRDynamicMRISlicer.comparison_captions import Caption, ViewCaptions, notice_text, picture_name
-from SRDynamicMRISlicer.comparison_layouts import Layout, View, slice_views, view_colour
-from SRDynamicMRISlicer.comparison_notice import Notice
-from SRDynamicMRISlicer.comparison_views import composite_node, slice_node
-from SRDynamicMRISlicer.metrics_nodes import MapSequences
-from SRDynamicMRISlicer.missing_time_points import MissingTimePoints
-from SRDynamicMRISlicer.panel_choices import Other, Reveal
-from SRDynamicMRISlicer.reveal_control import RevealControl
-from SRDynamicMRISlicer.scene_browsers import browser_of
-from SRDynamicMRISlicer.scene_results import ResultSequence
+from SRDynamicMRISlicer.comparison.captions import Caption, ViewCaptions, notice_text, picture_name
+from SRDynamicMRISlicer.comparison.comparison import Comparison, on_one_slider
+from SRDynamicMRISlicer.comparison.layouts import Layout, View, slice_views, view_colour
+from SRDynamicMRISlicer.comparison.notice import Notice
+from SRDynamicMRISlicer.comparison.reveal_control import RevealControl
+from SRDynamicMRISlicer.comparison.views import composite_node, slice_node
+from SRDynamicMRISlicer.presenter.panel_choices import Other, Reveal
+from SRDynamicMRISlicer.scene.browsers import browser_of
+from SRDynamicMRISlicer.scene.metrics_nodes import MapSequences
+from SRDynamicMRISlicer.scene.missing_time_points import MissingTimePoints
+from SRDynamicMRISlicer.scene.results import ResultSequence
 
 from SRDynamicMRILib.volume import Geometry
 

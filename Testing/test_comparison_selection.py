@@ -7,16 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scenes import Slicer, SliceView, random_series, random_volume
-from SRDynamicMRISlicer.comparison import Comparison
-from SRDynamicMRISlicer.comparison_layouts import Layout, LayoutSwitch, View, slice_views
-from SRDynamicMRISlicer.comparison_selection import chosen_views, shown, slider_of
-from SRDynamicMRISlicer.comparison_views import composite_node
-from SRDynamicMRISlicer.panel_choices import Other, Reveal
-from SRDynamicMRISlicer.reveal_control import RevealControl
-from SRDynamicMRISlicer.scene_browsers import browser_of, proxy_of
-from SRDynamicMRISlicer.scene_results import ResultSequence
-from SRDynamicMRISlicer.scene_sequences import add_sequence
-from SRDynamicMRISlicer.scene_volumes import volume_of
+from SRDynamicMRISlicer.comparison.comparison import Comparison
+from SRDynamicMRISlicer.comparison.layouts import Layout, LayoutSwitch, View, slice_views
+from SRDynamicMRISlicer.comparison.reveal_control import RevealControl
+from SRDynamicMRISlicer.comparison.selection import chosen_views, shown, slider_of
+from SRDynamicMRISlicer.comparison.views import composite_node
+from SRDynamicMRISlicer.presenter.panel_choices import Other, Reveal
+from SRDynamicMRISlicer.scene.browsers import browser_of, proxy_of
+from SRDynamicMRISlicer.scene.results import ResultSequence
+from SRDynamicMRISlicer.scene.sequences import add_sequence
+from SRDynamicMRISlicer.scene.volumes import volume_of
 from test_scene_sequences import multivolume
 
 from SRDynamicMRILib.volume import Geometry

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from processes import ROOT
-from SRDynamicMRISlicer.dependencies import Condition, Requirement, ensure, installed_version, read_requirements
+from SRDynamicMRISlicer.jobs.dependencies import Condition, Requirement, ensure, installed_version, read_requirements
 
 REQUIREMENTS = ROOT / "SRDynamicMRI" / "Resources" / "requirements.txt"
 TORCH, SAFETENSORS = Requirement("torch", "2.4"), Requirement("safetensors", "0.4")
@@ -151,7 +151,7 @@ def test_a_requirement_that_is_not_understood(tmp_path: Path) -> None:
 
 def test_nothing_is_imported_to_find_out() -> None:
     code = (
-        "import sys\nfrom SRDynamicMRISlicer.dependencies import Requirement\n"
+        "import sys\nfrom SRDynamicMRISlicer.jobs.dependencies import Requirement\n"
         "print(Requirement('torch', '2.4').condition().name, 'torch' in sys.modules)"
     )
     path = os.pathsep.join([str(ROOT / "SRDynamicMRI"), str(ROOT)])

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from processes import FakeTimer
 from scenes import Slicer, random_series
-from SRDynamicMRISlicer.evaluation_nodes import evaluation_of, keep_choice, keep_evaluation, report_of
-from SRDynamicMRISlicer.job_files import JobFiles
-from SRDynamicMRISlicer.job_scene import JobScene
-from SRDynamicMRISlicer.metrics_nodes import TIME_COLUMN, column_name, evaluation_from_csv
-from SRDynamicMRISlicer.panel_choices import Metric
-from SRDynamicMRISlicer.scene_outputs import save_table, write_figures
+from SRDynamicMRISlicer.presenter.panel_choices import Metric
+from SRDynamicMRISlicer.scene.evaluation_nodes import evaluation_of, keep_choice, keep_evaluation, report_of
+from SRDynamicMRISlicer.scene.job_files import JobFiles
+from SRDynamicMRISlicer.scene.job_scene import JobScene
+from SRDynamicMRISlicer.scene.metrics_nodes import TIME_COLUMN, column_name, evaluation_from_csv
+from SRDynamicMRISlicer.scene.outputs import save_table, write_figures
 from SRDynamicMRISlicer.step_queue import StepQueue
 from vtkmodules.util.numpy_support import vtk_to_numpy
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scenes import Slicer, oblique, random_series, random_volume, rigid
-from SRDynamicMRISlicer.input_facts import input_facts
-from SRDynamicMRISlicer.job_files import STEP, TRILINEAR, ZERO_FILLED, JobFiles, JobNodes, numbers_of
-from SRDynamicMRISlicer.jobs import Kind
-from SRDynamicMRISlicer.metrics_nodes import MapSequences, evaluation_from_csv
-from SRDynamicMRISlicer.model_nodes import add_model, hash_of_model, is_model, model_file
-from SRDynamicMRISlicer.scene_browsers import browser_of, proxy_of
-from SRDynamicMRISlicer.scene_inputs import scene_facts
-from SRDynamicMRISlicer.scene_outputs import (
+from SRDynamicMRISlicer.jobs.job import Kind
+from SRDynamicMRISlicer.scene.browsers import browser_of, proxy_of
+from SRDynamicMRISlicer.scene.checks import scene_facts
+from SRDynamicMRISlicer.scene.description import input_facts
+from SRDynamicMRISlicer.scene.job_files import STEP, TRILINEAR, ZERO_FILLED, JobFiles, JobNodes, numbers_of
+from SRDynamicMRISlicer.scene.metrics_nodes import MapSequences, evaluation_from_csv
+from SRDynamicMRISlicer.scene.model_nodes import add_model, hash_of_model, is_model, model_file
+from SRDynamicMRISlicer.scene.outputs import (
     RESULT,
     difference_map,
     map_steps,
@@ -24,10 +24,10 @@ from SRDynamicMRISlicer.scene_outputs import (
     series_steps,
     write_figures,
 )
-from SRDynamicMRISlicer.scene_provenance import facts_of_result
-from SRDynamicMRISlicer.scene_results import ResultSequence
-from SRDynamicMRISlicer.scene_sequences import SequenceIndex, index_of, put, series_of
-from SRDynamicMRISlicer.scene_volumes import store_volume, volume_of
+from SRDynamicMRISlicer.scene.provenance import facts_of_result
+from SRDynamicMRISlicer.scene.results import ResultSequence
+from SRDynamicMRISlicer.scene.sequences import SequenceIndex, index_of, put, series_of
+from SRDynamicMRISlicer.scene.volumes import store_volume, volume_of
 from SRDynamicMRISlicer.step_queue import at_once
 
 from SRDynamicMRILib.acquisition.interpolation import interpolate

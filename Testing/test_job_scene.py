@@ -11,31 +11,31 @@ import pytest
 from conftest import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, Patient
 from processes import INTERPRETER, FakeTimer, Loop, RealProcess
 from scenes import Slicer, random_series, random_volume, rigid
-from SRDynamicMRISlicer.choices import Choices
-from SRDynamicMRISlicer.input_facts import input_facts
-from SRDynamicMRISlicer.job_files import JobFiles, JobNodes
-from SRDynamicMRISlicer.job_scene import JobScene, is_compared
-from SRDynamicMRISlicer.jobs import Job, Kind
-from SRDynamicMRISlicer.metrics_nodes import SHOWN, MapSequences
-from SRDynamicMRISlicer.model_nodes import hash_of_model, model_file
-from SRDynamicMRISlicer.panel_choices import Metric, TimePoints
-from SRDynamicMRISlicer.presenter import Presenter
-from SRDynamicMRISlicer.sample_data import make_samples
-from SRDynamicMRISlicer.scene_browsers import browser_of, proxy_of
-from SRDynamicMRISlicer.scene_inputs import scene_facts, voxel_facts
-from SRDynamicMRISlicer.scene_outputs import SSIM_MAP, map_steps, series_steps
-from SRDynamicMRISlicer.scene_provenance import (
+from SRDynamicMRISlicer.jobs.job import Job, Kind
+from SRDynamicMRISlicer.jobs.worker import Worker
+from SRDynamicMRISlicer.presenter.choices import Choices
+from SRDynamicMRISlicer.presenter.panel_choices import Metric, TimePoints
+from SRDynamicMRISlicer.presenter.presenter import Presenter
+from SRDynamicMRISlicer.presenter.states import RUNNING, State
+from SRDynamicMRISlicer.scene.browsers import browser_of, proxy_of
+from SRDynamicMRISlicer.scene.checks import scene_facts, voxel_facts
+from SRDynamicMRISlicer.scene.description import input_facts
+from SRDynamicMRISlicer.scene.job_files import JobFiles, JobNodes
+from SRDynamicMRISlicer.scene.job_scene import JobScene, is_compared
+from SRDynamicMRISlicer.scene.metrics_nodes import SHOWN, MapSequences
+from SRDynamicMRISlicer.scene.model_nodes import hash_of_model, model_file
+from SRDynamicMRISlicer.scene.outputs import SSIM_MAP, map_steps, series_steps
+from SRDynamicMRISlicer.scene.provenance import (
     facts_of,
     facts_of_fidelity,
     fidelity_of,
     warnings_of,
     write_facts,
 )
-from SRDynamicMRISlicer.scene_results import ResultSequence
-from SRDynamicMRISlicer.scene_sequences import index_of, series_of
-from SRDynamicMRISlicer.states import RUNNING, State
+from SRDynamicMRISlicer.scene.results import ResultSequence
+from SRDynamicMRISlicer.scene.sample_data import make_samples
+from SRDynamicMRISlicer.scene.sequences import index_of, series_of
 from SRDynamicMRISlicer.step_queue import StepQueue, at_once
-from SRDynamicMRISlicer.worker import Worker
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.outputs import RESULT

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from SRDynamicMRISlicer import jobs
-from SRDynamicMRISlicer.jobs import Kind
+from SRDynamicMRISlicer.jobs import job as jobs
+from SRDynamicMRISlicer.jobs.job import Kind
 
 from SRDynamicMRILib.cli.program import build_parser
 from SRDynamicMRILib.errors import InputError

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scenes import Slicer, random_series
-from SRDynamicMRISlicer.comparison_colours import DIFFERENCE_COLOURS, SSIM_COLOURS
-from SRDynamicMRISlicer.metrics_nodes import (
+from SRDynamicMRISlicer.scene.browsers import browser_of
+from SRDynamicMRISlicer.scene.map_colours import DIFFERENCE_COLOURS, SSIM_COLOURS
+from SRDynamicMRISlicer.scene.metrics_nodes import (
     SHOWN,
     TIME_COLUMN,
     MapSequences,
@@ -18,8 +19,7 @@ from SRDynamicMRISlicer.metrics_nodes import (
     fill_summary_table,
     metric_chart,
 )
-from SRDynamicMRISlicer.scene_browsers import browser_of
-from SRDynamicMRISlicer.scene_volumes import volume_of
+from SRDynamicMRISlicer.scene.volumes import volume_of
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from SRDynamicMRILib.acquisition.kspace import downsample

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scenes import Slicer, SliceView, oblique, random_series, random_volume, rigid
-from SRDynamicMRISlicer.comparison_layouts import Layout, LayoutSwitch, View
-from SRDynamicMRISlicer.comparison_views import same_field_of_view
-from SRDynamicMRISlicer.missing_time_points import MissingTimePoints
-from SRDynamicMRISlicer.scene_browsers import browser_of, proxy_of
-from SRDynamicMRISlicer.scene_results import ResultSequence
-from SRDynamicMRISlicer.scene_volumes import geometry_of, has_voxels
+from SRDynamicMRISlicer.comparison.layouts import Layout, LayoutSwitch, View
+from SRDynamicMRISlicer.comparison.views import same_field_of_view
+from SRDynamicMRISlicer.scene.browsers import browser_of, proxy_of
+from SRDynamicMRISlicer.scene.missing_time_points import MissingTimePoints
+from SRDynamicMRISlicer.scene.results import ResultSequence
+from SRDynamicMRISlicer.scene.volumes import geometry_of, has_voxels
 
 from SRDynamicMRILib.volume import Geometry, Volume
 

@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 from processes import FakeTimer
-from SRDynamicMRISlicer import help_text, panel_choices, process_tree
 from SRDynamicMRISlicer.background import in_background
-from SRDynamicMRISlicer.durations import BUDGETS
-from SRDynamicMRISlicer.graphics_cards import Device, devices, with_chosen
-from SRDynamicMRISlicer.panel_choices import Arrangement, Budget, Metric
-from SRDynamicMRISlicer.process_tree import kill_tree
+from SRDynamicMRISlicer.jobs import process_tree
+from SRDynamicMRISlicer.jobs.graphics_cards import Device, devices, with_chosen
+from SRDynamicMRISlicer.jobs.process_tree import kill_tree
+from SRDynamicMRISlicer.panel import help_text
+from SRDynamicMRISlicer.presenter import panel_choices
+from SRDynamicMRISlicer.presenter.durations import BUDGETS
+from SRDynamicMRISlicer.presenter.panel_choices import Arrangement, Budget, Metric
 from SRDynamicMRISlicer.step_queue import StepQueue, at_once
 
 from SRDynamicMRILib.errors import InputError
@@ -250,8 +252,8 @@ def test_budgets_to_choose_are_those_whose_duration_is_known() -> None:
 
 
 def test_choices_of_the_comparison_are_those_of_the_views() -> None:
-    from SRDynamicMRISlicer.comparison_layouts import Layout
-    from SRDynamicMRISlicer.metrics_nodes import SHOWN
+    from SRDynamicMRISlicer.comparison.layouts import Layout
+    from SRDynamicMRISlicer.scene.metrics_nodes import SHOWN
 
     assert {layout.value for layout in Arrangement} == {layout.value for layout in Layout}
     assert tuple(metric.value for metric in Metric) == SHOWN

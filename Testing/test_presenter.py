@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from conftest import TIME_POINTS, Patient
 from processes import INTERPRETER, FakeFailingToStart, FakeProcess, FakeTimer, Loop, RealProcess
-from SRDynamicMRISlicer.choices import Choices
-from SRDynamicMRISlicer.chosen_job import Files
-from SRDynamicMRISlicer.durations import (
+from SRDynamicMRISlicer.jobs.job import Job, Kind
+from SRDynamicMRISlicer.jobs.worker import GRACE, PATIENCE, Worker
+from SRDynamicMRISlicer.presenter.choices import Choices
+from SRDynamicMRISlicer.presenter.chosen_images import ImageFacts, InputFacts
+from SRDynamicMRISlicer.presenter.chosen_job import Files
+from SRDynamicMRISlicer.presenter.durations import (
     BUDGETS,
     START,
     Estimates,
@@ -21,15 +24,12 @@ from SRDynamicMRISlicer.durations import (
     fine_tuning_steps,
     result_voxels,
 )
-from SRDynamicMRISlicer.inputs import ImageFacts, InputFacts
-from SRDynamicMRISlicer.jobs import Job, Kind
-from SRDynamicMRISlicer.loss_curve import LossCurve
-from SRDynamicMRISlicer.panel_choices import TimePoints
-from SRDynamicMRISlicer.panel_view import Control, View
-from SRDynamicMRISlicer.presenter import LAST_LINES, NEEDS, REFRESH, Presenter, RefusedError
-from SRDynamicMRISlicer.states import RUNNING, STATE_OF, TRANSITIONS, State, check_transition
+from SRDynamicMRISlicer.presenter.loss_curve import LossCurve
+from SRDynamicMRISlicer.presenter.panel_choices import TimePoints
+from SRDynamicMRISlicer.presenter.panel_content import Control, View
+from SRDynamicMRISlicer.presenter.presenter import LAST_LINES, NEEDS, REFRESH, Presenter, RefusedError
+from SRDynamicMRISlicer.presenter.states import RUNNING, STATE_OF, TRANSITIONS, State, check_transition
 from SRDynamicMRISlicer.step_queue import Stepwise
-from SRDynamicMRISlicer.worker import GRACE, PATIENCE, Worker
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.io.sidecar import NOTICE

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scenes import Slicer
-from SRDynamicMRISlicer.sample_data import (
+from SRDynamicMRISlicer.scene.browsers import browser_of
+from SRDynamicMRISlicer.scene.checks import scene_facts
+from SRDynamicMRISlicer.scene.sample_data import (
     DYNAMIC,
     SAMPLES,
     STATIC,
@@ -16,10 +18,8 @@ from SRDynamicMRISlicer.sample_data import (
     sample_folder,
     samples_made,
 )
-from SRDynamicMRISlicer.scene_browsers import browser_of
-from SRDynamicMRISlicer.scene_inputs import scene_facts
-from SRDynamicMRISlicer.scene_sequences import series_of
-from SRDynamicMRISlicer.scene_volumes import volume_of
+from SRDynamicMRISlicer.scene.sequences import series_of
+from SRDynamicMRISlicer.scene.volumes import volume_of
 
 from SRDynamicMRILib import __version__
 from SRDynamicMRILib.errors import InputError

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import slicer
 from scenes import Slicer, oblique, random_series, random_volume, rigid
-from SRDynamicMRISlicer.inputs import ImageFacts
-from SRDynamicMRISlicer.scene_browsers import proxy_of
-from SRDynamicMRISlicer.scene_inputs import SceneFacts, scene_facts, simulated_facts, voxel_facts
-from SRDynamicMRISlicer.scene_sequences import put
+from SRDynamicMRISlicer.presenter.chosen_images import ImageFacts
+from SRDynamicMRISlicer.scene.browsers import proxy_of
+from SRDynamicMRISlicer.scene.checks import SceneFacts, scene_facts, simulated_facts, voxel_facts
+from SRDynamicMRISlicer.scene.sequences import put
 from SRDynamicMRISlicer.step_queue import at_once
 from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkImageData

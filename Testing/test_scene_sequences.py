@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import slicer
 from scenes import Slicer, oblique, random_series, random_volume, rigid
-from SRDynamicMRISlicer.scene_browsers import (
+from SRDynamicMRISlicer.scene.browsers import (
     add_browser,
     browse_together,
     browser_of,
@@ -18,11 +18,11 @@ from SRDynamicMRISlicer.scene_browsers import (
     same_time_axis,
     sequence_of,
 )
-from SRDynamicMRISlicer.scene_import import as_sequence, load_sequence, stacked_time_points
-from SRDynamicMRISlicer.scene_provenance import facts_of, facts_of_result, place_beside, shows_generated, write_facts
-from SRDynamicMRISlicer.scene_results import ResultSequence
-from SRDynamicMRISlicer.scene_sequences import SequenceIndex, add_sequence, index_of, put, series_of
-from SRDynamicMRISlicer.scene_volumes import geometry_of, volume_of
+from SRDynamicMRISlicer.scene.provenance import facts_of, facts_of_result, place_beside, shows_generated, write_facts
+from SRDynamicMRISlicer.scene.results import ResultSequence
+from SRDynamicMRISlicer.scene.sequences import SequenceIndex, add_sequence, index_of, put, series_of
+from SRDynamicMRISlicer.scene.series_import import as_sequence, load_sequence, stacked_time_points
+from SRDynamicMRISlicer.scene.volumes import geometry_of, volume_of
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkCommand
 from vtkmodules.vtkCommonDataModel import vtkImageData
@@ -82,7 +82,7 @@ def test_time_points_are_read_when_asked_for(app: Slicer, monkeypatch: pytest.Mo
     sequence = app.sequence(random_series(oblique()))
     asked: list[int] = []
     read = volume_of
-    module = "SRDynamicMRISlicer.scene_sequences.volume_of"
+    module = "SRDynamicMRISlicer.scene.sequences.volume_of"
     monkeypatch.setattr(module, lambda node: asked.append(1) or read(node))
     series = series_of(sequence)
     assert not asked

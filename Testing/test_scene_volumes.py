@@ -10,7 +10,7 @@ import slicer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenes import Slicer, oblique, random_volume, rigid
-from SRDynamicMRISlicer.scene_volumes import add_volume, geometry_of, local_geometry, store_volume, volume_of
+from SRDynamicMRISlicer.scene.volumes import add_volume, geometry_of, local_geometry, store_volume, volume_of
 from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4

@@ -18,15 +18,15 @@ import slicer
 from conftest import TINY, Show, tiny_network
 from processes import INTERPRETER, FakeProcess, FakeTimer
 from scenes import Slicer
-from SRDynamicMRISlicer.choices import Choices
-from SRDynamicMRISlicer.chosen_job import Files
-from SRDynamicMRISlicer.inputs import ImageFacts, InputFacts
-from SRDynamicMRISlicer.jobs import Kind
-from SRDynamicMRISlicer.presenter import Presenter
-from SRDynamicMRISlicer.scene_results import ResultSequence
-from SRDynamicMRISlicer.states import State
+from SRDynamicMRISlicer.jobs.job import Kind
+from SRDynamicMRISlicer.jobs.worker import Worker
+from SRDynamicMRISlicer.presenter.choices import Choices
+from SRDynamicMRISlicer.presenter.chosen_images import ImageFacts, InputFacts
+from SRDynamicMRISlicer.presenter.chosen_job import Files
+from SRDynamicMRISlicer.presenter.presenter import Presenter
+from SRDynamicMRISlicer.presenter.states import State
+from SRDynamicMRISlicer.scene.results import ResultSequence
 from SRDynamicMRISlicer.step_queue import Stepwise
-from SRDynamicMRISlicer.worker import Worker
 
 from SRDynamicMRILib.cli import program as cli
 from SRDynamicMRILib.io.files import read_series, write_series, write_volume

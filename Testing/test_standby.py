@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from conftest import Patient
 from processes import INTERPRETER, ROOT, FakeProcess, FakeTimer, Loop, RealProcess
-from SRDynamicMRISlicer import jobs
-from SRDynamicMRISlicer.jobs import Job
-from SRDynamicMRISlicer.standby import Standby, WaitingProcess
-from SRDynamicMRISlicer.worker import Ending, Interpreter, Outcome, Worker
+from SRDynamicMRISlicer.jobs import job as jobs
+from SRDynamicMRISlicer.jobs.job import Job
+from SRDynamicMRISlicer.jobs.spare_worker import Standby, WaitingProcess
+from SRDynamicMRISlicer.jobs.worker import Ending, Interpreter, Outcome, Worker
 
 JOB = jobs.phantom_job(Path("out"))
 

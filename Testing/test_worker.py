@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from conftest import TIME_POINTS, Patient
 from processes import INTERPRETER, ROOT, FakeFailingToStart, FakeProcess, FakeTimer, Loop, RealProcess
-from SRDynamicMRISlicer import jobs, translation
-from SRDynamicMRISlicer.jobs import Job
-from SRDynamicMRISlicer.worker import (
+from SRDynamicMRISlicer import translation
+from SRDynamicMRISlicer.jobs import job as jobs
+from SRDynamicMRISlicer.jobs.job import Job
+from SRDynamicMRISlicer.jobs.worker import (
     GRACE,
     LOG_LINES,
     LONGEST_LOG_LINE,
@@ -22,7 +23,7 @@ from SRDynamicMRISlicer.worker import (
     Outcome,
     Worker,
 )
-from SRDynamicMRISlicer.worker_events import LONGEST_LINE, Event, Frame, Result, Stage, Steps
+from SRDynamicMRISlicer.jobs.worker_events import LONGEST_LINE, Event, Frame, Result, Stage, Steps
 
 from SRDynamicMRILib.io.files import read_series
 from SRDynamicMRILib.process.stop_with_stdin import GRACE as GUARD

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from SRDynamicMRISlicer.worker_events import (
+from SRDynamicMRISlicer.jobs.worker_events import (
     LONGEST_LINE,
     Error,
     Event,

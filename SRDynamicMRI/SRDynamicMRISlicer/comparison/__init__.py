@@ -1,0 +1,1 @@
+"""Series side by side in Slicer's slice views."""

@@ -1,0 +1,1 @@
+"""What stands in the panel: widgets, and nothing that decides."""

@@ -1,0 +1,1 @@
+"""What decides all that the panel shows and allows; knows neither Qt nor MRML."""

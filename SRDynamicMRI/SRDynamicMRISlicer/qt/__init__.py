@@ -1,0 +1,1 @@
+"""What Qt and Slicer's application give: processes, timers, settings, keys."""

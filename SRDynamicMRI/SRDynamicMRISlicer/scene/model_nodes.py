@@ -1,0 +1,102 @@
+"""The subject's fine-tuned model as a node, so that it is saved with the scene and comes back with it.
+
+MRML has no node for a file of any kind. A text node has a file of its own that every way of saving a scene takes along
+(a folder, an .mrb, the cloud), so the model is kept in one, in base64. Its hash is an attribute: a model that was
+damaged on the way is refused rather than used.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from pathlib import Path
+
+import slicer
+
+from SRDynamicMRILib.errors import InputError
+
+from ..translation import _
+from .provenance import facts_of, write_facts
+
+HASH = "Model"
+"""Fact that tells a model's node from other texts."""
+
+ATTRIBUTE = f"SRDynamicMRI.{HASH}"
+"""The same as selectors of nodes know it."""
+
+
+def add_model(scene: slicer.vtkMRMLScene, file: Path, name: str, **facts: str) -> slicer.vtkMRMLTextNode:
+    """Add a model to the scene; another node of that name is left alone.
+
+    Parameters
+    ----------
+    scene
+        The scene.
+    file
+        A ``.safetensors`` file.
+    name
+        Of the node.
+    facts
+        What else to write to it.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        text = _("The model {file} cannot be read: {reason}.")
+        raise InputError(text.format(file=file, reason=error.strerror)) from error
+    node = scene.AddNewNodeByClass("vtkMRMLTextNode", scene.GenerateUniqueName(name))
+    node.SetForceCreateStorageNode(node.CreateStorageNodeAlways)  # in a file of its own, not in the scene's
+    node.SetText(base64.b64encode(content).decode("ascii"))
+    write_facts(node, {**facts, HASH: hashlib.sha256(content).hexdigest()})
+    return node
+
+
+def is_model(node: slicer.vtkMRMLTextNode) -> bool:
+    """Whether a text node holds a model."""
+    return HASH in facts_of(node)
+
+
+def hash_of_model(node: slicer.vtkMRMLTextNode) -> str:
+    """SHA-256 of the model's file."""
+    return facts_of(node)[HASH]
+
+
+def model_file(node: slicer.vtkMRMLTextNode, folder: Path) -> Path:
+    """File of the model, written if it is not there yet.
+
+    Parameters
+    ----------
+    node
+        Made by `add_model`, perhaps in another session.
+    folder
+        Where to write it; made if it does not exist.
+
+    Raises
+    ------
+    InputError
+        If the node holds no model or one that is damaged.
+    OSError
+        If the file cannot be written.
+    """
+    damaged = _("{name} holds no complete model; fine-tune again.").format(name=node.GetName())
+    if not is_model(node):
+        raise InputError(damaged)
+    file = folder / f"subject-{hash_of_model(node)[:16]}.safetensors"
+    if file.exists():
+        return file
+    try:
+        content = base64.b64decode(node.GetText() or "", validate=True)
+    except binascii.Error as error:
+        raise InputError(damaged) from error
+    if hashlib.sha256(content).hexdigest() != hash_of_model(node):
+        raise InputError(damaged)
+    folder.mkdir(parents=True, exist_ok=True)
+    half = file.with_suffix(".part")
+    half.write_bytes(content)
+    return half.replace(file)

@@ -1,0 +1,1 @@
+"""The module's self-test, which Slicer runs."""
