@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from layers import LAYERS, SLICER, arrows
+from layers import LAYERS, LIBRARY, SLICER, SPOKEN_OF, arrows, layer_of, library_files
 
 PICTURE = Path(__file__).parent / "figures" / "architecture.svg"
 
@@ -21,12 +21,15 @@ _COLOURS = (
 
 def _rows() -> list[tuple[str, str, str]]:
     """Name, purpose and files of every box, from the top down."""
-    slicer = (
-        SLICER,
-        "panel, jobs, scene work, comparison; starts the command line as a process",
-        "SRDynamicMRISlicer/",
-    )
-    return [slicer, *((layer.name, layer.purpose, ", ".join(layer.parts)) for layer in reversed(LAYERS))]
+    boxes = [(SLICER, "panel, jobs, scene, comparison; starts the command line as a process", "SRDynamicMRISlicer/")]
+    for layer, purpose in reversed(LAYERS.items()):
+        files = [file for file in library_files() if layer_of(file) == layer and file.name != "__init__.py"]
+        names = [
+            file.stem if layer != SPOKEN_OF and len(file.parts) < 3 else file.with_suffix("").as_posix()
+            for file in files
+        ]
+        boxes.append((f"{layer}/" if (LIBRARY / layer).is_dir() else layer, purpose, ", ".join(names)))
+    return boxes
 
 
 def drawing() -> str:
