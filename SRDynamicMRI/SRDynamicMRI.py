@@ -122,7 +122,7 @@ def download_sample(source: Any) -> list[slicer.vtkMRMLNode]:
 
 @parameterNodeWrapper
 class SRDynamicMRIParameterNode:
-    """All choices of the panel, saved with the scene; `SRDynamicMRISlicer.presenter.parameters` says what they mean."""
+    """All choices of the panel, saved with the scene; `SRDynamicMRISlicer.scene.parameters` says what they mean."""
 
     priorVolume: vtkMRMLScalarVolumeNode
     dynamicSeries: Union[vtkMRMLSequenceNode, vtkMRMLScalarVolumeNode, None]

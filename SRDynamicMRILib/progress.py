@@ -6,13 +6,11 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
-from .acquisition.consistency import Fidelity
 from .errors import InputError
-from .process.streams import drop, not_printed, write_or_drop
+from .streams import drop, not_printed, write_or_drop
 
 
 class Progress:
@@ -34,8 +32,8 @@ class Progress:
         """The network as it is after a number of training steps was judged, with these figures by name."""
         self.log(f"Step {step}: " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
-    def frame(self, number: int, path: Path, fidelity: Fidelity, model: str) -> None:
-        """Time point `number` is ready as a file, as true to the acquired image as `fidelity` says.
+    def frame(self, number: int, path: Path, fidelity: Mapping[str, float], model: str) -> None:
+        """Time point `number` is ready as a file, as true to the acquired image as these figures say.
 
         It was made by the model with this SHA-256.
         """
@@ -84,8 +82,8 @@ class JsonProgress(Progress):
     def loss(self, step: int, value: float) -> None:
         self._emit("loss", step=step, value=value)
 
-    def frame(self, number: int, path: Path, fidelity: Fidelity, model: str) -> None:
-        self._emit("frame", index=number, path=str(path), fidelity=asdict(fidelity), model=model)
+    def frame(self, number: int, path: Path, fidelity: Mapping[str, float], model: str) -> None:
+        self._emit("frame", index=number, path=str(path), fidelity=dict(fidelity), model=model)
 
     def warn(self, message: str) -> None:
         self._emit("log", message=f"Warning: {message}", level="warning")

@@ -29,12 +29,13 @@ from pydicom.uid import ImplicitVRLittleEndian
 from test_dicom import Tags, recode, trigger_times, write_dicom
 from test_files import nifti2
 
+from SRDynamicMRILib.acquisition.full_matrix import recorded_matrix
 from SRDynamicMRILib.benchmark.folder import BenchmarkFolder, Plan, TimePoints
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.evaluation import write_json
 from SRDynamicMRILib.inference.series import FrameFolder
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
-from SRDynamicMRILib.io.sidecar import description, image_facts, recorded_matrix
+from SRDynamicMRILib.io.sidecar import description, image_facts
 from SRDynamicMRILib.losses.perceptual import load_encoder
 from SRDynamicMRILib.models.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.models.import_checkpoint import import_checkpoint

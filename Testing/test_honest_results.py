@@ -24,10 +24,10 @@ from conftest import (
     tiny_network,
 )
 
-from SRDynamicMRILib.acquisition.consistency import fidelity, fidelity_map, in_words
+from SRDynamicMRILib.acquisition.consistency import fidelity, fidelity_map, in_words, recorded_fidelity
 from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
-from SRDynamicMRILib.io.sidecar import description, recorded, recorded_fidelity, recorded_warnings
+from SRDynamicMRILib.io.sidecar import description, recorded, recorded_warnings
 from SRDynamicMRILib.io.times import sidecar_of
 from SRDynamicMRILib.models.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.models.prior_copy import voxels_sha256

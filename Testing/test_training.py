@@ -29,11 +29,12 @@ from SRDynamicMRILib.models.checkpoints import (
     save_tensors,
     weights_sha256,
 )
-from SRDynamicMRILib.models.recipes import DEFAULT, FRACTIONS, PRECISIONS, Precision
+from SRDynamicMRILib.models.recipes import DEFAULT, FRACTIONS
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.networks.vessel_unet import VesselEncoder
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.process.devices import fastest_precision
+from SRDynamicMRILib.process.precision import PRECISIONS, Precision
 from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
 from SRDynamicMRILib.training.augmentation import augment

@@ -29,7 +29,6 @@ from .panel.panel import Panel
 from .presenter.choices import Choices
 from .presenter.chosen_job import Files
 from .presenter.panel_choices import TimePoints
-from .presenter.parameters import Parameters
 from .presenter.presenter import Presenter
 from .presenter.states import State
 from .qt.device_list import DeviceList
@@ -47,6 +46,7 @@ from .scene.job_files import JobFiles
 from .scene.job_scene import JobScene, is_compared
 from .scene.missing_time_points import MissingTimePoints
 from .scene.model_nodes import ATTRIBUTE, model_file
+from .scene.parameters import Parameters
 from .scene.sample_data import sample_folder, samples_made
 from .scene.series_import import chosen_sequence, load_sequence
 from .scene.volumes import geometry_of

@@ -12,13 +12,16 @@ whatever the network has added, and the second is the size of what was added, ri
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..io.sidecar import recorded
 from ..volume import FloatArray, Series, Volume
 from .kspace import crop_kspace, pad_kspace
 
@@ -91,6 +94,17 @@ def fidelity_maps(results: Series, acquired: Series) -> Series:
         return fidelity_map(results[number], acquired[number]).data
 
     return Series(load, acquired.times, acquired.geometry)
+
+
+def recorded_fidelity(path: Path) -> list[Fidelity]:
+    """How true a result is to what it was made of, by time point, if a sidecar says so."""
+    figures = recorded(path).get("fidelity")
+    if not isinstance(figures, list) or not all(isinstance(each, dict) for each in figures):
+        return []
+    pairs = [(each.get("error"), each.get("added")) for each in figures]
+    if not all(type(value) in (int, float) and 0 <= value < math.inf for pair in pairs for value in pair):
+        return []
+    return [Fidelity(error, added) for error, added in pairs]
 
 
 def in_words(figures: Sequence[Fidelity]) -> str:

@@ -416,7 +416,8 @@ def _write_outputs(
     facts = _facts(benchmark, plan, folder, seconds)
     write_json({**facts, **summary(results)}, outputs["summary"])
     if benchmark.figures:
-        from ..evaluation.report import write_benchmark_report
+        from ..evaluation.report import Panel  # noqa: F401 - without matplotlib one sentence
+        from .report import write_benchmark_report
 
         subjects = {subject.name: subject for subject in benchmark.subjects}
         outputs |= write_benchmark_report(folder, plan, results, facts, lambda name: scans(subjects[name])[1])

@@ -27,6 +27,7 @@ from ..evaluation.outputs import RESULT, write_evaluation
 from ..inference.intensities import unusual
 from ..inference.model_choice import inference_of, kept_share, model_and_grid, other_fraction
 from ..inference.series import FrameFolder, super_resolve_series, unfaithful, usable_time_points
+from ..io.described_images import write_images
 from ..io.files import (
     beside,
     check_room,
@@ -38,6 +39,7 @@ from ..io.files import (
     write_volume,
 )
 from ..io.locking import alone
+from ..io.paths import make_folder
 from ..io.sidecar import NOTICE, check_acquired, recorded_frames
 from ..io.times import frame_numbers, frame_ranges, frames_text
 from ..models.checkpoints import Model, load_model, save_model
@@ -71,9 +73,7 @@ from .outputs import (
     check_model_output,
     check_output_of,
     frames_folder,
-    make_folder,
     state_file,
-    write_images,
 )
 
 

@@ -8,17 +8,13 @@ from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
 
-from ..errors import InputError
 from ..inference.series import FrameFolder
-from ..io.files import check_apart, check_output, write_series, write_volume
+from ..io.files import check_apart, check_output
 from ..io.image_files import check_folder
 from ..io.locking import alone
-from ..io.paths import check_name
-from ..io.sidecar import description, image_facts
 from ..models.checkpoints import check_model_name
 from ..process.distributed import is_first
 from ..progress import Progress
-from ..volume import Series
 
 Outputs = dict[str, Path]
 Command = Callable[[Namespace, Progress], Outputs]
@@ -80,22 +76,3 @@ def check_model_output(path: Path) -> None:
     """Raise `InputError` before the work if a model cannot be written there."""
     check_model_name(path)
     check_folder(path)
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder and those above it, or raise `InputError`."""
-    check_name(path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = f"Cannot make the folder {path}: {error.strerror}; choose another."
-        raise InputError(message) from error
-
-
-def write_images(series: Series, path: Path, facts: dict[str, object]) -> None:
-    """Write a series, or a volume if it has one time point and does not go to a folder, with facts in a sidecar."""
-    facts = description(**facts, **image_facts(series.geometry))
-    if len(series) == 1 and path.suffix:
-        write_volume(series[0], path, facts)
-    else:
-        write_series(series, path, facts)

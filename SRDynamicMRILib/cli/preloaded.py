@@ -11,7 +11,7 @@ import json
 import sys
 
 from ..process.setup import set_up_process
-from ..process.streams import write_or_drop
+from ..streams import write_or_drop
 
 
 def wait_and_run() -> int:

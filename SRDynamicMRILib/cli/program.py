@@ -20,11 +20,12 @@ from .. import __version__
 from ..acquisition.interpolation import METHODS
 from ..errors import InputError
 from ..io.paths import check_name
-from ..models.recipes import FRACTIONS, PRECISIONS, RECIPES
+from ..models.recipes import FRACTIONS, RECIPES
+from ..process.precision import PRECISIONS
 from ..process.setup import CANCELLED, cancel_on_signals, end_on_signals, signals_restored
 from ..process.stop_with_stdin import stopped_with_stdin
-from ..process.streams import drop, not_printed, write_or_drop
 from ..progress import BarProgress, JsonProgress, Progress, WarningsOnly
+from ..streams import drop, not_printed, write_or_drop
 
 BAD_INPUT = 2
 FAULT = 1

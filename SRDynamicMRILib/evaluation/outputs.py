@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..acquisition.consistency import in_words
-from ..cli.outputs import Outputs, write_images
+from ..acquisition.consistency import in_words, recorded_fidelity
+from ..io.described_images import write_images
 from ..io.files import file_name
-from ..io.sidecar import environment, recorded_fidelity, recorded_warnings
+from ..io.sidecar import environment, recorded_warnings
 from ..io.times import sidecar_of
 from ..progress import Progress
 from ..volume import Series
@@ -21,7 +21,7 @@ RESULT = "result"
 
 def write_evaluation(
     methods: dict[str, Series], truth: Series, folder: Path, progress: Progress, reported: Path | None
-) -> Outputs:
+) -> dict[str, Path]:
     """Evaluate and write everything into a folder, with figures and a report if `reported`, the result, is given."""
     evaluation = evaluate(
         methods, truth, progress, lambda name, number, values: np.save(_map_file(folder, name, number), values)
@@ -51,7 +51,7 @@ def _map_series(folder: Path, method: str, truth: Series) -> Series:
 
 def _figures(
     evaluation: Evaluation, series: dict[str, Series], truth: Series, folder: Path, progress: Progress, reported: Path
-) -> Outputs:
+) -> dict[str, Path]:
     from .report import Panel, ReportContent, write_figures, write_report
 
     progress.stage("Drawing figures")

@@ -7,13 +7,15 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..acquisition.full_matrix import recorded_matrix
 from ..acquisition.kspace import check_fraction
 from ..errors import InputError
 from ..io.files import read_series
-from ..io.sidecar import is_about_another, recorded_matrix
+from ..io.sidecar import is_about_another
 from ..models.checkpoints import Model, load_model
 from ..models.pretrained import FRACTION_TOLERANCE, base_model, fast_model
-from ..models.recipes import DEFAULT, PAPER, RECIPES, Precision
+from ..models.recipes import DEFAULT, PAPER, RECIPES
+from ..process.precision import Precision
 from ..progress import Progress
 from ..volume import Geometry, Series
 from .super_resolution import target_grid

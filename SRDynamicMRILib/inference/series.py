@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -261,7 +261,7 @@ def super_resolve_series(
 
     def tell(number: int, figure: Fidelity) -> None:
         figures[number] = figure
-        progress.frame(number, frames.file(number), figure, model.sha256)
+        progress.frame(number, frames.file(number), asdict(figure), model.sha256)
 
     with _executor(device) as reader, _executor(device) as writer:
         coming = [reader.submit(series.__getitem__, number) for number in mine[:1]]

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from ..errors import InputError
-from ..models.recipes import Precision
 from ..networks.sub_pixel import SubPixelNetwork
 from ..networks.unet import UNet3D
 from ..process.devices import fastest_precision, is_out_of_memory
+from ..process.precision import Precision
 from ..progress import Progress
 from ..volume import FloatArray, Shape, shape_of
 from .patches import OverlapAverage, extract, next_multiple, pad_to, patch_positions, tiles

@@ -55,3 +55,13 @@ def read_bounded(path: Path) -> bytes:
     if len(content) > LARGEST_TEXT:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return content
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, or raise `InputError`."""
+    check_name(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"Cannot make the folder {path}: {error.strerror}; choose another."
+        raise InputError(message) from error

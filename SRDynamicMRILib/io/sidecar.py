@@ -5,23 +5,17 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..acquisition.consistency import Fidelity
-from ..acquisition.kspace import low_resolution_size
 from ..errors import InputError
 from ..volume import Geometry
 from .times import FOLDER_SIDECAR, RECORD, read_sidecar, sidecar_of
 
 NOTICE = "AI-generated images. Not for diagnosis."
-
-_FINEST = 100
-"""How many times more rows or columns than were acquired a sidecar can say there were; more is a damaged one."""
 
 
 def description(**facts: Any) -> dict[str, Any]:
@@ -44,17 +38,6 @@ def recorded(path: Path) -> dict[str, Any]:
     """Facts that this software has written beside an image; empty if there are none. They may be anybody's by now."""
     known = read_sidecar(path / FOLDER_SIDECAR if path.is_dir() else sidecar_of(path)).get(RECORD)
     return known if isinstance(known, dict) else {}
-
-
-def recorded_fidelity(path: Path) -> list[Fidelity]:
-    """How true a result is to what it was made of, by time point, if a sidecar says so."""
-    figures = recorded(path).get("fidelity")
-    if not isinstance(figures, list) or not all(isinstance(each, dict) for each in figures):
-        return []
-    pairs = [(each.get("error"), each.get("added")) for each in figures]
-    if not all(type(value) in (int, float) and 0 <= value < math.inf for pair in pairs for value in pair):
-        return []
-    return [Fidelity(error, added) for error, added in pairs]
 
 
 def recorded_warnings(path: Path) -> list[str]:
@@ -90,34 +73,6 @@ def describes(facts: Mapping[str, Any], geometry: Geometry) -> bool | None:
 def is_about_another(path: Path, geometry: Geometry) -> bool:
     """Whether the sidecar beside an image names another matrix or voxel size than the image has."""
     return describes(recorded(path), geometry) is False
-
-
-def recorded_matrix(path: Path, geometry: Geometry) -> tuple[int, int] | None:
-    """Rows and columns that an image had before it was downsampled, if a sidecar says so that is about this image.
-
-    A sidecar of an earlier version, which does not name its image, counts if keeping the fraction that it names of the
-    full matrix gives the image's own.
-
-    Parameters
-    ----------
-    path
-        The image.
-    geometry
-        Its geometry.
-    """
-    facts, stored = recorded(path), geometry.shape[1:]
-    matrix = facts.get("full_matrix")
-    if not isinstance(matrix, list) or len(matrix) != 2 or not all(type(n) is int for n in matrix):
-        return None
-    full = (matrix[0], matrix[1])
-    if not all(n <= f <= _FINEST * n for f, n in zip(full, stored, strict=True)):
-        return None
-    about = describes(facts, geometry)
-    if about is None:
-        fraction = facts.get("fraction")
-        with suppress(InputError):  # a fraction that leaves nothing, or is none
-            about = isinstance(fraction, float) and low_resolution_size(full, fraction) == stored
-    return full if about else None
 
 
 def check_acquired(path: Path, geometry: Geometry, use: str) -> None:

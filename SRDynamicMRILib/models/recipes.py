@@ -13,12 +13,6 @@ FRACTIONS = (0.25, 0.10, 0.0625)
 """Shares of in-plane k-space that the paper studies (section 2.1)."""
 
 
-Precision = Literal["float32", "bfloat16"]
-"""Numbers that a network is trained with; weights, loss and optimiser are float32 with both."""
-
-PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
-
-
 @dataclass(frozen=True)
 class Recipe:
     """How a model is trained, fine-tuned and used.

@@ -7,7 +7,7 @@ import os
 import torch
 
 from ..errors import InputError
-from ..models.recipes import Precision
+from ..process.precision import Precision
 from .distributed import local_device
 
 _MOST_THREADS = 64

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .streams import open_closed_streams
+from ..streams import open_closed_streams
 
 CANCELLED = 130
 """Exit code of a command that was cancelled."""

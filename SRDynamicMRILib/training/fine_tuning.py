@@ -21,9 +21,9 @@ from ..errors import InputError
 from ..losses.perceptual import loss_named, perceptual_identity
 from ..models.checkpoints import Model, weights_sha256
 from ..models.prior_copy import PriorCopy
-from ..models.recipes import Precision
 from ..prior.contrast import match_contrast
 from ..process.devices import fastest_precision
+from ..process.precision import Precision
 from ..progress import Progress
 from ..volume import Geometry, Volume
 from .fine_tuning_plan import Plan, fine_tuning_plan

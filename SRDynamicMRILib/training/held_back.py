@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..models.recipes import Precision
+from ..process.precision import Precision
 from ..volume import FloatArray, Shape
 from .optimisation import LossFunction
 from .pairs import Pair, as_tensors, detailed_position, fit_to_patch, patch_at, place_in_target

@@ -15,9 +15,10 @@ from .. import __version__
 from ..errors import InputError
 from ..losses.perceptual import loss_named, perceptual_identity
 from ..models.checkpoints import Model, ModelInfo, Network, new_network, weights_sha256
-from ..models.recipes import FRACTIONS, Precision, Recipe
+from ..models.recipes import FRACTIONS, Recipe
 from ..networks.sub_pixel import FACTORS
 from ..process.distributed import ranks, share
+from ..process.precision import Precision
 from ..progress import Progress
 from ..volume import FloatArray, Shape
 from .datasets import PairStream, Source, real_source, synthetic_source

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..models.checkpoints import load_tensors, save_tensors
-from ..models.recipes import Precision
 from ..networks.unet import GRID_STEP, UNet3D
 from ..process.devices import is_out_of_memory
 from ..process.distributed import is_first, mean_over_ranks, ranks
+from ..process.precision import Precision
 from ..progress import Progress
 
 Batches = Callable[[int], tuple[Tensor, Tensor]]

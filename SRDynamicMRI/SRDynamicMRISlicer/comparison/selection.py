@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import slicer
 
-from ..presenter.parameters import Parameters
 from ..scene.browsers import add_browser, browser_of, proxy_of
+from ..scene.parameters import Parameters
 from ..scene.sequences import index_of
 from ..scene.series_import import chosen_sequence
 from .comparison import on_one_slider

@@ -15,9 +15,9 @@ from ..comparison.layouts import Layout, LayoutSwitch, View, shows_comparison, s
 from ..comparison.reveal_control import RevealControl
 from ..comparison.selection import Shown, chosen_views, shown, slider_of
 from ..comparison.views import show_figures
-from ..presenter.parameters import Parameters
 from ..qt.time_slider import TimeSlider
 from ..qt.view_notices import ViewNotices
+from ..scene.parameters import Parameters
 from ..translation import _
 
 

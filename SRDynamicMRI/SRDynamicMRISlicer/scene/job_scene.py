@@ -17,7 +17,6 @@ from ..background import in_background
 from ..jobs.job import Job, Kind
 from ..presenter.choices import Choices
 from ..presenter.chosen_job import Files
-from ..presenter.parameters import Parameters
 from ..signal import Signal
 from ..step_queue import StepQueue, Stepwise
 from ..translation import _
@@ -33,6 +32,7 @@ from .outputs import (
     series_steps,
     write_figures,
 )
+from .parameters import Parameters
 from .provenance import facts_of_fidelity, facts_of_result, write_facts
 from .results import ResultSequence
 from .sample_data import DYNAMIC, STATIC, loading_sample

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from ...errors import InputError
 
 if TYPE_CHECKING:
-    from ...benchmark.report import write_benchmark_report
     from .figures import (
         Comparison,
         Panel,
@@ -37,7 +36,6 @@ __all__ = [
     "qualitative_figure",
     "ssim_map_figure",
     "verdict",
-    "write_benchmark_report",
     "write_figures",
     "write_report",
 ]
@@ -49,11 +47,10 @@ def __getattr__(name: str) -> Any:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
     try:
-        from ...benchmark import report as benchmark_report
         from . import figures, html
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "matplotlib":
             raise
         message = "Figures need matplotlib; install the extra with: pip install SRDynamicMRI[report]."
         raise InputError(message) from error
-    return next(getattr(module, name) for module in (figures, html, benchmark_report) if hasattr(module, name))
+    return next(getattr(module, name) for module in (figures, html) if hasattr(module, name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from .panel_choices import Arrangement, Budget, Metric, Other, Reveal, TimePoints
+from ..presenter.panel_choices import Arrangement, Budget, Metric, Other, Reveal, TimePoints
 
 if TYPE_CHECKING:
     import slicer
