@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from layers import LAYERS, LIBRARY, SLICER, SPOKEN_OF, arrows, layer_of, library_files
+from layers import LAYERS, SLICER, SPOKEN_OF, arrows, layer_of, library_files
 
 PICTURE = Path(__file__).parent / "figures" / "architecture.svg"
 
@@ -28,7 +28,7 @@ def _rows() -> list[tuple[str, str, str]]:
             file.stem if layer != SPOKEN_OF and len(file.parts) < 3 else file.with_suffix("").as_posix()
             for file in files
         ]
-        boxes.append((f"{layer}/" if (LIBRARY / layer).is_dir() else layer, purpose, ", ".join(names)))
+        boxes.append((layer, purpose, ", ".join(names)))
     return boxes
 
 
