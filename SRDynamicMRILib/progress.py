@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
@@ -32,8 +33,8 @@ class Progress:
         """The network as it is after a number of training steps was judged, with these figures by name."""
         self.log(f"Step {step}: " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
-    def frame(self, number: int, path: Path, fidelity: Mapping[str, float], model: str) -> None:
-        """Time point `number` is ready as a file, as true to the acquired image as these figures say.
+    def frame(self, number: int, path: Path, consistency: Mapping[str, float], model: str) -> None:
+        """Time point `number` is ready as a file, consistent with the acquired image as these figures say.
 
         It was made by the model with this SHA-256.
         """
@@ -82,8 +83,8 @@ class JsonProgress(Progress):
     def loss(self, step: int, value: float) -> None:
         self._emit("loss", step=step, value=value)
 
-    def frame(self, number: int, path: Path, fidelity: Mapping[str, float], model: str) -> None:
-        self._emit("frame", index=number, path=str(path), fidelity=dict(fidelity), model=model)
+    def frame(self, number: int, path: Path, consistency: Mapping[str, float], model: str) -> None:
+        self._emit("frame", index=number, path=str(path), consistency=dict(consistency), model=model)
 
     def warn(self, message: str) -> None:
         self._emit("log", message=f"Warning: {message}", level="warning")
@@ -161,6 +162,13 @@ class BarProgress(Progress):
 
     def error(self, message: str) -> None:
         self._close()
+
+
+class PythonWarnings(Progress):
+    """Warnings as Python's own, which a notebook shows; what the library's users get unless they ask for more."""
+
+    def warn(self, message: str) -> None:
+        warnings.warn(message, stacklevel=4)
 
 
 def _write_warning(message: str) -> None:

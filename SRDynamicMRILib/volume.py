@@ -6,10 +6,11 @@ SimpleITK's: spacing in mm, origin and 3x3 direction cosines in LPS, all ordered
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -18,6 +19,9 @@ from .errors import InputError
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
+
+_EACH = ("frames", "consistency")
+"""Facts that hold something for each time point."""
 
 Shape = tuple[int, int, int]
 FloatArray = NDArray[np.float32]
@@ -160,12 +164,28 @@ class Volume:
         float32 array of shape ``(D, H, W)``; any real dtype is converted.
     geometry
         Where the voxels are. Without it: 1 mm voxels at the origin.
+    facts
+        How it was made, as the sidecar beside its file says or is to say; see `Series`.
+    warnings
+        What a user has to know of how it was read, in sentences.
+    name
+        What to call it in sentences: the path that it was read from; empty if it was not.
     """
 
     data: FloatArray
     geometry: Geometry
+    facts: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    name: str
 
-    def __init__(self, data: NDArray[np.generic], geometry: Geometry | None = None) -> None:
+    def __init__(
+        self,
+        data: NDArray[np.generic],
+        geometry: Geometry | None = None,
+        facts: Mapping[str, Any] | None = None,
+        warnings: Sequence[str] = (),
+        name: str = "",
+    ) -> None:
         voxels = np.asarray(data, dtype=np.float32)
         geometry = geometry or Geometry(shape_of(voxels))
         if geometry.shape != voxels.shape:
@@ -173,6 +193,9 @@ class Volume:
             raise InputError(message)
         object.__setattr__(self, "data", voxels)
         object.__setattr__(self, "geometry", geometry)
+        object.__setattr__(self, "facts", dict(facts or {}))
+        object.__setattr__(self, "warnings", tuple(warnings))
+        object.__setattr__(self, "name", name)
 
     @classmethod
     def from_array(
@@ -276,6 +299,10 @@ class Volume:
         """Return other voxels ``(D, H, W)`` on the same grid; `InputError` if there are more or fewer."""
         return Volume(data, self.geometry)
 
+    def with_facts(self, **facts: Any) -> Volume:
+        """Return the same volume with more facts, or others of the same names."""
+        return Volume(self.data, self.geometry, {**self.facts, **facts}, self.warnings, self.name)
+
 
 class Series:
     """An ordered list of volumes of one geometry, with the time of each.
@@ -295,6 +322,12 @@ class Series:
         What a user has to know of how the series was read, in sentences.
     acquired_matrix
         Rows and columns ``(h, w)`` that were acquired, where the file says so; scanners may store more.
+    facts
+        How the series was made, as the sidecar beside its file says or, once it is written, is to say: JSON's objects,
+        lists, texts and numbers. A super-resolved series has the ``model``, the ``warnings`` and, for every time point,
+        the figures of its ``consistency`` with what was acquired.
+    name
+        What to call it in sentences: the path that it was read from; empty if it was not.
     """
 
     def __init__(
@@ -304,12 +337,16 @@ class Series:
         geometry: Geometry,
         warnings: Sequence[str] = (),
         acquired_matrix: tuple[int, int] | None = None,
+        facts: Mapping[str, Any] | None = None,
+        name: str = "",
     ) -> None:
         self._load = load
         self.times = tuple(float(t) for t in times)
         self.geometry = geometry
         self.warnings = tuple(warnings)
         self.acquired_matrix = acquired_matrix
+        self.facts = dict(facts or {})
+        self.name = name
         self._last: tuple[int, Volume] | None = None
 
     @classmethod
@@ -384,8 +421,55 @@ class Series:
             If one of them is not there.
         """
         chosen = [self._index(number) for number in numbers]
+        facts = {key: self._of_chosen(value, chosen) if key in _EACH else value for key, value in self.facts.items()}
         times = [self.times[n] for n in chosen]
-        return Series(lambda i: self[chosen[i]].data, times, self.geometry, self.warnings, self.acquired_matrix)
+        return self._with(lambda i: self[chosen[i]].data, times=times, facts=facts)
+
+    def with_facts(self, **facts: Any) -> Series:
+        """Return the same series with more facts, or others of the same names."""
+        return self._with(lambda i: self[i].data, facts={**self.facts, **facts})
+
+    def _with(
+        self,
+        load: Callable[[int], NDArray[np.generic]],
+        times: Sequence[float] | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> Series:
+        return Series(
+            load,
+            self.times if times is None else times,
+            self.geometry,
+            self.warnings,
+            self.acquired_matrix,
+            self.facts if facts is None else facts,
+            self.name,
+        )
+
+    def _of_chosen(self, values: Any, chosen: Sequence[int]) -> Any:
+        """What a fact that holds something for each time point says of some of them."""
+        return [values[n] for n in chosen] if isinstance(values, list) and len(values) == len(self) else values
+
+    def kept_in_memory(self, most: int) -> Series:
+        """Return the same series, each time point loaded once at most while all of them fit into `most` bytes.
+
+        Those that do not fit any more are loaded again whenever they are asked for.
+        """
+        kept: dict[int, FloatArray] = {}
+        room = most // (4 * math.prod(self.geometry.shape) or 1)
+
+        def load(number: int) -> FloatArray:
+            if number in kept:
+                return kept[number]
+            voxels = self[number].data
+            if len(kept) < room:
+                kept[number] = voxels
+            return voxels
+
+        return self._with(load)
+
+    def when_loaded(self, function: Callable[[int, Volume], Volume]) -> Series:
+        """Return the same series, every volume handed to `function` with its number as soon as it is loaded."""
+        return self._with(lambda i: function(i, self[i]).data)
 
     def map(self, function: Callable[[Volume], Volume], geometry: Geometry) -> Series:
         """Return the series with `function` applied to every volume when it is asked for.
@@ -400,7 +484,7 @@ class Series:
         geometry
             The geometry that `function` gives to its results.
         """
-        return Series(lambda i: function(self[i]).data, self.times, geometry, self.warnings)
+        return Series(lambda i: function(self[i]).data, self.times, geometry, self.warnings, name=self.name)
 
 
 def _in_words(geometry: Geometry) -> str:

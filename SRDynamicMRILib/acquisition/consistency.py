@@ -1,27 +1,26 @@
-"""How true a result is to what was acquired, and how much of it was not acquired at all.
+"""How a result agrees with what was acquired, and how much of it was not acquired at all.
 
 With D of `kspace` (keep the centre of k-space), x a result and y the acquired image, both figures are ratios of root
-mean squares, which by Parseval's theorem are the same in k-space: ``|D x - y| / |y|`` says how far the result's centre
-of k-space is from the acquired one, and ``|x - D+ D x| / |x|``, with D+ the pseudoinverse of D, how much of the result
-lies beyond it. The scale is the root mean square and no percentile, so that both figures have one unit and the
-brightest vessel does not count.
+mean squares, which by Parseval's theorem are the same in k-space: the residual ``|D x - y| / |y|`` says how far the
+result's centre of k-space is from the acquired one, and the synthesised share ``|x - D+ D x| / |x|``, with D+ the
+pseudoinverse of D, how much of the result lies beyond it. The scale is the root mean square and no percentile, so that
+both figures have one unit and the brightest vessel does not count.
 
-Neither needs the truth, and neither says how near the result is to it: hard data consistency makes the first zero
-whatever the network has added, and the second is the size of what was added, right or wrong.
+Neither needs the ground truth, and neither says how near the result is to it: hard data consistency makes the residual
+zero whatever the network has synthesised, and the synthesised share is large or small, not right or wrong.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..io.sidecar import recorded
 from ..volume import FloatArray, Series, Volume
 from .kspace import crop_kspace, pad_kspace
 
@@ -30,23 +29,23 @@ _DIGITS = 6
 
 
 @dataclass(frozen=True)
-class Fidelity:
+class Consistency:
     """Two figures of a result, both at least 0 and without unit.
 
     Parameters
     ----------
-    error
+    residual
         Root mean square of downsample(result) - acquired, relative to that of the acquired image.
-    added
+    synthesised
         Root mean square of what the result has beyond the acquired k-space, relative to that of the result. Its square
         is the share of the energy. At most 1.
     """
 
-    error: float
-    added: float
+    residual: float
+    synthesised: float
 
 
-def fidelity(result: Volume, acquired: Volume) -> Fidelity:
+def consistency(result: Volume, acquired: Volume) -> Consistency:
     """Compare a result with what it was made from.
 
     Parameters
@@ -65,10 +64,10 @@ def fidelity(result: Volume, acquired: Volume) -> Fidelity:
     small, size = acquired.shape[1:], result.shape[1:]
     kept = crop_kspace(result.data, small)
     beyond = result.data - pad_kspace(kept, size, nyquist=2.0)
-    return Fidelity(_ratio(kept - acquired.data, acquired.data), _ratio(beyond, result.data))
+    return Consistency(_ratio(kept - acquired.data, acquired.data), _ratio(beyond, result.data))
 
 
-def fidelity_map(result: Volume, acquired: Volume) -> Volume:
+def consistency_map(result: Volume, acquired: Volume) -> Volume:
     """Downsampled result minus acquired image, ``(D, h, w)`` on the acquired grid, in the unit of the images.
 
     Nothing is resampled: downsampling by k-space leads to this very grid.
@@ -76,44 +75,46 @@ def fidelity_map(result: Volume, acquired: Volume) -> Volume:
     Parameters
     ----------
     result, acquired
-        As for `fidelity`.
+        As for `consistency`.
 
     Raises
     ------
     InputError
-        As for `fidelity`.
+        As for `consistency`.
     """
     _check_grids(result, acquired)
     return acquired.with_data(crop_kspace(result.data, acquired.shape[1:]) - acquired.data)
 
 
-def fidelity_maps(results: Series, acquired: Series) -> Series:
-    """The `fidelity_map` of every time point, each made when asked for."""
+def consistency_maps(results: Series, acquired: Series) -> Series:
+    """The `consistency_map` of every time point, each made when asked for."""
 
     def load(number: int) -> FloatArray:
-        return fidelity_map(results[number], acquired[number]).data
+        return consistency_map(results[number], acquired[number]).data
 
     return Series(load, acquired.times, acquired.geometry)
 
 
-def recorded_fidelity(path: Path) -> list[Fidelity]:
-    """How true a result is to what it was made of, by time point, if a sidecar says so."""
-    figures = recorded(path).get("fidelity")
-    if not isinstance(figures, list) or not all(isinstance(each, dict) for each in figures):
-        return []
-    pairs = [(each.get("error"), each.get("added")) for each in figures]
-    if not all(type(value) in (int, float) and 0 <= value < math.inf for pair in pairs for value in pair):
-        return []
-    return [Fidelity(error, added) for error, added in pairs]
+def consistency_in(facts: Mapping[str, Any]) -> list[Consistency]:
+    """The figures of a result, by time point, if its facts have them; earlier versions called them otherwise."""
+    for key, names in (("consistency", ("residual", "synthesised")), ("fidelity", ("error", "added"))):
+        figures = facts.get(key)
+        if not isinstance(figures, list) or not all(isinstance(each, dict) for each in figures):
+            continue
+        pairs = [[each.get(name) for name in names] for each in figures]
+        if all(type(value) in (int, float) and 0 <= value < math.inf for pair in pairs for value in pair):
+            return [Consistency(*pair) for pair in pairs]
+    return []
 
 
-def in_words(figures: Sequence[Fidelity]) -> str:
-    """Return the figures of all time points in two sentences: the largest error and the mean of what was added."""
-    added = sum(each.added for each in figures) / len(figures)
+def in_words(figures: Sequence[Consistency]) -> str:
+    """Return the figures of all time points in two sentences: the largest residual and the mean synthesised share."""
+    synthesised = sum(each.synthesised for each in figures) / len(figures)
+    worst = max(each.residual for each in figures)
     return (
-        f"Downsampled again, the result differs from the acquired images by {_percent(max(e.error for e in figures))} "
-        f"(RMS{', the worst time point' if len(figures) > 1 else ''}). {_percent(added)} of its RMS lies beyond the "
-        "acquired k-space: computed, not measured."
+        f"Data consistency: downsampled again, the result differs from the acquired images by {_percent(worst)} "
+        f"(RMS{', the worst time point' if len(figures) > 1 else ''}). Synthesised share: {_percent(synthesised)} of its "
+        "RMS lies beyond the acquired k-space, computed and not measured."
     )
 
 

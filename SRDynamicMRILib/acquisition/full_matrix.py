@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
-from ..io.sidecar import describes, recorded
+from ..io.sidecar import describes
 from ..volume import Geometry
 from .kspace import low_resolution_size
 
@@ -14,20 +15,20 @@ _FINEST = 100
 """How many times more rows or columns than were acquired a sidecar can say there were; more is a damaged one."""
 
 
-def recorded_matrix(path: Path, geometry: Geometry) -> tuple[int, int] | None:
-    """Rows and columns that an image had before it was downsampled, if a sidecar says so that is about this image.
+def recorded_matrix(facts: Mapping[str, Any], geometry: Geometry) -> tuple[int, int] | None:
+    """Rows and columns that an image had before it was downsampled, if its sidecar says so.
 
     A sidecar of an earlier version, which does not name its image, counts if keeping the fraction that it names of the
     full matrix gives the image's own.
 
     Parameters
     ----------
-    path
-        The image.
+    facts
+        What the sidecar says.
     geometry
-        Its geometry.
+        Geometry of the image.
     """
-    facts, stored = recorded(path), geometry.shape[1:]
+    stored = geometry.shape[1:]
     matrix = facts.get("full_matrix")
     if not isinstance(matrix, list) or len(matrix) != 2 or not all(type(n) is int for n in matrix):
         return None

@@ -7,7 +7,6 @@ All methods but `trilinear_index` go through the physical positions of the voxel
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
 
 import numpy as np
 import SimpleITK as sitk
@@ -15,10 +14,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import FloatArray, Geometry, Volume
+from .methods import METHODS, Method
 from .kspace import crop_kspace, pad_kspace, separable
-
-Method = Literal["trilinear", "area", "zero_filled"]
-METHODS: tuple[str, ...] = get_args(Method)
 
 NON_NEGATIVE_ITERATIONS = 10
 """Projections of `non_negative`: twice as many add 0.1 dB on a cardiac cine at 6.25% and cost twice the time."""

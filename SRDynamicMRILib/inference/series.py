@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -18,7 +18,7 @@ from typing import ParamSpec, TypeVar
 import torch
 
 from .. import __version__
-from ..acquisition.consistency import Fidelity, fidelity
+from ..acquisition.consistency import Consistency, consistency
 from ..errors import InputError
 from ..io.files import read_volume, write_volume
 from ..io.image_files import temporary_prefix, written_whole
@@ -32,14 +32,14 @@ from .super_resolution import super_resolve
 from .tiling import Inference
 
 _MANIFEST = "job.json"
-_PART = re.compile(r"frame_\d{4,}\.(nii\.gz|sha256)|\.writing-.*", re.DOTALL)
+_PART = re.compile(r"frame_\d{4,}\.(nii|nii\.gz|sha256)|\.writing-.*", re.DOTALL)
 """Name of what else is in the folder."""
 
 _KEYS = frozenset({"version", "input", "model", "grid"})
 """What every `job_description` has."""
 
-_TRUE = 1e-3
-"""Largest error of `fidelity` of a model that keeps the acquired k-space; rounding makes one below 1e-5."""
+_LARGEST_RESIDUAL = 1e-3
+"""Of a model that keeps the acquired k-space; rounding makes one below 1e-5."""
 
 _CREDIBLE = 0.5
 """The same of other models: beyond it, the result is another image."""
@@ -66,8 +66,8 @@ class FrameFolder:
         return cls(output.with_name(output.name + ".frames"))
 
     def file(self, number: int) -> Path:
-        """File of time point `number`."""
-        return self.path / f"frame_{number:04d}.nii.gz"
+        """File of time point `number`; not compressed, as it is read once more and then deleted."""
+        return self.path / f"frame_{number:04d}.nii"
 
     def begin(self, job: str, resume: bool) -> None:
         """Make the folder for a job: as it is if it holds the same job and is to be resumed, else empty.
@@ -219,7 +219,7 @@ def super_resolve_series(
     inference: Inference,
     progress: Progress,
     resume: bool = False,
-) -> tuple[Series, dict[int, Fidelity]]:
+) -> tuple[Series, dict[int, Consistency]]:
     """Super-resolve some time points of a series into a folder of frames; processes of ``torchrun`` share them.
 
     Parameters
@@ -239,7 +239,7 @@ def super_resolve_series(
 
     Returns
     -------
-        The results, read from the folder when asked for, and how true each is to its acquired image, by time point; of
+        The results, read from the folder when asked for, and how each agrees with its acquired image, by time point; of
         several processes, the first has all of these.
 
     Raises
@@ -252,20 +252,19 @@ def super_resolve_series(
     wait()
     progress.stage("Super-resolving")
     mine = share(numbers)
-    figures: dict[int, Fidelity] = {}
+    figures: dict[int, Consistency] = {}
 
-    def finish(number: int, acquired: Volume, result: Volume) -> Fidelity:
-        """Write a result and judge what is in the file."""
+    def finish(number: int, acquired: Volume, result: Volume) -> Consistency:
         frames.finish(number, result)
-        return fidelity(_result_of(frames, number, grid), acquired)
+        return consistency(result, acquired)
 
-    def tell(number: int, figure: Fidelity) -> None:
+    def tell(number: int, figure: Consistency) -> None:
         figures[number] = figure
         progress.frame(number, frames.file(number), asdict(figure), model.sha256)
 
     with _executor(device) as reader, _executor(device) as writer:
         coming = [reader.submit(series.__getitem__, number) for number in mine[:1]]
-        writing: list[tuple[int, Future[Fidelity]]] = []
+        writing: list[tuple[int, Future[Consistency]]] = []
         for done, number in enumerate(mine, start=1):
             acquired = coming.pop().result()
             coming += [reader.submit(series.__getitem__, following) for following in mine[done : done + 1]]
@@ -274,7 +273,7 @@ def super_resolve_series(
                 made = super_resolve(acquired, model, grid, device=device, inference=inference, progress=progress)
                 judge = partial(finish, number, acquired, made)
             else:
-                judge = partial(Fidelity, kept.error, kept.added)
+                judge = partial(replace, kept)
             writing.append((number, writer.submit(judge)))
             while writing and (writing[0][1].done() or len(writing) > 1):  # never more than one behind
                 earlier, future = writing.pop(0)
@@ -285,25 +284,25 @@ def super_resolve_series(
     wait()
     if is_first():
         for number in sorted(set(numbers).difference(mine)):  # other processes have made them
-            tell(number, fidelity(_result_of(frames, number, grid), series[number]))
+            tell(number, consistency(_result_of(frames, number, grid), series[number]))
     return frames.series(numbers, [series.times[n] for n in numbers], grid), figures
 
 
 def _kept(
     number: int, acquired: Volume, model: Model, grid: Geometry, frames: FrameFolder, progress: Progress
-) -> Fidelity | None:
-    """How true a time point of an earlier run is; None if it is to be done, again if its file was damaged."""
+) -> Consistency | None:
+    """How a time point of an earlier run agrees with its acquired image; None if it is to be done, again if its file was damaged."""
     if not frames.file(number).exists():
         return None
     kept = frames.finished(number, grid)
-    figure = None if kept is None else fidelity(kept, acquired)
-    if figure is None or (model.info.data_consistency and figure.error > _TRUE):
+    figure = None if kept is None else consistency(kept, acquired)
+    if figure is None or (model.info.data_consistency and figure.residual > _LARGEST_RESIDUAL):
         progress.log(f"Time point {number} of the earlier run is incomplete or damaged and is done again.")
         return None
     return figure
 
 
-def unfaithful(figures: Mapping[int, Fidelity], model: Model) -> list[str]:
+def unfaithful(figures: Mapping[int, Consistency], model: Model) -> list[str]:
     """Return what to say if time points are further from their acquired images than the model can make them.
 
     Parameters
@@ -313,8 +312,8 @@ def unfaithful(figures: Mapping[int, Fidelity], model: Model) -> list[str]:
     model
         What made them.
     """
-    most = _TRUE if model.info.data_consistency else _CREDIBLE
-    found = sorted(number for number, figure in figures.items() if figure.error > most)
+    most = _LARGEST_RESIDUAL if model.info.data_consistency else _CREDIBLE
+    found = sorted(number for number, figure in figures.items() if figure.residual > most)
     if not found:
         return []
     names = ", ".join(map(str, found[:5])) + (", ..." if len(found) > 5 else "")

@@ -1,23 +1,21 @@
-"""The model, the grid and the way to apply the one on the other, that a command line asks for."""
+"""What suits a series: the grid of its result, the pretrained model, and how that is applied."""
 
 from __future__ import annotations
 
 import math
-from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..acquisition.full_matrix import recorded_matrix
 from ..acquisition.kspace import check_fraction
 from ..errors import InputError
-from ..io.files import read_series
-from ..io.sidecar import is_about_another
-from ..models.checkpoints import Model, load_model
+from ..models.checkpoints import Model, ModelInfo
 from ..models.pretrained import FRACTION_TOLERANCE, base_model, fast_model
 from ..models.recipes import DEFAULT, PAPER, RECIPES
 from ..process.precision import Precision
 from ..progress import Progress
-from ..volume import Geometry, Series
+from ..volume import Geometry
 from .super_resolution import target_grid
 from .tiling import SHIFTS, Inference
 
@@ -25,70 +23,73 @@ PAPER_STRIDE = (3, 3, 3)
 """Step between patches where the recipe wants patches and none is given: the paper's 1 takes 27 times as long."""
 
 
-def model_and_grid(
-    arguments: Namespace, series: Series, stored: Geometry, progress: Progress
-) -> tuple[Model, Geometry]:
-    """The model to use and the grid of its results, which is said with the reason for it.
+def result_grid(
+    series: Geometry,
+    stored: Geometry,
+    facts: Mapping[str, Any],
+    info: ModelInfo,
+    like: Geometry | None,
+    fraction: float | None,
+    progress: Progress,
+) -> Geometry:
+    """Grid of a super-resolved series, which is said with the reason for it.
 
     Parameters
     ----------
-    arguments
-        Of the command line.
     series
-        The series at its acquired matrix.
+        Geometry of the series at its acquired matrix.
     stored
-        Its geometry in the file, which its sidecar describes.
+        Geometry of the series in its file.
+    facts
+        What came with that file.
+    info
+        Of the model that is to be used.
+    like
+        Geometry of a volume that has the voxel size wanted.
+    fraction
+        Share of in-plane k-space that the series holds.
     progress
         Told what was chosen.
+
+    Raises
+    ------
+    InputError
+        If `like` does not overlap the series or has the lower resolution, or nothing tells the voxel size.
     """
-    model = load_model(arguments.model or base_model())
-    grid, reason = _result_grid(arguments, series, stored, model, progress)
-    progress.log(
-        f"The result gets {grid.shape[1]}x{grid.shape[2]} voxels of {grid.spacing[0]:.4g} x {grid.spacing[1]:.4g} mm, "
-        f"{reason}."
-    )
-    if arguments.model is None:  # the grid tells the fraction, and that the model
-        model = load_model(_shipped_model(kept_share(series.geometry.shape[1:], grid), arguments.fast))
-    return model, grid
-
-
-def _result_grid(
-    arguments: Namespace, series: Series, stored: Geometry, model: Model, progress: Progress
-) -> tuple[Geometry, str]:
-    """Grid of a super-resolved series, from the arguments or from what is known about the input, and the reason."""
-    if arguments.fraction is not None:
-        check_fraction(arguments.fraction)
-    like = None
-    if arguments.like is not None:
-        like = read_series(arguments.like).geometry
-        if not like.overlaps(series.geometry):
+    if fraction is not None:
+        check_fraction(fraction)
+    grid: Geometry | None = None
+    if like is not None:
+        if not like.overlaps(series):
             raise InputError(
                 "The prior and the series do not overlap in space; "
                 "check that both are of the same patient and body region."
             )
         reason = "the voxel size of the planning scan"
-        if not like.same_orientation(series.geometry):
+        if not like.same_orientation(series):
             progress.log("The prior has another orientation than the series: only its voxel size is taken over.")
-    elif arguments.fraction is not None:
-        reason = f"as {100 * arguments.fraction:.4g}% of k-space were acquired"
-    elif model.info.prior_spacing:
+    elif fraction is not None:
+        reason = f"as {100 * fraction:.4g}% of k-space were acquired"
+    elif info.prior_spacing:
         reason = "the voxel size of the planning scan that the model was fine-tuned on"
     else:
-        full = recorded_matrix(arguments.input, stored)
-        if full is not None and all(f >= a for f, a in zip(full, series.geometry.shape[1:], strict=True)):
-            return series.geometry.with_matrix(
-                full
-            ), "the matrix that its sidecar says it had before it was downsampled"
-        reason = (
-            f"as if {100 * min(model.info.fractions, default=1):.4g}% of k-space were acquired: nothing else is known"
-        )
-        if is_about_another(arguments.input, stored):
-            reason += " (the sidecar beside the series describes another image)"
-    return target_grid(series.geometry, like, model, arguments.fraction), reason
+        full = recorded_matrix(facts, stored)
+        if full is not None and all(f >= a for f, a in zip(full, series.shape[1:], strict=True)):
+            grid = series.with_matrix(full)
+            reason = "the matrix that its sidecar says it had before it was downsampled"
+        else:
+            share = min(info.fractions, default=1)
+            reason = f"as if {100 * share:.4g}% of k-space were acquired: nothing else is known"
+    grid = grid or target_grid(series, like, info, fraction)
+    progress.log(
+        f"The result gets {grid.shape[1]}x{grid.shape[2]} voxels of {grid.spacing[0]:.4g} x {grid.spacing[1]:.4g} mm, "
+        f"{reason}."
+    )
+    return grid
 
 
-def _shipped_model(fraction: float, fast: bool) -> Path:
-    """The model that comes with this software for a fraction of k-space.
+def pretrained_model(fraction: float, fast: bool) -> Path:
+    """The pretrained model to use without fine-tuning for a fraction of k-space.
 
     Raises
     ------
@@ -104,9 +105,9 @@ def _shipped_model(fraction: float, fast: bool) -> Path:
     return path
 
 
-def kept_share(kept: tuple[int, int], full: Geometry) -> float:
+def acquired_share(acquired: Sequence[int], full: Geometry) -> float:
     """Share of in-plane k-space that so many rows and columns are."""
-    return kept[0] * kept[1] / (full.shape[1] * full.shape[2])
+    return acquired[0] * acquired[1] / (full.shape[1] * full.shape[2])
 
 
 def other_fraction(model: Model, share: float) -> list[str]:
@@ -118,10 +119,16 @@ def other_fraction(model: Model, share: float) -> list[str]:
     return [f"The model was trained for {names} of k-space, but this is {100 * share:.4g}%."]
 
 
-def inference_of(
+def suited_inference(
     model: Model, stride: Sequence[int] | None, precision: Precision | None = None, shifts: int = 1
 ) -> Inference:
-    """How to apply a model: as its recipe does, or by patches with a stride."""
+    """How to apply a model: as its recipe does, or by patches with a stride.
+
+    Raises
+    ------
+    InputError
+        If the model cannot be applied so.
+    """
     recipe = RECIPES.get(model.info.recipe, DEFAULT)
     if not 1 <= shifts <= len(SHIFTS):
         raise InputError(f"The number of shifts must be from 1 to {len(SHIFTS)}; give another one.")

@@ -8,7 +8,7 @@ import torch
 from ..acquisition.interpolation import high_resolution_grid, non_negative, upsample
 from ..acquisition.kspace import data_consistency, from_sub_pixels, full_size
 from ..errors import InputError
-from ..models.checkpoints import Model
+from ..models.checkpoints import Model, ModelInfo
 from ..networks.normalisation import intensity_scale
 from ..progress import Progress
 from ..volume import Geometry, Volume
@@ -19,7 +19,7 @@ _RINGING = 0.35
 
 
 def target_grid(
-    low_resolution: Geometry, like: Geometry | None, model: Model, fraction: float | None = None
+    low_resolution: Geometry, like: Geometry | None, model: Model | ModelInfo, fraction: float | None = None
 ) -> Geometry:
     """Grid of the result for a low-resolution volume.
 
@@ -33,7 +33,7 @@ def target_grid(
     like
         Geometry of a high-resolution volume, such as the planning scan.
     model
-        The model to be used.
+        The model to be used, or what is known about it.
     fraction
         Share of in-plane k-space that the volume holds.
 
@@ -42,18 +42,19 @@ def target_grid(
     InputError
         If `like` has the lower resolution, or nothing tells the voxel size.
     """
+    info = model.info if isinstance(model, Model) else model
     if like is not None:
         return high_resolution_grid(low_resolution, like)
-    if fraction is None and model.info.prior_spacing:
-        x, y = model.info.prior_spacing[:2]
+    if fraction is None and info.prior_spacing:
+        x, y = info.prior_spacing[:2]
         width = max(low_resolution.shape[2], round(low_resolution.shape[2] * low_resolution.spacing[0] / x))
         height = max(low_resolution.shape[1], round(low_resolution.shape[1] * low_resolution.spacing[1] / y))
         return low_resolution.with_matrix((height, width))
     if fraction is None:
-        if not model.info.fractions:
+        if not info.fractions:
             message = "The model does not say for which fraction of k-space it is; give --like PRIOR or --fraction."
             raise InputError(message)
-        fraction = min(model.info.fractions)
+        fraction = min(info.fractions)
     return low_resolution.with_matrix(full_size((low_resolution.shape[1], low_resolution.shape[2]), fraction))
 
 

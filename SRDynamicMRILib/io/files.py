@@ -14,9 +14,10 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -30,6 +31,7 @@ from .nifti import is_nifti
 from .paths import check_name, unreadable
 from .room import LEAST_SIZE, check_disk, check_memory
 from .sequence_files import write_sequence
+from .sidecar import describes, description, image_facts, recorded
 from .text_headers import data_files
 from .times import (
     FOLDER_SIDECAR,
@@ -75,15 +77,22 @@ def read_volume(path: Path | str) -> Volume:
         voxels that are not finite, or the same value everywhere.
     """
     path = Path(path)
-    return only_volume(_checked(_open(path), path), path)
-
-
-def only_volume(series: Series, path: Path) -> Volume:
-    """The volume of a series that was read from a path, `InputError` if it has several time points."""
+    series = _checked(_open(path), path)
     if len(series) > 1:
         message = f"{path} is a series of {len(series)} time points where a volume is needed; give one of them."
         raise InputError(message)
-    return series[0]
+    return Volume(series[0].data, series.geometry, series.facts, series.warnings, series.name)
+
+
+def read_geometry(path: Path | str) -> Geometry:
+    """Read where a volume or series lies; of most formats the header alone is read.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or its header cannot be used.
+    """
+    return _open(Path(path)).geometry
 
 
 def read_series(path: Path | str) -> Series:
@@ -203,9 +212,19 @@ def _open(path: Path, unreadable_volumes: bool = False) -> Series:
         if not path.is_dir() and not path.is_file():
             message = f"{path} is neither a file nor a folder; give one of them."  # a pipe would be waited for
             raise InputError(message)
-        return _open_folder(path, unreadable_volumes) if path.is_dir() else open_image(path)
+        series = _open_folder(path, unreadable_volumes) if path.is_dir() else open_image(path)
     except OSError as error:
         raise InputError(unreadable(path, error)) from error
+    return _described(series, path)
+
+
+def _described(series: Series, path: Path) -> Series:
+    """The series with its name and with what the sidecar beside it says of it."""
+    facts, warnings = recorded(path), series.warnings
+    if describes(facts, series.geometry) is False:
+        facts, warnings = {}, (*warnings, "The description beside the image is of another image and is not used.")
+    matrix = series.acquired_matrix
+    return Series(lambda i: series[i].data, series.times, series.geometry, warnings, matrix, facts, str(path))
 
 
 def _open_folder(folder: Path, unreadable_volumes: bool) -> Series:
@@ -263,21 +282,21 @@ def _natural(path: Path) -> list[str | int]:
 def _checked(series: Series, path: Path) -> Series:
     """Check the voxels of every time point when it is loaded."""
 
-    def load(number: int) -> NDArray[np.generic]:
-        volume = series[number]
+    def check(number: int, volume: Volume) -> Volume:
         check_voxels(volume, str(path) if len(series) == 1 else f"Time point {number} of {path}")
-        return volume.data
+        return volume
 
-    return Series(load, series.times, series.geometry, series.warnings, series.acquired_matrix)
+    return series.when_loaded(check)
 
 
 # Writing
 
 
-def write_volume(volume: Volume, path: Path | str, facts: Mapping[str, object] | None = None) -> None:
+def write_volume(volume: Volume, path: Path | str) -> None:
     """Write a volume as float32; the name says the type (``.nii.gz``, ``.nii``, ``.nrrd``, ``.mha``, ...).
 
-    An existing file is replaced once the new one is complete, and kept if that fails.
+    Its facts go to a JSON sidecar beside it. An existing file is replaced once the new one is complete, and kept if
+    that fails.
 
     Parameters
     ----------
@@ -285,8 +304,6 @@ def write_volume(volume: Volume, path: Path | str, facts: Mapping[str, object] |
         The volume.
     path
         Name of the file.
-    facts
-        What to keep in a JSON sidecar beside the image.
 
     Raises
     ------
@@ -299,20 +316,21 @@ def write_volume(volume: Volume, path: Path | str, facts: Mapping[str, object] |
         message = f"The name {path.name!r} does not say what type of file to write; add for example .nii.gz."
         raise InputError(message)
     if kind == ".seq.nrrd":
-        write_series(Series.of([volume]), path, facts)
+        write_series(Series.of([volume]).with_facts(**volume.facts), path)
         return
     check_output(path)
+    facts = _description(volume)
     with written_whole(path) as temporary:
         if is_nifti(path):
             write_volumes(Series.of([volume]), temporary, four_dimensional=False)
         else:
             write_image(volume.to_sitk(), temporary)
         if facts or belies(read_sidecar(sidecar_of(path))):
-            write_sidecar(sidecar_of(temporary), {**others_facts(sidecar_of(path)), **(facts or {})})
+            write_sidecar(sidecar_of(temporary), {**others_facts(sidecar_of(path)), **facts})
 
 
-def write_series(series: Series, path: Path | str, facts: Mapping[str, object] | None = None) -> None:
-    """Write a series as float32; the name says the type.
+def write_series(series: Series, path: Path | str) -> None:
+    """Write a series as float32; the name says the type. Its facts go to a JSON sidecar beside it.
 
     ``.seq.nrrd`` (and ``.nrrd``) is a sequence for Slicer; ``.nii.gz``, ``.nii``, ``.mha``, ``.mhd`` and
     ``.nhdr`` are 4D images; a name without ending is a folder of ``frame_0000.nii.gz``, .... One time point is in
@@ -325,8 +343,6 @@ def write_series(series: Series, path: Path | str, facts: Mapping[str, object] |
         The series.
     path
         Name of the file or folder.
-    facts
-        What to keep in a JSON sidecar beside the image, with the times.
 
     Raises
     ------
@@ -341,10 +357,11 @@ def write_series(series: Series, path: Path | str, facts: Mapping[str, object] |
         raise InputError(message)
     check_output(path)
     check_room(path, series.geometry, len(series))
+    facts = _description(series)
     with written_whole(path) as temporary:
         if kind == _FOLDER:
             _write_folder(series, temporary)
-            write_sidecar(temporary / FOLDER_SIDECAR, facts or {}, series.times)
+            write_sidecar(temporary / FOLDER_SIDECAR, facts, series.times)
             return
         if kind in (".seq.nrrd", ".nrrd"):
             write_sequence(series, temporary)
@@ -353,7 +370,26 @@ def write_series(series: Series, path: Path | str, facts: Mapping[str, object] |
             _write_4d(series, temporary)
             times_fit = fit_an_axis(series.times)
         if facts or not times_fit or belies(read_sidecar(sidecar_of(path))):
-            write_sidecar(sidecar_of(temporary), {**others_facts(sidecar_of(path)), **(facts or {})}, series.times)
+            write_sidecar(sidecar_of(temporary), {**others_facts(sidecar_of(path)), **facts}, series.times)
+
+
+def write_images(series: Series, path: Path | str) -> None:
+    """Write a series, or the volume that it is if it has one time point and the name is not that of a folder.
+
+    Raises
+    ------
+    InputError
+        As for `write_series`.
+    """
+    if len(series) == 1 and Path(path).suffix:
+        write_volume(series[0].with_facts(**series.facts), path)
+    else:
+        write_series(series, path)
+
+
+def _description(image: Volume | Series) -> dict[str, Any]:
+    """Content of the sidecar: what is known of an image, bound to it; nothing if nothing is."""
+    return description(**{**image.facts, **image_facts(image.geometry)}) if image.facts else {}
 
 
 def check_output(path: Path | str) -> None:

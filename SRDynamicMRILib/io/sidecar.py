@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import InputError
-from ..volume import Geometry
+from ..volume import Geometry, Series, Volume
 from .times import FOLDER_SIDECAR, RECORD, read_sidecar, sidecar_of
 
 NOTICE = "AI-generated images. Not for diagnosis."
@@ -40,15 +40,15 @@ def recorded(path: Path) -> dict[str, Any]:
     return known if isinstance(known, dict) else {}
 
 
-def recorded_warnings(path: Path) -> list[str]:
-    """The warnings that came with a result, if a sidecar has some."""
-    told = recorded(path).get("warnings")
+def warnings_in(facts: Mapping[str, Any]) -> list[str]:
+    """The warnings that came with a result, if its facts have some."""
+    told = facts.get("warnings")
     return [sentence for sentence in told if isinstance(sentence, str)] if isinstance(told, list) else []
 
 
-def recorded_frames(path: Path, count: int) -> list[int] | None:
-    """Numbers of the `count` time points that a result holds of its series, if a sidecar says so."""
-    frames = recorded(path).get("frames")
+def frames_in(facts: Mapping[str, Any], count: int) -> list[int] | None:
+    """Numbers of the `count` time points that a result holds of its series, if its facts say so."""
+    frames = facts.get("frames")
     if isinstance(frames, list) and len(frames) == count and all(type(n) is int and n >= 0 for n in frames):
         return frames if all(a < b for a, b in pairwise(frames)) else None
     return None
@@ -70,27 +70,19 @@ def describes(facts: Mapping[str, Any], geometry: Geometry) -> bool | None:
     return bool(alike and matrix == list(geometry.shape[1:]))
 
 
-def is_about_another(path: Path, geometry: Geometry) -> bool:
-    """Whether the sidecar beside an image names another matrix or voxel size than the image has."""
-    return describes(recorded(path), geometry) is False
-
-
-def check_acquired(path: Path, geometry: Geometry, use: str) -> None:
+def check_acquired(image: Volume | Series, use: str) -> None:
     """Raise `InputError` if an image is a result of this software: super-resolved again, it would pass for measured.
 
     Parameters
     ----------
-    path
-        The image.
-    geometry
-        Its geometry; the sidecar of another image does not count.
+    image
+        The image with its facts.
     use
         What it is to be, such as "the planning scan".
     """
-    facts = recorded(path)
-    if facts.get("notice") and describes(facts, geometry) is not False:
+    if image.facts.get("notice"):
         message = (
-            f"{path} is a super-resolved, AI-generated image, as the description beside it says, and cannot be {use}; "
-            "give the acquired image."
+            f"{image.name or 'The image'} is a super-resolved, AI-generated image, as the description that came with it "
+            f"says, and cannot be {use}; give the acquired image."
         )
         raise InputError(message)

@@ -215,9 +215,14 @@ def save_tensors(tensors: Mapping[str, Tensor], metadata: dict[str, str], path: 
     InputError
         If the file cannot be written.
     """
-    plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
     with written_whole(path) as temporary:
-        temporary.write_bytes(_in_order(save(plain, metadata)))
+        temporary.write_bytes(_as_bytes(tensors, metadata))
+
+
+def _as_bytes(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """Content of a ``.safetensors`` file; the same for equal tensors and metadata."""
+    plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    return _in_order(save(plain, metadata))
 
 
 def _in_order(content: bytes) -> bytes:
@@ -286,6 +291,23 @@ def save_model(model: Model, path: Path, half_precision: bool = False) -> None:
         could not be loaded again.
     """
     check_model_name(path)
+    with written_whole(path) as temporary:
+        temporary.write_bytes(_content(model, half_precision, path))
+
+
+def identified(model: Model) -> Model:
+    """Return the model with the hash of the file that `save_model` writes of it, unless it was read from one.
+
+    Raises
+    ------
+    InputError
+        If it could not be written.
+    """
+    return model if model.sha256 else replace(model, sha256=hashlib.sha256(_content(model)).hexdigest())
+
+
+def _content(model: Model, half_precision: bool = False, path: Path = Path("the model")) -> bytes:
+    """What the file of a model holds; `InputError` if it could not be loaded again."""
     dtype = torch.float16 if half_precision else torch.float32
     state = {name: tensor.to(dtype) for name, tensor in model.network.state_dict().items()}
     if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
@@ -300,7 +322,7 @@ def save_model(model: Model, path: Path, half_precision: bool = False) -> None:
     except ValueError as error:
         message = f"The model could not be loaded again, so {path} was not written: {error}."
         raise InputError(message) from error
-    save_tensors(state, metadata, path)
+    return _as_bytes(state, metadata)
 
 
 def load_model(path: str | Path) -> Model:
@@ -332,6 +354,25 @@ def load_model(path: str | Path) -> Model:
         message = f"{path} cannot be used as a model: {error}."
         raise InputError(message) from error
     return replace(model, sha256=file_sha256(path))
+
+
+def load_info(path: str | Path) -> ModelInfo:
+    """Read what is known about a model, without its weights.
+
+    Raises
+    ------
+    InputError
+        If the file is not such a model.
+    """
+    path = Path(path)
+    check_name(path)
+    try:
+        check_readable(path)
+        with safe_open(path, framework="pt", device="cpu") as stream:
+            return ModelInfo.from_json((stream.metadata() or {})[_METADATA_KEY])
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        message = f"{path} holds no description of a model; get the file again."
+        raise InputError(message) from error
 
 
 def _model_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Model:
