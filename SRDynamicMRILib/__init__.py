@@ -14,31 +14,25 @@ TYPE_CHECKING = False  # not typing's: until loading that is over, Ctrl-C ends i
 if TYPE_CHECKING:
     from typing import Any
 
-    from .acquisition.interpolation import interpolate
     from .acquisition.kspace import data_consistency, downsample
+    from .api import evaluate, fine_tune, interpolate, super_resolve
     from .errors import InputError
-    from .evaluation.evaluation import Evaluation, evaluate
+    from .evaluation.evaluation import Evaluation
     from .evaluation.metrics import Metrics, compare, psnr, ssim, ssim_map
-    from .inference.super_resolution import super_resolve, target_grid
-    from .inference.tiling import Inference
     from .io.files import read_series, read_volume, write_series, write_volume
     from .models.checkpoints import Model, ModelInfo, load_model, save_model
     from .models.import_checkpoint import import_checkpoint
-    from .training.fine_tuning import fine_tune
     from .volume import Geometry, Series, Volume
 
 _MODULES = {
-    "models.import_checkpoint": ("import_checkpoint",),
-    "models.checkpoints": ("Model", "ModelInfo", "load_model", "save_model"),
-    "errors": ("InputError",),
-    "evaluation.evaluation": ("Evaluation", "evaluate"),
-    "io.files": ("read_series", "read_volume", "write_series", "write_volume"),
-    "inference.tiling": ("Inference",),
-    "acquisition.interpolation": ("interpolate",),
     "acquisition.kspace": ("data_consistency", "downsample"),
+    "api": ("evaluate", "fine_tune", "interpolate", "super_resolve"),
+    "errors": ("InputError",),
+    "evaluation.evaluation": ("Evaluation",),
     "evaluation.metrics": ("Metrics", "compare", "psnr", "ssim", "ssim_map"),
-    "inference.super_resolution": ("super_resolve", "target_grid"),
-    "training.fine_tuning": ("fine_tune",),
+    "io.files": ("read_series", "read_volume", "write_series", "write_volume"),
+    "models.checkpoints": ("Model", "ModelInfo", "load_model", "save_model"),
+    "models.import_checkpoint": ("import_checkpoint",),
     "volume": ("Geometry", "Series", "Volume"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

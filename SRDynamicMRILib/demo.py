@@ -5,26 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
-from .acquisition.consistency import Fidelity, in_words
-from .acquisition.interpolation import interpolate
+from .acquisition.consistency import consistency_in, in_words
 from .acquisition.kspace import downsample
+from .api import RESULT, evaluate, fine_tune, interpolate, prepare_super_resolution
 from .benchmark.table3 import FINE_TUNED, INTERPOLATIONS, MAIN, ZERO_FILLED
-from .evaluation.evaluation import evaluate, write_csv
-from .inference.series import FrameFolder, super_resolve_series
-from .inference.tiling import Inference
-from .io.files import read_series, write_series, write_volume
-from .io.sidecar import NOTICE, description, environment, image_facts
-from .models.checkpoints import load_model, save_model
-from .models.pretrained import base_model, start_model
+from .evaluation.evaluation import write_csv
+from .inference.series import FrameFolder
+from .io.files import read_series, read_volume, write_series, write_volume
+from .io.sidecar import environment
+from .models.checkpoints import save_model
 from .phantom import abdomen
+from .process.devices import device_named
 from .progress import Progress
-from .training.fine_tuning import BUDGETS, fine_tune, kept_size
-from .volume import Geometry, Series, Shape
+from .training.fine_tuning import BUDGETS
+from .volume import Series, Shape
 
 FRACTION = 0.0625
 SHAPE: Shape = (16, 192, 256)
@@ -32,7 +30,7 @@ TIME_POINTS = 10
 BUDGET = BUDGETS["quick"]
 
 
-def run_demo(folder: Path, *, seed: int, device: torch.device, progress: Progress) -> dict[str, Path]:
+def run_demo(folder: Path, *, seed: int, device: str, progress: Progress) -> dict[str, Path]:
     """Make the phantom, downsample it, fine-tune, super-resolve, evaluate and report.
 
     Parameters
@@ -42,7 +40,7 @@ def run_demo(folder: Path, *, seed: int, device: torch.device, progress: Progres
     seed
         Of the phantom and the fine-tuning.
     device
-        Where to compute.
+        Where to compute: ``auto``, ``cpu``, ``cuda``, ...
     progress
         Told about every step.
 
@@ -55,11 +53,7 @@ def run_demo(folder: Path, *, seed: int, device: torch.device, progress: Progres
     InputError
         If matplotlib is missing or the folder cannot be written to.
     """
-    from .evaluation.report import (  # before the work: without matplotlib there is no report
-        Panel,
-        ReportContent,
-        write_report,
-    )
+    from .evaluation.report import Panel, ReportContent, write_report  # first: without matplotlib there is no report
 
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: folder / f"{name}.nii.gz" for name in ("static", "dynamic", "low_resolution", "main", "fine_tuned")}
@@ -72,32 +66,25 @@ def run_demo(folder: Path, *, seed: int, device: torch.device, progress: Progres
         phantom = abdomen(seed, SHAPE, time_points=TIME_POINTS)
         write_volume(phantom.static, files["static"])
         write_series(phantom.dynamic, files["dynamic"])
-    truth = read_series(files["dynamic"])
+    prior, truth = read_volume(files["static"]), read_series(files["dynamic"])
     with _timed("downsampling", timings):
-        low = Series.of([downsample(volume, FRACTION) for volume in truth], truth.times)
-        facts = description(fraction=FRACTION, full_matrix=SHAPE[1:], **image_facts(low.geometry))
-        write_series(low, files["low_resolution"], facts)
+        volumes = [downsample(volume, FRACTION) for volume in truth]
+        low = Series.of(volumes, truth.times).with_facts(fraction=FRACTION, full_matrix=list(SHAPE[1:]))
+        write_series(low, files["low_resolution"])
 
-    base, start = load_model(base_model(FRACTION)), load_model(start_model(FRACTION))
-    prior = phantom.static
     with _timed("fine-tuning", timings):
-        kept = kept_size(prior.geometry, low.geometry)
-        tuned = fine_tune(prior, start, kept, BUDGET, seed=seed, device=device, progress=progress)
+        tuned = fine_tune(prior, low, budget=BUDGET.name, seed=seed, device=device, progress=progress)
         save_model(tuned, files["model"])
-    tuned = load_model(files["model"])
 
-    methods = {name: _interpolated(low, truth.geometry, method) for name, method in INTERPOLATIONS.items()}
-    numbers = range(len(low))
-    true: dict[str, list[Fidelity]] = {}
-    for label, model, name in ((MAIN, base, "main"), (FINE_TUNED, tuned, "fine_tuned")):
+    methods = {name: interpolate(low, truth, method, progress=progress) for name, method in INTERPOLATIONS.items()}
+    models: dict[str, str] = {}
+    for label, model, name in ((MAIN, None, "main"), (FINE_TUNED, tuned, "fine_tuned")):
+        job = prepare_super_resolution(low, model, prior=prior, device=device, progress=progress)
+        models[label] = job.model.sha256
         frames = FrameFolder.beside(files[name])
         with _timed(f"super-resolving, {label}, per time point", timings, len(low)):
-            result, figures = super_resolve_series(
-                low, numbers, model, truth.geometry, frames, device=device, inference=Inference(), progress=progress
-            )
-        true[label] = list(figures.values())
-        facts = description(notice=NOTICE, model=model.sha256, fidelity=[asdict(each) for each in true[label]])
-        write_series(result, files[name], facts)
+            result = job.run(frames)
+        write_series(result, files[name])
         if progress.watched:
             files[f"{name}_frames"] = frames.path
         else:
@@ -105,7 +92,9 @@ def run_demo(folder: Path, *, seed: int, device: torch.device, progress: Progres
         methods[label] = read_series(files[name])
 
     with _timed("evaluating", timings):
-        evaluation = evaluate(methods, truth, progress)
+        baselines = {name: series for name, series in methods.items() if name != FINE_TUNED}
+        evaluation = evaluate(methods[FINE_TUNED], truth, baselines=baselines, progress=progress)
+        evaluation = evaluation.renamed({RESULT: FINE_TUNED})
         write_csv(evaluation, files["metrics"])
     progress.stage("Writing the report")
     content = ReportContent(
@@ -117,24 +106,19 @@ def run_demo(folder: Path, *, seed: int, device: torch.device, progress: Progres
         timings=timings,
         details={
             **environment(),
-            "Device": str(device),
+            "Device": str(device_named(device)),
             "CPU threads": str(torch.get_num_threads()),
             "Seed": str(seed),
             "Fine-tuning": f"{BUDGET.steps} steps",
-            **{f"Fidelity, {label}": in_words(figures) for label, figures in true.items()},
-            "Base model (SHA-256)": base.sha256,
-            "Start of fine-tuning (SHA-256)": start.sha256,
+            **{label: in_words(consistency_in(methods[label].facts)) for label in (MAIN, FINE_TUNED)},
+            "Base model (SHA-256)": models[MAIN],
+            "Start of fine-tuning (SHA-256)": tuned.info.parent,
             "Fine-tuned model (SHA-256)": tuned.sha256,
         },
         notes=_NOTES,
     )
     write_report(content, files["report"])
     return files
-
-
-def _interpolated(low: Series, like: Geometry, method: str) -> Series:
-    """The low-resolution series on the high-resolution grid, each time point made when asked for."""
-    return low.map(lambda volume: interpolate(volume, like, method), like)
 
 
 @contextmanager

@@ -6,12 +6,13 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TextIO
 
 from .errors import InputError
 from .streams import drop, not_printed, write_or_drop
+from .volume import Series, Volume
 
 
 class Progress:
@@ -169,6 +170,24 @@ class PythonWarnings(Progress):
 
     def warn(self, message: str) -> None:
         warnings.warn(message, stacklevel=4)
+
+
+def tell(sentences: Iterable[str], progress: Progress) -> list[str]:
+    """Warn of every sentence, once; return those that were told."""
+    told = list(dict.fromkeys(sentences))
+    for sentence in told:
+        progress.warn(sentence)
+    return told
+
+
+def counted(series: Series, progress: Progress) -> Series:
+    """The series, telling of every volume that is made."""
+
+    def count(number: int, volume: Volume) -> Volume:
+        progress.step(number + 1, len(series))
+        return volume
+
+    return series.when_loaded(count)
 
 
 def _write_warning(message: str) -> None:

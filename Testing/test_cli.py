@@ -28,6 +28,7 @@ from conftest import (
     tiny_network,
 )
 from scipy.spatial.transform import Rotation
+from SRDynamicMRILib.cli.commands import COMMANDS, SHARED
 from test_report import from_outside
 
 from SRDynamicMRILib import __version__, demo
@@ -35,7 +36,6 @@ from SRDynamicMRILib.acquisition.consistency import Fidelity
 from SRDynamicMRILib.acquisition.interpolation import METHODS
 from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample, low_resolution_size
 from SRDynamicMRILib.cli import commands
-from SRDynamicMRILib.cli.commands import COMMANDS, SHARED
 from SRDynamicMRILib.cli.program import build_parser
 from SRDynamicMRILib.evaluation.evaluation import METRIC_NAMES
 from SRDynamicMRILib.inference import model_choice

@@ -21,10 +21,10 @@ import SimpleITK as sitk
 import torch
 from conftest import FEATURES, FRACTION, QUIET, SHAPE, TINY, Command, Outcome, Patient, tiny_network
 from safetensors.torch import save_file
+from SRDynamicMRILib.io.described_images import write_images
 
 from SRDynamicMRILib.cli import commands
 from SRDynamicMRILib.io import room
-from SRDynamicMRILib.io.described_images import write_images
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.models.checkpoints import ModelInfo
 from SRDynamicMRILib.networks.unet import UNet3D

@@ -113,8 +113,8 @@ def in_words(figures: Sequence[Consistency]) -> str:
     worst = max(each.residual for each in figures)
     return (
         f"Data consistency: downsampled again, the result differs from the acquired images by {_percent(worst)} "
-        f"(RMS{', the worst time point' if len(figures) > 1 else ''}). Synthesised share: {_percent(synthesised)} of its "
-        "RMS lies beyond the acquired k-space, computed and not measured."
+        f"(RMS{', the worst time point' if len(figures) > 1 else ''}). Synthesised share: {_percent(synthesised)} of "
+        "its RMS lies beyond the acquired k-space, computed and not measured."
     )
 
 

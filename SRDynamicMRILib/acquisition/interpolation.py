@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import FloatArray, Geometry, Volume
-from .methods import METHODS, Method
 from .kspace import crop_kspace, pad_kspace, separable
 
 NON_NEGATIVE_ITERATIONS = 10

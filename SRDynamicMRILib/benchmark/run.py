@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,25 +22,26 @@ import numpy as np
 import torch
 
 from .. import __version__
-from ..acquisition.interpolation import interpolate
 from ..acquisition.kspace import downsample, low_resolution_grid
+from ..api import RESULT, evaluate, fine_tune, interpolate, prepare_super_resolution
 from ..errors import InputError
-from ..evaluation.evaluation import CSV_HEADER, Evaluation, csv_rows, evaluate, write_json, write_table
+from ..evaluation.evaluation import CSV_HEADER, Evaluation, csv_rows
 from ..evaluation.metrics import Metrics
-from ..inference.super_resolution import super_resolve
-from ..inference.tiling import Inference
-from ..io.files import file_name, read_series, read_volume, write_volume
+from ..io.files import read_series, read_volume, write_volume
 from ..io.image_files import written_whole
 from ..io.paths import read_bounded
 from ..io.sidecar import environment
+from ..io.tables import write_json, write_table
 from ..losses.perceptual import loss_named, perceptual_identity
 from ..models.checkpoints import Model, file_sha256, load_model, save_model
 from ..models.recipes import DEFAULT, PAPER
+from ..process.devices import device_named
 from ..process.distributed import is_first, ranks, share, wait
 from ..progress import Progress
-from ..training.fine_tuning import Budget, adapt_prior, default_precision, fine_tune, kept_size, match_prior
+from ..training.fine_tuning import Budget, default_precision, kept_size, match_prior
 from ..volume import Series, Volume
 from .folder import BenchmarkFolder, Plan, TimePoints
+from .subjects import Subject
 from .table3 import (
     FINE_TUNED,
     INTERPOLATIONS,
@@ -53,26 +54,6 @@ from .table3 import (
     summary,
     table_rows,
 )
-
-_NOT_IMAGES = (".json", ".txt", ".raw", ".raw.gz", ".zraw")
-"""Endings of what may lie beside an image and be named like it: descriptions and detached voxels."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A patient with a planning scan and a dynamic series in high resolution.
-
-    Parameters
-    ----------
-    name
-        What results call the patient.
-    static, dynamic
-        Planning scan and series: files or folders.
-    """
-
-    name: str
-    static: Path
-    dynamic: Path
 
 
 @dataclass(frozen=True)
@@ -95,8 +76,6 @@ class Benchmark:
         Of the fine-tuning.
     device
         Where to compute.
-    inference
-        How the models are applied.
     perceptual_network
         Weights of the perceptual loss, if the budget needs them.
     figures
@@ -109,8 +88,7 @@ class Benchmark:
     budget: Budget
     frames: Sequence[slice]
     seed: int
-    device: torch.device
-    inference: Inference
+    device: str
     perceptual_network: Path | None
     figures: bool
 
@@ -118,74 +96,6 @@ class Benchmark:
     def fractions(self) -> tuple[float, ...]:
         """Shares of in-plane k-space that the dynamic series are downsampled to."""
         return tuple(self.bases)
-
-
-def find_subjects(folder: Path, output: Path, progress: Progress) -> list[Subject]:
-    """Find the patients below a folder.
-
-    Parameters
-    ----------
-    folder
-        A folder with one sub-folder for every patient, or that of a patient: one that holds something whose name begins
-        with ``static`` and something whose name begins with ``dynamic``, each an image file or a folder of images.
-    output
-        Is passed over.
-    progress
-        Told which sub-folders are skipped.
-
-    Returns
-    -------
-        The patients by the order of their names.
-
-    Raises
-    ------
-    InputError
-        If there is none, a name could mean several images, or two patients would share a name in the output.
-    """
-    if not folder.is_dir():
-        message = (
-            f"There is no folder {folder}; name one that holds a static scan and a dynamic series of each subject."
-        )
-        raise InputError(message)
-    alone = _subject_in(folder)
-    if alone is not None:
-        return [alone]
-    subjects = []
-    for child in sorted(folder.iterdir()):
-        if not child.is_dir() or child.name.startswith(".") or child.resolve() == output.resolve():
-            continue
-        subject = _subject_in(child)
-        if subject is None:
-            progress.log(f"{child} does not hold both a static scan and a dynamic series and is skipped.")
-        else:
-            subjects.append(subject)
-    if not subjects:
-        message = f"No subject was found: neither {folder} nor a folder in it holds both static.* and dynamic.* images."
-        raise InputError(message)
-    names: dict[str, str] = {}
-    for subject in subjects:
-        other = names.setdefault(file_name(subject.name).lower(), subject.name)
-        if other != subject.name:
-            message = f"The subjects {other} and {subject.name} would share file names; rename one of the folders."
-            raise InputError(message)
-    return subjects
-
-
-def _subject_in(folder: Path) -> Subject | None:
-    """The patient of a folder, if it holds both images."""
-    found = []
-    for kind in ("static", "dynamic"):
-        images = sorted(
-            path
-            for path in folder.iterdir()
-            if path.name.lower().startswith(kind) and not path.name.lower().endswith(_NOT_IMAGES)
-        )
-        if len(images) > 1:
-            names = " and ".join(path.name for path in images)
-            message = f"{folder} holds several images that could be the {kind} one ({names}); leave one of them there."
-            raise InputError(message)
-        found += images
-    return Subject(folder.resolve().name or "subject", *found) if len(found) == 2 else None
 
 
 def run_benchmark(
@@ -232,19 +142,25 @@ def run_benchmark(
     progress.stage("Super-resolving and evaluating")
     done = 0
     for (name, fraction), group in groupby(jobs, key=lambda job: job[:2]):
+        numbers = [number for *_, number in group]
         shown = [plan.subjects[name].numbers[n] for n in plan.subjects[name].shown] if benchmark.figures else []
-        models = {MAIN: benchmark.bases[fraction], FINE_TUNED: load_model(folder.model(name, fraction))}
-        for *_, number in group:
-            images = {m: folder.image(name, fraction, number, m) for m in models} if number in shown else {}
-            metrics = folder.metrics(name, fraction, number)
-            if not all(path.exists() for path in (metrics, *images.values())):
-                with _about(name):
-                    truth = scans(subjects[name])[1][number]
-                    _compare(benchmark, truth, fraction, models, images, metrics, progress)
-            done += 1
+        todo = [number for number in numbers if not _is_there(folder, name, fraction, number, number in shown)]
+        done += len(numbers) - len(todo)
+        if todo:
+            with _about(name):
+                for _ in _compare(benchmark, folder, name, fraction, scans(subjects[name]), todo, shown, progress):
+                    done += 1
+                    progress.step(done, len(jobs))
+        else:
             progress.step(done, len(jobs))
     wait()
     return _write_outputs(benchmark, plan, folder, scans, progress) if is_first() else {}
+
+
+def _is_there(folder: BenchmarkFolder, subject: str, fraction: float, number: int, shown: bool) -> bool:
+    """Whether a time point has been compared, and its images are there if they are shown."""
+    images = [folder.image(subject, fraction, number, method) for method in (MAIN, FINE_TUNED)] if shown else []
+    return all(path.exists() for path in (folder.metrics(subject, fraction, number), *images))
 
 
 def _read(subject: Subject) -> tuple[Volume, Series]:
@@ -267,6 +183,7 @@ def _about(subject: str) -> Iterator[None]:
 
 def _plan(benchmark: Benchmark, progress: Progress) -> Plan:
     """Read all images once and find out what there is to be done, and whether it can be done."""
+    device = device_named(benchmark.device)
     loss = (PAPER if benchmark.budget.steps is None else DEFAULT).loss
     loss_named(loss, torch.device("cpu"), benchmark.perceptual_network)  # a missing network is found before the work
     settings = {
@@ -276,11 +193,9 @@ def _plan(benchmark: Benchmark, progress: Progress) -> Plan:
         "budget": benchmark.budget.name,
         "steps": benchmark.budget.steps,
         "perceptual network": perceptual_identity(loss, benchmark.perceptual_network),
-        "patch": benchmark.inference.patch,
-        "stride": benchmark.inference.stride if benchmark.inference.patch else None,
         "seed": benchmark.seed,
-        "device": benchmark.device.type,
-        "precision": default_precision(benchmark.budget, benchmark.device),
+        "device": device.type,
+        "precision": default_precision(benchmark.budget, device),
     }
     subjects = {}
     for done, subject in enumerate(benchmark.subjects, start=1):
@@ -336,60 +251,100 @@ def _fine_tune(
 ) -> None:
     """Fine-tune a model on a planning scan for one fraction; the model appears in the folder."""
     static, dynamic = scans
-    low_resolution = downsample(dynamic[0], fraction)
-    prior = adapt_prior(static, low_resolution, progress)
     state = folder.state(subject, fraction)
     interrupted = state.exists()
+    heard = _Heard(progress)
     started = time.perf_counter()
     tuned = fine_tune(
-        prior.volume,
-        benchmark.starts[fraction],
-        kept_size(prior.volume.geometry, low_resolution.geometry),
-        benchmark.budget,
+        static,
+        _downsampled(dynamic, fraction),
+        model=benchmark.starts[fraction],
+        budget=benchmark.budget.name,
+        perceptual_network=benchmark.perceptual_network,
         seed=benchmark.seed,
         device=benchmark.device,
-        progress=progress,
+        progress=heard,
         state_file=state,
         resume=True,  # a state that is still there belongs to this plan
-        perceptual_network=benchmark.perceptual_network,
-        strength=prior.strength,
     )
     seconds = time.perf_counter() - started
     # The time of the first part of an interrupted run is not known. The model is written last: it says all is done.
-    write_json({"seconds": None if interrupted else seconds}, folder.timing(subject, fraction))
+    facts = {"seconds": None if interrupted else seconds, "warnings": heard.warnings}
+    write_json(facts, folder.timing(subject, fraction))
     save_model(tuned, folder.model(subject, fraction))
     state.unlink(missing_ok=True)
 
 
 def _compare(
     benchmark: Benchmark,
-    truth: Volume,
+    folder: BenchmarkFolder,
+    subject: str,
     fraction: float,
-    models: Mapping[str, Model],
-    images: Mapping[str, Path],
-    metrics: Path,
+    scans: tuple[Volume, Series],
+    numbers: Sequence[int],
+    shown: Sequence[int],
     progress: Progress,
-) -> None:
-    """Compare all methods at one time point; some results are kept as images, the metrics come last."""
-    low = downsample(truth, fraction)
-    made = {name: interpolate(low, truth.geometry, method) for name, method in INTERPOLATIONS.items()}
-    seconds = {}
+) -> Iterator[int]:
+    """Compare all methods at some time points, and yield the number of each when its metrics are in the folder."""
+    static, dynamic = scans
+    low = _downsampled(dynamic, fraction)
+    models = {MAIN: benchmark.bases[fraction], FINE_TUNED: load_model(folder.model(subject, fraction))}
+    made: dict[str, Series] = {}
+    seconds: dict[str, float] = {}
     for name, model in models.items():
-        started = time.perf_counter()
-        made[name] = super_resolve(
-            low, model, truth.geometry, device=benchmark.device, inference=benchmark.inference, progress=progress
+        job = prepare_super_resolution(
+            low,
+            model,
+            prior=static if name == FINE_TUNED else None,
+            like=dynamic.geometry,
+            frames=numbers,
+            device=benchmark.device,
+            progress=progress,
         )
-        seconds[name] = time.perf_counter() - started
-    evaluation = evaluate({name: Series.of([made[name]]) for name in METHODS}, Series.of([truth]))
-    for name, path in images.items():
-        write_volume(made[name], path)
-    content = {
-        "seconds": seconds,
-        "whole": {name: asdict(rows[0]) for name, rows in evaluation.whole.items()},
-        "body": {name: asdict(rows[0]) for name, rows in evaluation.body.items()},
-    }
-    with written_whole(metrics) as temporary:  # with Infinity, unlike what is written for others to read
-        temporary.write_text(json.dumps(content), encoding="utf-8")
+        started = time.perf_counter()
+        made[name] = job.run()
+        seconds[name] = (time.perf_counter() - started) / len(numbers)
+    for place, number in enumerate(numbers):
+        acquired = low[number]
+        results = {name: interpolate(acquired, dynamic.geometry, method) for name, method in INTERPOLATIONS.items()}
+        results |= {name: series[place] for name, series in made.items()}
+        compared = {name: results[name] for name in METHODS if name != FINE_TUNED}
+        evaluation = evaluate(results[FINE_TUNED], dynamic[number], baselines=compared)
+        metrics = {
+            region: {name: asdict(rows[RESULT if name == FINE_TUNED else name][0]) for name in METHODS}
+            for region, rows in (("whole", evaluation.whole), ("body", evaluation.body))
+        }
+        for name in models if number in shown else ():
+            write_volume(results[name], folder.image(subject, fraction, number, name))
+        with written_whole(folder.metrics(subject, fraction, number)) as temporary:
+            # With Infinity, unlike what is written for others to read.
+            temporary.write_text(json.dumps({"seconds": seconds, **metrics}), encoding="utf-8")
+        yield number
+
+
+def _downsampled(dynamic: Series, fraction: float) -> Series:
+    """The low-resolution series, each time point made when it is asked for."""
+    return dynamic.map(lambda volume: downsample(volume, fraction), low_resolution_grid(dynamic.geometry, fraction))
+
+
+class _Heard(Progress):
+    """Keeps the warnings of a fine-tuning, and passes on all that it is told.
+
+    Parameters
+    ----------
+    progress
+        Told the same.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.warnings: list[str] = []
+        self.stage, self.step, self.loss = progress.stage, progress.step, progress.loss  # type: ignore[method-assign]
+        self.validation, self.log = progress.validation, progress.log  # type: ignore[method-assign]
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+        self._progress.warn(message)
 
 
 # Results
@@ -452,13 +407,13 @@ def _facts(
     def by_pair(value: Callable[[str, float], object]) -> dict[str, dict[str, object]]:
         return {s: {f"{f:g}": value(s, f) for f in plan.fractions} for s in plan.subjects}
 
-    def tuning(subject: str, fraction: float) -> object:
+    def tuning(fact: str, subject: str, fraction: float) -> object:
         path = folder.timing(subject, fraction)
-        return json.loads(read_bounded(path))["seconds"] if path.exists() else None
+        return json.loads(read_bounded(path)).get(fact) if path.exists() else None
 
     return {
         "environment": environment(),
-        "device": str(benchmark.device),
+        "device": str(device_named(benchmark.device)),
         "threads": torch.get_num_threads(),
         "ranks": ranks(),
         "seed": benchmark.seed,
@@ -477,8 +432,9 @@ def _facts(
             "start of fine-tuning": _hashes(benchmark.starts),
             "fine-tuned": by_pair(lambda s, f: file_sha256(folder.model(s, f))),
         },
+        "warnings": by_pair(partial(tuning, "warnings")),
         "seconds": {
-            "fine_tuning": by_pair(tuning),
+            "fine_tuning": by_pair(partial(tuning, "seconds")),
             "median_of_a_time_point": {method: statistics.median(values) for method, values in seconds.items()},
         },
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from ..inference.series import FrameFolder
 from ..io.files import check_apart, check_output
@@ -17,10 +17,18 @@ from ..process.distributed import is_first
 from ..progress import Progress
 
 Outputs = dict[str, Path]
-Command = Callable[[Namespace, Progress], Outputs]
 
 
-def alone_at_output(unfinished: Callable[[Path], Path]) -> Callable[[Command], Command]:
+class _WithOutput(Protocol):
+    @property
+    def output(self) -> Path: ...
+
+
+R = TypeVar("R", bound=_WithOutput)
+Command = Callable[[R, Progress], Outputs]
+
+
+def alone_at_output(unfinished: Callable[[Path], Path]) -> Callable[[Command[R]], Command[R]]:
     """Let a command hold its output, so that no second run writes there.
 
     Parameters
@@ -29,12 +37,11 @@ def alone_at_output(unfinished: Callable[[Path], Path]) -> Callable[[Command], C
         Gives the file or folder beside an output where the command keeps what is not finished.
     """
 
-    def decorate(command: Command) -> Command:
+    def decorate(command: Command[R]) -> Command[R]:
         @wraps(command)
-        def held(arguments: Namespace, progress: Progress) -> Outputs:
-            output = arguments.output
-            with alone(output, unfinished(output)) if is_first() else nullcontext():
-                return command(arguments, progress)
+        def held(request: R, progress: Progress) -> Outputs:
+            with alone(request.output, unfinished(request.output)) if is_first() else nullcontext():
+                return command(request, progress)
 
         return held
 
@@ -76,3 +83,8 @@ def check_model_output(path: Path) -> None:
     """Raise `InputError` before the work if a model cannot be written there."""
     check_model_name(path)
     check_folder(path)
+
+
+def require_matplotlib() -> None:
+    """Raise `InputError` before the work if its figures could not be drawn."""
+    from ..evaluation.report import Panel  # noqa: F401

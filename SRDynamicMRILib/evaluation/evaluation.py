@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..acquisition.interpolation import resample
 from ..errors import InputError
-from ..io.image_files import written_whole
+from ..io.tables import write_table
 from ..progress import Progress
-from ..volume import FloatArray, Series
+from ..volume import FloatArray, Series, Volume
 from .metrics import Metrics, body_mask, compare, measure
 from .significance import PairedTests, paired_tests
+
+_SAME_PLACE = 1e-3
+"""Voxels by which grids may differ that count as one: files round positions."""
 
 METRIC_NAMES = tuple(item.name for item in fields(Metrics))
 
@@ -48,6 +47,11 @@ class Evaluation:
     def methods(self) -> tuple[str, ...]:
         """Names of the methods, in the order of the tables."""
         return tuple(self.whole)
+
+    def renamed(self, names: Mapping[str, str]) -> Evaluation:
+        """Return the same with other names of some methods."""
+        whole, body = ({names.get(m, m): rows for m, rows in table.items()} for table in (self.whole, self.body))
+        return Evaluation(self.times, whole, body)
 
     def values(self, method: str, metric: str, body: bool = False) -> list[float]:
         """One metric of a method at every time point."""
@@ -94,6 +98,9 @@ def align(methods: Mapping[str, Series], truth: Series, progress: Progress | Non
             raise InputError(message)
         if series.geometry == truth.geometry:
             aligned[name] = series
+            continue
+        if series.geometry.same_grid(truth.geometry, _SAME_PLACE):
+            aligned[name] = series.map(lambda volume: Volume(volume.data, truth.geometry), truth.geometry)
             continue
         if not series.geometry.overlaps(truth.geometry):
             message = f"{name} and the ground truth do not overlap in space; check that both are of the same patient."
@@ -214,39 +221,3 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
         If the file cannot be written.
     """
     write_table(CSV_HEADER, csv_rows(evaluation), path)
-
-
-def write_table(header: Sequence[str], rows: Iterable[Sequence[str]], path: Path) -> None:
-    """Write a CSV file, complete or not at all.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
-    with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
-def write_json(content: object, path: Path) -> None:
-    """Write a JSON file, complete or not at all; numbers that are not finite become null.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
-    text = json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
-    with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def _finite(content: Any) -> Any:
-    """The same with null for numbers that JSON has no word for (a p-value that cannot be had, an infinite PSNR)."""
-    if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [_finite(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..acquisition.consistency import in_words, recorded_fidelity
-from ..io.described_images import write_images
-from ..io.files import file_name
-from ..io.sidecar import environment, recorded_warnings
+from ..acquisition.consistency import consistency_in, in_words
+from ..io.files import file_name, write_images
+from ..io.sidecar import environment, warnings_in
+from ..io.tables import write_json
 from ..io.times import sidecar_of
 from ..progress import Progress
 from ..volume import Series
-from .evaluation import Evaluation, as_text, evaluate, summary, write_csv, write_json
+from .evaluation import Evaluation, as_text, evaluate, summary, write_csv
 
 RESULT = "result"
 """What `evaluate` calls the series it is about."""
 
 
 def write_evaluation(
-    methods: dict[str, Series], truth: Series, folder: Path, progress: Progress, reported: Path | None
+    methods: dict[str, Series], truth: Series, folder: Path, progress: Progress, reported: Mapping[str, Any] | None
 ) -> dict[str, Path]:
-    """Evaluate and write everything into a folder, with figures and a report if `reported`, the result, is given."""
+    """Evaluate and write everything into a folder, with figures and a report if the facts of the result are given."""
     evaluation = evaluate(
         methods, truth, progress, lambda name, number, values: np.save(_map_file(folder, name, number), values)
     )
@@ -30,7 +32,7 @@ def write_evaluation(
     for name in methods:
         path = folder / f"ssim_{file_name(name)}.nii.gz"
         outputs[f"ssim map of {name}"] = path
-        write_images(_map_series(folder, name, truth), path, {"method": name, "image": "SSIM map"})
+        write_images(_map_series(folder, name, truth).with_facts(method=name, image="SSIM map"), path)
         outputs[f"description of the ssim map of {name}"] = sidecar_of(path)
     write_csv(evaluation, outputs["metrics"])
     write_json(summary(evaluation, RESULT), outputs["summary"])
@@ -50,12 +52,17 @@ def _map_series(folder: Path, method: str, truth: Series) -> Series:
 
 
 def _figures(
-    evaluation: Evaluation, series: dict[str, Series], truth: Series, folder: Path, progress: Progress, reported: Path
+    evaluation: Evaluation,
+    series: dict[str, Series],
+    truth: Series,
+    folder: Path,
+    progress: Progress,
+    reported: Mapping[str, Any],
 ) -> dict[str, Path]:
     from .report import Panel, ReportContent, write_figures, write_report
 
     progress.stage("Drawing figures")
-    true = recorded_fidelity(reported)
+    agreement = consistency_in(reported)
     given = next((name for name in series if name != RESULT), RESULT)
     panel = Panel(label="Series", evaluation=evaluation, series=series, truth=truth)
     outputs = write_figures(panel, given, RESULT, folder)
@@ -67,8 +74,8 @@ def _figures(
             result=RESULT,
             input=given,
             timings={},
-            details={**environment(), **({"Fidelity": in_words(true)} if true else {})},
-            notes=recorded_warnings(reported),
+            details={**environment(), **({"Data consistency": in_words(agreement)} if agreement else {})},
+            notes=warnings_in(reported),
         )
         outputs["report"] = folder / "report.html"
         write_report(content, outputs["report"])

@@ -219,8 +219,9 @@ def super_resolve_series(
     inference: Inference,
     progress: Progress,
     resume: bool = False,
+    shared: bool = False,
 ) -> tuple[Series, dict[int, Consistency]]:
-    """Super-resolve some time points of a series into a folder of frames; processes of ``torchrun`` share them.
+    """Super-resolve some time points of a series into a folder of frames.
 
     Parameters
     ----------
@@ -236,6 +237,8 @@ def super_resolve_series(
         Told about every time point.
     resume
         Whether time points that the same job has finished before are kept.
+    shared
+        Whether the processes of ``torchrun`` share the time points; all of them have to call this then.
 
     Returns
     -------
@@ -247,11 +250,12 @@ def super_resolve_series(
     InputError
         If a volume cannot be used or a file cannot be written.
     """
-    if is_first():
+    if is_first() or not shared:
         frames.begin(job_description(series.select(numbers), model, grid, inference, device), resume)
-    wait()
+    if shared:
+        wait()
     progress.stage("Super-resolving")
-    mine = share(numbers)
+    mine = share(numbers) if shared else list(numbers)
     figures: dict[int, Consistency] = {}
 
     def finish(number: int, acquired: Volume, result: Volume) -> Consistency:
@@ -281,8 +285,9 @@ def super_resolve_series(
             progress.step(done, len(mine))
         for earlier, future in writing:
             tell(earlier, future.result())
-    wait()
-    if is_first():
+    if shared:
+        wait()
+    if shared and is_first():
         for number in sorted(set(numbers).difference(mine)):  # other processes have made them
             tell(number, consistency(_result_of(frames, number, grid), series[number]))
     return frames.series(numbers, [series.times[n] for n in numbers], grid), figures
@@ -291,7 +296,7 @@ def super_resolve_series(
 def _kept(
     number: int, acquired: Volume, model: Model, grid: Geometry, frames: FrameFolder, progress: Progress
 ) -> Consistency | None:
-    """How a time point of an earlier run agrees with its acquired image; None if it is to be done, again if its file was damaged."""
+    """Agreement of a time point of an earlier run with its acquired image; None if it is to be done (again)."""
     if not frames.file(number).exists():
         return None
     kept = frames.finished(number, grid)
@@ -317,7 +322,7 @@ def unfaithful(figures: Mapping[int, Consistency], model: Model) -> list[str]:
     if not found:
         return []
     names = ", ".join(map(str, found[:5])) + (", ..." if len(found) > 5 else "")
-    worst = max(figures[number].error for number in found)
+    worst = max(figures[number].residual for number in found)
     return [
         f"{len(found)} of {len(figures)} time points ({names}) do not agree with the acquired images: the "
         f"data-consistency residual is up to {100 * worst:.3g}%, and {100 * most:g}% at most is expected. "

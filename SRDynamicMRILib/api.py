@@ -1,0 +1,708 @@
+"""The library as its users mean it: fine-tune on a planning scan, super-resolve a series, interpolate, evaluate.
+
+The command line, the benchmark, the demonstration and the Slicer module call these functions and nothing below them, so
+that what is published is what users run: with the same checks, the same adaptation of the planning scan to the series
+and the same warnings. Functions take a `Volume` wherever they take a `Series`.
+
+    import SRDynamicMRILib as sr
+    planning, series = sr.read_volume("planning.nii.gz"), sr.read_series("dynamic.nii.gz")
+    model = sr.fine_tune(planning, series)
+    result = sr.super_resolve(series, model, prior=planning)
+    sr.write_series(result, "result.nii.gz")
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from .acquisition.consistency import Consistency, in_words
+from .acquisition.interpolation import high_resolution_grid
+from .acquisition.interpolation import interpolate as interpolate_volume
+from .acquisition.recognise import AcquiredMatrix, at_acquired_matrix, recognise_acquired_matrix
+from .errors import InputError
+from .evaluation.evaluation import Evaluation, KeepMap, align
+from .evaluation.evaluation import evaluate as evaluate_series
+from .inference.intensities import unusual
+from .inference.series import FrameFolder, super_resolve_series, unfaithful, usable_time_points
+from .inference.suited import acquired_share, other_fraction, pretrained_model, result_grid, suited_inference
+from .inference.tiling import Inference
+from .io.room import check_disk
+from .io.sidecar import NOTICE, check_acquired, frames_in
+from .io.times import frames_text
+from .models.checkpoints import Model, identified, load_info, load_model
+from .models.pretrained import PERCEPTUAL_NETWORK, base_model, shipped_file, start_model
+from .models.prior_copy import PriorCopy, voxels_sha256
+from .prior.similarity import SIMILARITY, Fit, fit_of, misfit, spread
+from .process.devices import device_named
+from .process.distributed import is_first
+from .process.precision import Precision
+from .progress import Progress, PythonWarnings, tell
+from .training.fine_tuning import (
+    LITTLE_OF_THE_WAY,
+    adapt_prior,
+    budget_named,
+    check_detail,
+    kept_by_fraction,
+    kept_size,
+    match_prior,
+)
+from .training.fine_tuning import fine_tune as fine_tune_model
+from .volume import FloatArray, Geometry, Series, Volume
+
+RESULT = "result"
+"""What `evaluate` calls the series it is about."""
+
+IN_MEMORY = 512 * 2**20
+"""Bytes of a series up to which its time points are kept once they were read, so that none is read twice."""
+
+Images = TypeVar("Images", Volume, Series)
+"""What comes back is of the kind that was given."""
+
+GivenModel = Model | Path | str
+"""A model, or the name of its file."""
+
+
+# Fine-tuning
+
+
+def fine_tune(
+    prior: Volume | Series,
+    series: Volume | Series | None = None,
+    *,
+    fraction: float | None = None,
+    acquired_matrix: tuple[int, int] | None = None,
+    model: GivenModel | None = None,
+    budget: str = "standard",
+    keep_contrast: bool = False,
+    precision: Precision | None = None,
+    perceptual_network: Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+    state_file: Path | None = None,
+    resume: bool = False,
+) -> Model:
+    """Fine-tune a network on the planning scan of a patient (paper, section 2.3).
+
+    The planning scan is compared with the series first. If it has another contrast, its intensities are made like those
+    of the series; if it does not seem to show the same anatomy, a warning is given and fine-tuning stays close to the
+    model that it begins with.
+
+    Parameters
+    ----------
+    prior
+        High-resolution planning scan ``(D, H, W)``.
+    series
+        The low-resolution series ``(D, h, w)`` that the model is for, or a time point of it.
+    fraction
+        Share of in-plane k-space that the series holds, in (0, 1], where there is no series yet.
+    acquired_matrix
+        Rows and columns ``(h, w)`` of the series that were acquired, where the scanner stored more; recognised if not
+        given.
+    model
+        Model to begin with; the pretrained one for this fraction if not given.
+    budget
+        ``quick``, ``standard``, ``long`` or ``paper``.
+    keep_contrast
+        Never change the planning scan's intensities.
+    precision
+        Of the convolutions; the fastest of the device if not given.
+    perceptual_network
+        Weights of the perceptual loss for the budget ``paper``; the pretrained ones if not given.
+    seed
+        Of all that is drawn at random.
+    device
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...
+    progress
+        Told about every step; if not given, warnings are Python's.
+    state_file
+        Where the state of an unfinished run is kept; whoever gives it deletes it once the model is safe.
+    resume
+        Whether to go on from the state file, if there is one.
+
+    Returns
+    -------
+        The model, to be given to `super_resolve` or to `save_model`. It holds a small copy of the planning scan.
+
+    Raises
+    ------
+    InputError
+        If the images do not go together, the planning scan has no finer detail than the series, or both `series` and
+        `fraction` are given, or neither.
+
+    Examples
+    --------
+    >>> model = fine_tune(planning, series, budget="quick", seed=1)
+    """
+    progress = progress or PythonWarnings()
+    chosen_budget, chosen_device = budget_named(budget), device_named(device)
+    prior = _volume(prior, "the planning scan")
+    check_acquired(prior, "the planning scan")
+    if (series is None) == (fraction is None):
+        raise InputError("Fine-tuning needs either the series or the fraction of k-space that it holds; give one.")
+    copy_of_prior = PriorCopy.of(prior)
+    if series is not None:
+        lesson = _lesson_for(prior, copy_of_prior, _series(series), acquired_matrix, keep_contrast, progress)
+    elif acquired_matrix is not None:
+        raise InputError("The acquired matrix is that of the series; give the series too.")
+    else:
+        lesson = _Lesson(prior, kept_by_fraction(prior.geometry, fraction or 0.0))
+        check_detail(prior.geometry, lesson.acquired)
+    share = acquired_share(lesson.acquired, lesson.prior.geometry)
+    warnings = [*prior.warnings, *unusual([prior], "the planning scan"), *lesson.warnings]
+    if model is not None:
+        base = _model(model)
+        warnings += other_fraction(base, share)
+    else:
+        base = load_model(base_model(share) if chosen_budget.steps is None else start_model(share))
+    tell(warnings, progress)
+    tuned = fine_tune_model(
+        lesson.prior,
+        base,
+        lesson.acquired,
+        chosen_budget,
+        seed=seed,
+        device=chosen_device,
+        progress=progress,
+        state_file=state_file,
+        resume=resume,
+        perceptual_network=perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
+        strength=lesson.strength,
+        precision=precision,
+        copy_of_prior=copy_of_prior,
+    )
+    if lesson.fit is not None:
+        tuned = tuned.with_info(metrics={**tuned.info.metrics, SIMILARITY: lesson.fit.similarity})
+    return identified(tuned)
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What a fine-tuning learns.
+
+    Parameters
+    ----------
+    prior
+        The planning scan, made as like the series as can be.
+    acquired
+        Rows and columns ``(h, w)`` of its k-space that the series has.
+    strength
+        Share of the way from the model that it begins with; see `training.fine_tuning.fine_tune`.
+    fit
+        How well the planning scan fits the series.
+    warnings
+        What to say, in sentences.
+    """
+
+    prior: Volume
+    acquired: tuple[int, int]
+    strength: float = 1.0
+    fit: Fit | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def _lesson_for(
+    prior: Volume,
+    copy_of_prior: PriorCopy,
+    stored: Series,
+    acquired_matrix: tuple[int, int] | None,
+    keep_contrast: bool,
+    progress: Progress,
+) -> _Lesson:
+    """What is to be learnt of a planning scan for a series."""
+    check_acquired(stored, "fine-tuned for")
+    acquired = _recognised(stored, range(len(stored)), acquired_matrix, progress)
+    series = at_acquired_matrix(stored, acquired)
+    time_points = []
+    for number in spread(len(series)):
+        if np.array_equal(prior.data, stored[number].data):
+            message = (
+                "The planning scan is the series itself, so there is nothing to learn from it; "
+                "give the high-resolution scan of the same patient."
+            )
+            raise InputError(message)
+        time_points.append(series[number])
+    warnings = [*stored.warnings, *acquired.warnings]
+    prior = match_prior(prior, series.geometry, progress)
+    matrix = kept_size(prior.geometry, series.geometry)
+    check_detail(prior.geometry, matrix)
+    fit = fit_of(copy_of_prior.volume, time_points)
+    strength = 1.0
+    if fit is not None and not fit.is_good:
+        strength = LITTLE_OF_THE_WAY
+        progress.log("Fine-tuning therefore stays close to the base model.")
+    elif not keep_contrast:
+        adapted = adapt_prior(prior, time_points[fit.best if fit else 0], progress)
+        prior, strength = adapted.volume, adapted.strength
+    return _Lesson(prior, matrix, strength, fit, (*warnings, *misfit(fit)))
+
+
+# Super-resolution
+
+
+def super_resolve(
+    series: Images,
+    model: GivenModel | None = None,
+    *,
+    prior: Volume | Series | None = None,
+    like: Volume | Series | Geometry | None = None,
+    fraction: float | None = None,
+    acquired_matrix: tuple[int, int] | None = None,
+    fast: bool = False,
+    frames: Sequence[int] | None = None,
+    skip_unusable: bool = False,
+    stride: Sequence[int] | None = None,
+    precision: Precision | None = None,
+    shifts: int = 1,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Images:
+    """Super-resolve every time point of a series (paper, section 2.2).
+
+    Each time point is read once, checked, and computed once; results are kept in a temporary folder until the series
+    that is returned is no longer used.
+
+    Parameters
+    ----------
+    series
+        Low-resolution series, or a time point, ``(D, h, w)``.
+    model
+        A model, such as the one that `fine_tune` gave; the pretrained one for this fraction of k-space if not given.
+    prior
+        Planning scan of the patient. It gives the voxel size unless `like` does, and it is compared with the series and
+        with the planning scan that the model was fine-tuned on; a warning tells of a wrong one.
+    like
+        A volume that has the voxel size wanted.
+    fraction
+        Share of in-plane k-space that the series holds, in (0, 1], where nothing else tells the voxel size.
+    acquired_matrix
+        Rows and columns ``(h, w)`` that were acquired, where the scanner stored more; recognised if not given.
+    fast
+        Use the pretrained network for speed.
+    frames
+        Numbers of the time points to do; all if not given.
+    skip_unusable
+        Leave out time points that are black, damaged or not finite, and say so.
+    stride
+        Step ``(D, H, W)`` between overlapping patches, in place of whole volumes.
+    precision
+        Of the convolutions; the fastest of the device if not given.
+    shifts
+        Average over so many shifts of the image.
+    device
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...
+    progress
+        Told about every time point; if not given, warnings are Python's.
+
+    Returns
+    -------
+        The result ``(D, H, W)`` over the field of view of the series, intensities in its unit: a volume for a volume.
+        Its ``facts`` have the ``model``, the ``warnings`` and, for every time point, the residual of data consistency
+        and the synthesised share (`acquisition.consistency.Consistency`); they go to the sidecar when it is written.
+
+    Raises
+    ------
+    InputError
+        If an image cannot be used, images do not go together, or nothing tells the voxel size.
+
+    Examples
+    --------
+    >>> result = super_resolve(series, model, prior=planning)
+    >>> result.facts["consistency"][0]
+    {'residual': 0.0, 'synthesised': 0.11}
+    """
+    job = prepare_super_resolution(
+        series,
+        model,
+        prior=prior,
+        like=like,
+        fraction=fraction,
+        acquired_matrix=acquired_matrix,
+        fast=fast,
+        frames=frames,
+        skip_unusable=skip_unusable,
+        stride=stride,
+        precision=precision,
+        shifts=shifts,
+        device=device,
+        progress=progress,
+    )
+    result = job.run()
+    if isinstance(series, Series):
+        return result
+    return Volume(result[0].data, result.geometry, result.facts, result.warnings)
+
+
+@dataclass(frozen=True)
+class SuperResolution:
+    """A super-resolution that is ready to be run: everything was read, checked and said, nothing was computed.
+
+    Parameters
+    ----------
+    series
+        The series at its acquired matrix; all its time points.
+    numbers
+        Those to do.
+    model
+        What does it.
+    grid
+        Where the results lie.
+    device, inference, progress
+        As for `super_resolution.super_resolve`.
+    facts
+        What is known of the results before they are there.
+    """
+
+    series: Series
+    numbers: Sequence[int]
+    model: Model
+    grid: Geometry
+    device: torch.device
+    inference: Inference
+    progress: Progress
+    facts: Mapping[str, object]
+
+    @property
+    def acquired(self) -> Series:
+        """The time points to do."""
+        return self.series.select(self.numbers)
+
+    def run(self, frames: FrameFolder | None = None, *, resume: bool = False, shared: bool = False) -> Series:
+        """Compute every time point once.
+
+        Parameters
+        ----------
+        frames
+            Where finished time points are kept; a temporary folder, which goes with the series, if not given.
+        resume
+            Whether time points that the same job has finished there before are kept.
+        shared
+            Whether the processes of ``torchrun`` share the time points; all of them have to run the job then.
+
+        Returns
+        -------
+            The results with their facts; of several processes, the first has the facts of all.
+        """
+        temporary = None
+        if frames is None:
+            temporary = tempfile.TemporaryDirectory(prefix="sr-dynamic-mri-")
+            frames = FrameFolder(Path(temporary.name) / "frames")
+            check_disk(frames.path, 4 * int(np.prod(self.grid.shape)) * len(self.numbers))
+        result, figures = super_resolve_series(
+            self.series,
+            self.numbers,
+            self.model,
+            self.grid,
+            frames,
+            device=self.device,
+            inference=self.inference,
+            progress=self.progress,
+            resume=resume,
+            shared=shared,
+        )
+        facts = dict(self.facts)
+        if is_first() or not shared:
+            told = [asdict(figures[number]) for number in self.numbers]
+            warnings = [*self._warnings, *tell(unfaithful(figures, self.model), self.progress)]
+            facts |= {"frames": list(self.numbers), "consistency": told, "warnings": warnings}
+            self.progress.log(in_words([Consistency(**each) for each in told]))
+        load = result.__getitem__
+
+        def kept(number: int, _folder: object = temporary) -> FloatArray:  # the folder lives as long as the series
+            return load(number).data
+
+        return Series(kept, result.times, result.geometry, facts=facts)
+
+    @property
+    def _warnings(self) -> list[str]:
+        told = self.facts["warnings"]
+        return list(told) if isinstance(told, list) else []
+
+
+def prepare_super_resolution(
+    series: Volume | Series,
+    model: GivenModel | None = None,
+    *,
+    prior: Volume | Series | None = None,
+    like: Volume | Series | Geometry | None = None,
+    fraction: float | None = None,
+    acquired_matrix: tuple[int, int] | None = None,
+    fast: bool = False,
+    frames: Sequence[int] | None = None,
+    skip_unusable: bool = False,
+    stride: Sequence[int] | None = None,
+    precision: Precision | None = None,
+    shifts: int = 1,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> SuperResolution:
+    """Do all of `super_resolve`, which has the parameters, but the work itself."""
+    progress = progress or PythonWarnings()
+    chosen_device = device_named(device)
+    stored = _series(series).kept_in_memory(IN_MEMORY)
+    check_acquired(stored, "super-resolved again")
+    wanted = list(range(len(stored))) if frames is None else list(frames)
+    numbers, unusable = usable_time_points(stored, wanted, skip_unusable)
+    acquired = _recognised(stored, numbers, acquired_matrix, progress)
+    low = at_acquired_matrix(stored, acquired)
+    like = prior if like is None else like
+    if model is not None and fast:
+        raise InputError("The fast network is a model of its own; give either a model or ask for the fast one.")
+    chosen = None if model is None else identified(_model(model))
+    info = load_info(base_model()) if chosen is None else chosen.info
+    geometry = like if like is None or isinstance(like, Geometry) else like.geometry
+    grid = result_grid(low.geometry, acquired.geometry, stored.facts, info, geometry, fraction, progress)
+    share = acquired_share(low.geometry.shape[1:], grid)
+    if chosen is None:  # the grid tells the fraction, and that the model
+        chosen = load_model(pretrained_model(share, fast))
+    warnings = [*stored.warnings, *acquired.warnings, *other_fraction(chosen, share)]
+    compared: list[Volume] = []
+    points = low.select(numbers)
+    warnings += unusual(_kept_on_the_way(points, spread(len(points)), compared), "the series")
+    at_hand = prior if prior is not None else like if chosen.info.parent and not isinstance(like, Geometry) else None
+    warnings += _about_prior(chosen, compared, at_hand, progress)
+    facts: dict[str, object] = {"notice": NOTICE, "model": chosen.sha256, "parent": chosen.info.parent}
+    if unusable:
+        skipped = [
+            {"time_point": number, "why": _without_names(sentence, number, stored.name)}
+            for number, sentence in unusable.items()
+        ]
+        each = "; ".join(f"{one['time_point']} ({one['why']})" for one in skipped)
+        warnings.append(f"{len(skipped)} of {len(wanted)} time points cannot be used and are left out: {each}.")
+        facts["skipped"] = skipped
+    facts |= {"warnings": tell(warnings, progress), **acquired.facts()}
+    inference = suited_inference(chosen, stride, precision, shifts)
+    return SuperResolution(low, numbers, chosen, grid, chosen_device, inference, progress, facts)
+
+
+def _kept_on_the_way(series: Series, numbers: Sequence[int], kept: list[Volume]) -> Iterator[Volume]:
+    """All volumes of a series, some of which are kept, so that none is made again for them."""
+    for number, volume in enumerate(series):
+        if number in numbers:
+            kept.append(volume)
+        yield volume
+
+
+def _about_prior(
+    model: Model, time_points: Sequence[Volume], prior: Volume | Series | None, progress: Progress
+) -> list[str]:
+    """What to say of how the planning scan of a fine-tuned model, and the one at hand, fit the series."""
+    found = []
+    if model.info.parent and model.prior is not None:
+        found += misfit(fit_of(model.prior.volume, time_points), "The planning scan that the model was fine-tuned on")
+    elif model.info.parent:
+        progress.log("The model holds no copy of its planning scan, so the series cannot be compared with it.")
+        stored = model.info.metrics.get(SIMILARITY)
+        if prior is None and stored is not None:
+            found += misfit(Fit(stored))
+    if prior is None:
+        return found
+    at_hand = prior if isinstance(prior, Volume) else prior[0]
+    if model.prior is not None:
+        if voxels_sha256(at_hand) == model.prior.sha256:
+            return found
+        found.append("The model was fine-tuned on another planning scan than the one given.")
+    return found + misfit(fit_of(at_hand, time_points))
+
+
+def _without_names(sentence: str, number: int, name: str) -> str:
+    """What is wrong with a time point, without the advice and the path, which may hold a patient's name."""
+    for words in (f"{name}/", f"{name}\\", f"Time point {number} of {name} ", f"{name} "):
+        sentence = sentence.replace(words, "")
+    return sentence.partition(";")[0].removesuffix(".")
+
+
+# Without learning
+
+
+def interpolate(
+    series: Images,
+    like: Volume | Series | Geometry,
+    method: str = "zero_filled",
+    *,
+    progress: Progress | None = None,
+) -> Images:
+    """Bring a series to the grid of another volume without learning (paper, section 3).
+
+    Parameters
+    ----------
+    series
+        Low-resolution series, or a time point, ``(D, h, w)``.
+    like
+        A volume that has the grid wanted.
+    method
+        ``zero_filled`` (sinc), ``trilinear`` or ``area``.
+    progress
+        Told of the grid; if not given, warnings are Python's.
+
+    Returns
+    -------
+        The interpolated series ``(D, H, W)``, each time point made when it is asked for; a volume for a volume.
+
+    Raises
+    ------
+    InputError
+        If the fields of view do not overlap or there is no such method.
+
+    Examples
+    --------
+    >>> zero_filled = interpolate(series, like=planning)
+    """
+    progress = progress or PythonWarnings()
+    grid = like if isinstance(like, Geometry) else like.geometry
+    told = tell([*series.warnings, *(() if isinstance(like, Geometry) else like.warnings)], progress)
+    if not high_resolution_grid(series.geometry, grid).same_grid(grid):
+        progress.log("The grid wanted has another field of view than the series, which is resampled to it.")
+    result = _series(series).map(lambda volume: interpolate_volume(volume, grid, method), grid)
+    result = result.with_facts(method=method, warnings=told)
+    return result if isinstance(series, Series) else Volume(result[0].data, grid, result.facts)
+
+
+# Evaluation
+
+
+def evaluate(
+    result: Volume | Series,
+    truth: Volume | Series,
+    *,
+    baselines: Mapping[str, Volume | Series] | None = None,
+    frames: Sequence[int] | None = None,
+    progress: Progress | None = None,
+    keep_map: KeepMap | None = None,
+) -> Evaluation:
+    """Compare a result, and baselines beside it, with the ground truth (paper, section 2.5).
+
+    Parameters
+    ----------
+    result
+        What is judged; called ``result``.
+    truth
+        The ground truth. Series on other grids are resampled to its own.
+    baselines
+        What else to compare with the ground truth, by name.
+    frames
+        Numbers of the time points of `truth` to compare; those that the result holds if not given.
+    progress
+        Told about every time point; if not given, warnings are Python's.
+    keep_map
+        Given every SSIM map ``(D, H, W)`` with the method's name and the number of the time point.
+
+    Returns
+    -------
+        Metrics of every method at every time point, over the whole volume and over the body.
+
+    Raises
+    ------
+    InputError
+        If time points or grids do not go together.
+
+    Examples
+    --------
+    >>> evaluation = evaluate(result, truth, baselines={"zero-filled": interpolate(series, like=planning)})
+    >>> evaluation.mean_sd("result", "ssim", body=True)
+    """
+    progress = progress or PythonWarnings()
+    methods, chosen = comparable(result, truth, baselines or {}, frames, progress)
+    return evaluate_series(methods, chosen, progress, keep_map)
+
+
+def comparable(
+    result: Volume | Series,
+    truth: Volume | Series,
+    baselines: Mapping[str, Volume | Series],
+    frames: Sequence[int] | None,
+    progress: Progress,
+) -> tuple[dict[str, Series], Series]:
+    """Series by method, brought to the grid and the time points of the ground truth, and that; see `evaluate`."""
+    if RESULT in baselines:
+        message = f"Every baseline needs a name of its own, and none may be called {RESULT}; rename some."
+        raise InputError(message)
+    whole = _series(truth)
+    methods = {**{name: _series(each) for name, each in baselines.items()}, RESULT: _series(result)}
+    tell([sentence for each in (whole, *methods.values()) for sentence in each.warnings], progress)
+    held = {name: frames_in(each.facts, len(each)) for name, each in methods.items()}
+    of_result = held[RESULT] if len(methods[RESULT]) < len(whole) else None
+    numbers = list(frames if frames is not None else of_result or range(len(whole)))
+    if of_result and frames is None and max(of_result) >= len(whole):
+        message = f"The result holds time points {frames_text(of_result)}, but the ground truth has {len(whole)}."
+        raise InputError(message)
+    chosen = {name: _same_time_points(methods[name], name, len(whole), numbers, held[name]) for name in methods}
+    compared = whole.select(numbers)
+    return align(chosen, compared, progress), compared
+
+
+def _same_time_points(series: Series, name: str, total: int, numbers: Sequence[int], held: list[int] | None) -> Series:
+    """The chosen time points of a series that holds all of them, those that its facts name, or just these."""
+    if len(series) == total:
+        return series.select(numbers)
+    if held is None:
+        return series
+    if not set(numbers) <= set(held):
+        message = (
+            f"{series.name or name} holds time points {frames_text(held)} by its sidecar, but {frames_text(numbers)} "
+            "are to be compared; choose among the former with --frames."
+        )
+        raise InputError(message)
+    return series.select([held.index(number) for number in numbers])
+
+
+# What all do
+
+
+def _series(images: Volume | Series) -> Series:
+    """A series; a volume is one of a single time point."""
+    if isinstance(images, Series):
+        return images
+    return Series(lambda _: images.data, (0.0,), images.geometry, images.warnings, facts=images.facts, name=images.name)
+
+
+def _volume(image: Volume | Series, use: str) -> Volume:
+    """A volume; a series of one time point is one."""
+    if isinstance(image, Volume):
+        return image
+    if len(image) > 1:
+        name = image.name or "The image"
+        message = f"{name} is a series of {len(image)} time points where {use} is needed; give one of them."
+        raise InputError(message)
+    return Volume(image[0].data, image.geometry, image.facts, image.warnings, image.name)
+
+
+def _model(model: GivenModel) -> Model:
+    return model if isinstance(model, Model) else load_model(model)
+
+
+def _recognised(
+    series: Series, numbers: Sequence[int], declared: tuple[int, int] | None, progress: Progress
+) -> AcquiredMatrix:
+    """What was acquired of a series, said if that is less than was stored.
+
+    The first time point speaks for all, or where it cannot be used the first of the others that can.
+    """
+    number = 0
+    for number in (0, *numbers):
+        with suppress(InputError):
+            series[number]
+            break
+    acquired = recognise_acquired_matrix(series.select([number]), declared)
+    if acquired.interpolated or declared is not None:
+        progress.log(acquired.in_words())
+    return acquired
+
+
+__all__ = [
+    "SuperResolution",
+    "comparable",
+    "evaluate",
+    "fine_tune",
+    "interpolate",
+    "prepare_super_resolution",
+    "super_resolve",
+]

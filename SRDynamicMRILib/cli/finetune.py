@@ -1,0 +1,45 @@
+"""``sr-dynamic-mri finetune``: a network for one patient."""
+
+from __future__ import annotations
+
+from ..api import fine_tune
+from ..errors import InputError
+from ..io.files import read_series, read_volume
+from ..models.checkpoints import save_model
+from ..progress import Progress
+from ..requests import FineTuneRequest
+from .outputs import Outputs, alone_at_output, check_model_output, state_file
+
+
+@alone_at_output(state_file)
+def run(request: FineTuneRequest, progress: Progress) -> Outputs:
+    """Fine-tune a model on the planning scan."""
+    check_model_output(request.output)
+    if request.acquired_matrix is not None and request.series is None:
+        raise InputError("The acquired matrix is that of the series; give the series too, with --like.")
+    prior = read_volume(request.prior)
+    if request.series is not None and request.series.exists() and request.prior.samefile(request.series):
+        message = (
+            f"The planning scan {request.prior} is the series itself, so there is nothing to learn from it; "
+            "give the high-resolution scan of the same patient."
+        )
+        raise InputError(message)
+    model = fine_tune(
+        prior,
+        None if request.series is None else read_series(request.series),
+        fraction=request.fraction,
+        acquired_matrix=request.acquired_matrix,
+        model=request.model,
+        budget=request.budget,
+        keep_contrast=request.keep_contrast,
+        precision=request.precision,
+        perceptual_network=request.perceptual_network,
+        seed=request.seed,
+        device=request.device,
+        progress=progress,
+        state_file=state_file(request.output),
+        resume=request.resume,
+    )
+    save_model(model, request.output)
+    state_file(request.output).unlink(missing_ok=True)
+    return {"model": request.output}

@@ -1,0 +1,332 @@
+"""What each command is asked for: one declaration for the command line, for jobs as JSON and for whoever starts them.
+
+A command is a class, an option is one of its fields; what `option` is given beside the default is for the command line.
+Nothing here loads what takes long, so that the Slicer module can make requests too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from .acquisition.methods import Method
+from .errors import InputError
+from .models.recipes import FRACTIONS, RECIPES
+from .process.precision import Precision
+
+Budget = Literal["quick", "standard", "long", "paper"]
+Matrix = tuple[int, int]
+
+R = TypeVar("R", bound="Request")
+
+_ACQUIRED = "rows and columns acquired, where the scanner stored more (default: recognised), of"
+
+
+def option(
+    default: Any = MISSING,
+    *,
+    help: str = "",
+    metavar: str | tuple[str, ...] | None = None,
+    flag: str | None = None,
+    choices: tuple[str, ...] | None = None,
+    group: str = "",
+    hidden: tuple[str, ...] = (),
+) -> Any:
+    """Declare an option of a command as a field of its request.
+
+    Parameters
+    ----------
+    default
+        Its value where it is not given; without one it has to be given.
+    help, metavar, choices
+        For the command line. A choice of names of a `Literal` need not be repeated.
+    flag
+        What the command line calls it; by default ``--`` and the field's name. An empty text makes it positional.
+    group
+        Options of one group exclude one another; if the group's name ends in ``!``, one of them has to be given.
+    hidden
+        Flags of earlier versions that still work.
+    """
+    metadata = {"help": help, "metavar": metavar, "flag": flag, "choices": choices, "group": group, "hidden": hidden}
+    return field(default=default, metadata=metadata) if default is not MISSING else field(metadata=metadata)
+
+
+def argument(metavar: str, help: str = "") -> Any:
+    """Declare a positional argument of a command."""
+    return option(help=help, metavar=metavar, flag="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a command is asked for."""
+
+    command: ClassVar[str]
+    seed: int = option(0, help="seed of everything random (default: 0)")
+    device: str = option("auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise InputError("The seed must be zero or larger; give another one.")
+
+    def to_json(self) -> str:
+        """The command and its options as a JSON object, in one line."""
+        options = {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
+        return json.dumps({"command": self.command, "options": options})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoRequest(Request):
+    """Run the whole pipeline on a synthetic abdomen and write report.html."""
+
+    command = "demo"
+    outdir: Path = argument("OUTDIR")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhantomRequest(Request):
+    """Make a synthetic abdomen: static.nii.gz and dynamic.nii.gz."""
+
+    command = "phantom"
+    outdir: Path = argument("OUTDIR")
+    time_points: int = option(10, help="time points of the series (default: 10)")
+    needle: bool = option(False, help="with a needle that the static scan does not have")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownsampleRequest(Request):
+    """Keep the centre of in-plane k-space, as a faster acquisition would."""
+
+    command = "downsample"
+    input: Path = argument("IN", "volume or series")
+    output: Path = argument("OUT")
+    fraction: float = option(help="share of k-space to keep, such as 0.0625")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterpolateRequest(Request):
+    """Bring a volume or series to the grid of another volume, without learning."""
+
+    command = "interpolate"
+    input: Path = argument("IN", "volume or series")
+    output: Path = argument("OUT")
+    like: Path = option(metavar="HRVOLUME", help="volume that has the grid wanted")
+    method: Method = option()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest(Request):
+    """Train a base model on many high-resolution volumes; torchrun shares the work."""
+
+    command = "train"
+    data: tuple[Path, ...] = option((), metavar="DIR", help="folders of scans (CHAOS or any)")
+    synthetic: int = option(0, help="number of synthetic abdomens to train on as well")
+    weights: tuple[float, ...] = option((), help="how often to draw from each DIR and, last, the synthetic")
+    output: Path = option(metavar="M.safetensors")
+    recipe: str = option("default", choices=tuple(RECIPES))
+    fractions: tuple[float, ...] = option(FRACTIONS, help="shares of k-space to be for")
+    each_fraction: bool = option(False, help="a model for each fraction: M_0.25.safetensors, ...")
+    model: Path | None = option(None, metavar="BASE", help="model to begin with (default: new weights)")
+    steps: int = option(4000, help="optimisation steps (default: 4000)")
+    features: int | None = option(None, help="feature maps of the first level (default: the recipe's)")
+    batch: int | None = option(None, help="patches per step, over all processes (default: the recipe's)")
+    learning_rate: float | None = option(None, help="of Adam, at the start (default: the recipe's)")
+    validation_share: float = option(0.3, help="share of the subjects used for validation (default: 0.3)")
+    validate_every: int = option(500, help="steps between validations (default: 500)")
+    patience: int | None = option(None, help="end after so many validations without a better one")
+    precision: Precision = option("float32", help="of the convolutions (default: float32)")
+    tensorboard: Path | None = option(None, metavar="DIR", help="folder for TensorBoard's curves")
+    half_precision: bool = option(False, help="store the weights as float16")
+    perceptual_network: Path | None = option(None, metavar="FILE", help="weights of the perceptual loss")
+    resume: bool = option(False, help="go on where an earlier run was stopped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPerceptualRequest(Request):
+    """Train the network behind the perceptual loss on synthetic angiograms."""
+
+    command = "train-perceptual"
+    output: Path = option(metavar="M.safetensors")
+    steps: int = option(600, help="optimisation steps (default: 600)")
+    features: int = option(64, help="feature maps of the first level (default: 64)")
+    resume: bool = option(False, help="go on where an earlier run was stopped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuneRequest(Request):
+    """Fine-tune a model on the planning scan of a patient."""
+
+    command = "finetune"
+    prior: Path = argument("PRIOR", "high-resolution planning scan")
+    fraction: float | None = option(None, help="share of k-space that the series holds", group="target!")
+    series: Path | None = option(
+        None, flag="--like", metavar="LRVOLUME", help="the low-resolution series, or a volume of it", group="target!"
+    )
+    acquired_matrix: Matrix | None = option(None, metavar="HxW", help=f"{_ACQUIRED} LRVOLUME")
+    output: Path = option(metavar="M.safetensors")
+    model: Path | None = option(None, metavar="BASE", help="model to begin with (default: the pretrained one)")
+    budget: Budget = option("standard", help="training budget (default: standard)")
+    precision: Precision | None = option(None, help="of the convolutions (default: the fastest here)")
+    keep_contrast: bool = option(False, help="never match the prior's intensities to the series")
+    perceptual_network: Path | None = option(None, metavar="FILE", help="weights of the perceptual loss")
+    resume: bool = option(False, help="go on where an earlier run was stopped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuperResolveRequest(Request):
+    """Super-resolve a volume or series."""
+
+    command = "superresolve"
+    input: Path = argument("IN", "low-resolution volume or series")
+    output: Path = argument("OUT")
+    model: Path | None = option(
+        None, metavar="M", help="model to use (default: the pretrained base model)", group="model"
+    )
+    fast: bool = option(False, help="the pretrained network for speed", group="model")
+    prior: Path | None = option(
+        None, metavar="PLANNING", help="planning scan: gives the voxel size, and is compared with series and model"
+    )
+    like: Path | None = option(None, metavar="VOLUME", help="volume with the voxel size wanted (default: PLANNING)")
+    fraction: float | None = option(None, help="share of k-space that IN holds, where nothing else tells")
+    acquired_matrix: Matrix | None = option(None, metavar="HxW", help=f"{_ACQUIRED} IN")
+    frames: str | None = option(
+        None, metavar="A:B", help="time points from A to before B, one, or a list (default: all)"
+    )
+    skip_unusable: bool = option(False, help="leave out time points that are black or damaged")
+    stride: tuple[int, int, int] | None = option(None, metavar=("D", "H", "W"), help="by overlapping patches of 24^3")
+    precision: Precision | None = option(None, help="of the convolutions (default: the fastest here)")
+    shifts: int = option(1, help="average over so many shifts of the image (default: 1)")
+    consistency_map: Path | None = option(
+        None, metavar="FILE", help="downsampled result minus IN, on the grid of IN", hidden=("--fidelity-map",)
+    )
+    resume: bool = option(False, help="keep the time points that an earlier run has finished")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateRequest(Request):
+    """Compare a result and baselines with the ground truth."""
+
+    command = "evaluate"
+    result: Path = argument("RESULT")
+    truth: Path = argument("TRUTH")
+    baseline: tuple[tuple[str, Path], ...] = option((), metavar="NAME=FILE")
+    output: Path = option(metavar="DIR")
+    frames: str | None = option(None, metavar="A:B", help="time points of TRUTH to compare (default: all)")
+    figures: bool = option(True, flag="--no-figures", help="numbers and maps only (no matplotlib)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkRequest(Request):
+    """Compare interpolation, base and fine-tuned models on all subjects of a folder."""
+
+    command = "benchmark"
+    data: Path = argument("DATADIR", "sub-folders that hold static.* and dynamic.*")
+    output: Path = option(metavar="DIR")
+    fractions: tuple[float, ...] = option(FRACTIONS, help="shares of k-space to keep")
+    model: Path | None = option(None, metavar="BASE", help="model after main training (default: the pretrained one)")
+    budget: Budget = option("standard", help="training budget of fine-tuning (default: standard)")
+    perceptual_network: Path | None = option(None, metavar="FILE", help="weights of the perceptual loss")
+    frames: str | None = option(None, metavar="A:B", help="time points of every series to compare (default: all)")
+    figures: bool = option(True, flag="--no-figures", help="numbers only (no matplotlib)")
+    resume: bool = option(False, help="keep what an earlier run has finished")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfoRequest(Request):
+    """Show what is known about a model."""
+
+    command = "info"
+    model: Path = argument("M.safetensors")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportCheckpointRequest(Request):
+    """Turn a published PyTorch checkpoint of the paper's network into a model."""
+
+    command = "import-checkpoint"
+    input: Path = argument("IN.pth")
+    output: Path = argument("OUT.safetensors")
+    fractions: tuple[float, ...] = option((), help="shares of k-space it was trained for")
+
+
+REQUESTS: dict[str, type[Request]] = {
+    kind.command: kind
+    for kind in (
+        DemoRequest,
+        PhantomRequest,
+        DownsampleRequest,
+        InterpolateRequest,
+        TrainRequest,
+        TrainPerceptualRequest,
+        FineTuneRequest,
+        SuperResolveRequest,
+        EvaluateRequest,
+        BenchmarkRequest,
+        InfoRequest,
+        ImportCheckpointRequest,
+    )
+}
+"""The commands by name."""
+
+
+def from_json(text: str) -> Request:
+    """Read a request that `Request.to_json` wrote; options that are left out have their defaults.
+
+    Raises
+    ------
+    InputError
+        If it is no such request: not JSON, an unknown command or option, or a value of another type.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError("The request is not JSON; write it as Request.to_json does.") from error
+    kind = REQUESTS.get(str(content.get("command"))) if isinstance(content, dict) else None
+    options = content.get("options", {}) if isinstance(content, dict) else None
+    if kind is None or not isinstance(options, dict):
+        message = f"The request names no command; give one of {', '.join(REQUESTS)} with its options."
+        raise InputError(message)
+    known = options_of(kind)
+    unknown = sorted(set(options) - set(known))
+    missing = [name for name, (item, _) in known.items() if item.default is MISSING and name not in options]
+    if unknown or missing:
+        what = f"has no option {unknown[0][:40]!r}" if unknown else f"needs the option {missing[0]!r}"
+        message = f"The command {kind.command} {what}; its options are {', '.join(known)}."
+        raise InputError(message)
+    return kind(**{name: _typed(value, known[name][1], name) for name, value in options.items()})
+
+
+def options_of(kind: type[Request]) -> Mapping[str, tuple[Field[Any], Any]]:
+    """The fields of a request and their types, by name."""
+    hints = get_type_hints(kind)
+    return {item.name: (item, hints[item.name]) for item in fields(kind)}
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON holds it."""
+    if isinstance(value, Path):
+        return str(value)
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _typed(value: Any, hint: Any, name: str) -> Any:
+    """A value from JSON as its type; `InputError` if it has another."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return None if value is None else _typed(value, next(part for part in parts if part is not NoneType), name)
+    if origin is tuple and isinstance(value, list):
+        if parts[-1] is Ellipsis:
+            return tuple(_typed(each, parts[0], name) for each in value)
+        if len(value) == len(parts):
+            return tuple(_typed(each, part, name) for each, part in zip(value, parts, strict=True))
+    elif origin is Literal and type(value) is str and value in parts:
+        return value
+    elif hint is Path and type(value) is str:
+        return Path(value)
+    elif type(value) is hint or (hint is float and type(value) is int):
+        return float(value) if hint is float else value
+    message = f"The option {name} of the request has a value of the wrong kind; write it as Request.to_json does."
+    raise InputError(message)
