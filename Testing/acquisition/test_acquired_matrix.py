@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHAPE, Command, Patient
+from helpers.command_line import Command
+from helpers.dicom import write_dicom
+from helpers.patient import SHAPE, Patient
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_dicom import write_dicom
 
 from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample, pad_kspace, to_image, to_kspace, unpad_kspace
 from SRDynamicMRILib.acquisition.recognise import at_acquired_matrix, recognise_acquired_matrix

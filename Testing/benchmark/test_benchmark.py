@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import FRACTION, JSON, QUIET, SHAPE, SPACING, Command, Outcome, Patient, strict_json
+from helpers.command_line import JSON, QUIET, Command, Outcome, strict_json
+from helpers.patient import FRACTION, SHAPE, SPACING, Patient
+from helpers.web_page import from_outside
 from scipy import stats
-from test_report import from_outside
 
 from SRDynamicMRILib.acquisition.interpolation import interpolate
 from SRDynamicMRILib.acquisition.kspace import downsample

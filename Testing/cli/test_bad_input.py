@@ -14,7 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, Command, Patient, tiny_network
+from helpers.bad_models import BAD_CHECKPOINTS, BAD_MODELS
+from helpers.command_line import Command
+from helpers.desk import Desk, low_patient
+from helpers.memory import CUDA_OUT, limit
+from helpers.models import TINY, tiny_network
+from helpers.operating_system import files_of_at_most
+from helpers.patient import Patient, Place
 from helpers.processes import INTERPRETER, FakeProcess
 from helpers.project import TESTS
 from helpers.scenes import Slicer
@@ -24,8 +30,6 @@ from SRDynamicMRISlicer.presenter.choices import Choices
 from SRDynamicMRISlicer.presenter.chosen_job import Files
 from SRDynamicMRISlicer.presenter.states import RUNNING, State
 from SRDynamicMRISlicer.step_queue import Stepwise, at_once
-from test_cli_errors import BAD_CHECKPOINTS, BAD_MODELS, CUDA_OUT, Place, files_of_at_most, limit
-from test_job_scene import Desk, low_patient
 
 from SRDynamicMRILib import Volume, super_resolve, target_grid
 from SRDynamicMRILib.models.checkpoints import Model, save_model
@@ -197,10 +201,13 @@ TABLE: dict[str, dict[str, list[str]]] = {
 
 @cache
 def contents_of(file: str) -> tuple[str, set[str]]:
-    """Text of a test file, and the names of its tests."""
+    """Text of a test file and of the helpers that it imports, which may hold its cases; and the names of its tests."""
     (path,) = TESTS.rglob(file)
     text = path.read_text(encoding="utf-8")
-    return text, {node.name for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
+    body = ast.parse(text).body
+    helpers = [n.module for n in body if isinstance(n, ast.ImportFrom) and str(n.module).startswith("helpers.")]
+    texts = [(TESTS / f"{str(name).replace('.', '/')}.py").read_text(encoding="utf-8") for name in helpers]
+    return "".join([text, *texts]), {node.name for node in body if isinstance(node, ast.FunctionDef)}
 
 
 @pytest.mark.parametrize("way", WAYS)

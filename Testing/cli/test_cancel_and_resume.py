@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import FRACTION, JSON, QUIET, SHAPE, SPACING, TINY, Command, Patient, needs_posix, tiny_network
+from helpers.command_line import JSON, QUIET, Command
+from helpers.models import TINY, tiny_network
+from helpers.operating_system import needs_posix
+from helpers.patient import FRACTION, SHAPE, SPACING, Patient
 
 from SRDynamicMRILib.acquisition.consistency import Fidelity
 from SRDynamicMRILib.acquisition.kspace import downsample

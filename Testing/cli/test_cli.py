@@ -14,21 +14,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from conftest import (
-    FRACTION,
-    JSON,
-    LOW_SHAPE,
-    QUIET,
-    SHAPE,
-    TIME_POINTS,
-    TINY,
-    Command,
-    Patient,
-    strict_json,
-    tiny_network,
-)
+from helpers.command_line import JSON, QUIET, Command, strict_json
+from helpers.models import TINY, tiny_network
+from helpers.patient import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, Patient
+from helpers.web_page import from_outside
 from scipy.spatial.transform import Rotation
-from test_report import from_outside
 
 from SRDynamicMRILib import __version__, demo
 from SRDynamicMRILib.acquisition.consistency import Fidelity

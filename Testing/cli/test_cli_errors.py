@@ -8,43 +8,27 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import torch
-from conftest import FEATURES, FRACTION, QUIET, SHAPE, TINY, Command, Outcome, Patient, tiny_network
-from safetensors.torch import save_file
+from helpers.bad_models import BAD_CHECKPOINTS, BAD_MODELS, malicious, published
+from helpers.command_line import QUIET, Command, Outcome
+from helpers.memory import CPU_OUT, CUDA_OUT, limit
+from helpers.models import FEATURES
+from helpers.operating_system import files_of_at_most
+from helpers.patient import FRACTION, SHAPE, Patient, Place
 
 from SRDynamicMRILib.cli import commands
 from SRDynamicMRILib.io import room
 from SRDynamicMRILib.io.described_images import write_images
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
-from SRDynamicMRILib.models.checkpoints import ModelInfo
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.volume import Series, Volume
-
-
-@dataclass(frozen=True)
-class Place:
-    """A patient and a folder to put bad files and outputs in."""
-
-    patient: Patient
-    folder: Path
-
-    @property
-    def model(self) -> tuple[str, Path]:
-        return "--model", self.patient.model
-
-    def out(self, name: str = "out.nii.gz") -> Path:
-        return self.folder / name
-
 
 Build = Callable[[Place], tuple[object, ...]]
 
@@ -471,11 +455,6 @@ UNDER_A_FILE: dict[str, Build] = {
 }
 
 
-def published(p: Place) -> Path:
-    torch.save(tiny_network().state_dict(), p.out("published.pth"))
-    return p.out("published.pth")
-
-
 @pytest.fixture
 def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail where the network is used: a place that cannot be written to is found before the work."""
@@ -734,18 +713,6 @@ def test_too_little_space_for_the_output(
     assert_refused(command, place, build(place), "on its disk, and 0.0143 MiB are free; free some space")
 
 
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """No file may grow beyond some bytes, as on a disk that is full."""
-    resource = pytest.importorskip("resource", reason="Windows limits no sizes of files")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 FULL_DISK: dict[str, Build] = {
     "downsample .nii.gz": downsample("--fraction", FRACTION),
     "downsample .mha": downsample("--fraction", FRACTION, out="o.mha"),
@@ -797,89 +764,6 @@ def test_a_full_disk_in_the_middle_of_a_series(command: Command, place: Place, m
 # Models
 
 
-class Malice:
-    """Makes a file when it is unpickled."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.marker,)
-
-
-def malicious(name: str, how: str) -> Callable[[Place], Path]:
-    def build(place: Place) -> Path:
-        content = {"state_dict": tiny_network().state_dict(), "extra": Malice(place.out("marker"))}
-        if how == "pickle":
-            place.out(name).write_bytes(pickle.dumps(content))
-        else:
-            torch.save(content, place.out(name), _use_new_zipfile_serialization=how == "zip")
-        return place.out(name)
-
-    return build
-
-
-def foreign(place: Place) -> Path:
-    save_file({"encoder.weight": torch.ones(3, 3)}, place.out("bad.safetensors"))
-    return place.out("bad.safetensors")
-
-
-def other_architecture(place: Place) -> Path:
-    metadata = {"SRDynamicMRI": TINY.to_json()}
-    save_file({"encoder.weight": torch.ones(3, 3)}, place.out("bad.safetensors"), metadata=metadata)
-    return place.out("bad.safetensors")
-
-
-def described_as(info: ModelInfo, place: Place) -> Path:
-    state = tiny_network().state_dict()
-    save_file(state, place.out("bad.safetensors"), metadata={"SRDynamicMRI": info.to_json()})
-    return place.out("bad.safetensors")
-
-
-def unknown_architecture(place: Place) -> Path:
-    return described_as(replace(TINY, architecture="Transformer"), place)
-
-
-def other_width(place: Place) -> Path:
-    return described_as(replace(TINY, features=8), place)
-
-
-def not_finite(place: Place) -> Path:
-    state = tiny_network().state_dict()
-    state["last.bias"] = torch.tensor([float("nan")])
-    save_file(state, place.out("bad.safetensors"), metadata={"SRDynamicMRI": TINY.to_json()})
-    return place.out("bad.safetensors")
-
-
-def cut_model(place: Place) -> Path:
-    place.out("bad.safetensors").write_bytes(place.patient.model.read_bytes()[:5000])
-    return place.out("bad.safetensors")
-
-
-def empty_model(place: Place) -> Path:
-    place.out("bad.safetensors").touch()
-    return place.out("bad.safetensors")
-
-
-def image_as_model(place: Place) -> Path:
-    return place.patient.static
-
-
-BAD_MODELS: dict[str, tuple[Callable[[Place], Path], str]] = {
-    "missing": (lambda p: p.out("no.safetensors"), "There is no model file"),
-    "folder": (lambda p: p.folder, "There is no model file"),
-    "cut short": (cut_model, "is not a readable .safetensors file"),
-    "empty": (empty_model, "is not a readable .safetensors file"),
-    "image": (image_as_model, "is not a readable .safetensors file"),
-    "foreign": (foreign, "holds no description of a model"),
-    "other architecture": (other_architecture, "weights are not those of a UNet3D"),
-    "unknown architecture": (unknown_architecture, "architecture 'Transformer' is not known"),
-    "other width": (other_width, "weights are not those of a UNet3D with 8 features"),
-    "not finite": (not_finite, "not finite numbers"),
-    "malicious zip": (malicious("bad.pth", "zip"), "is not a readable .safetensors file"),
-    "malicious pickle": (malicious("bad.safetensors", "pickle"), "is not a readable .safetensors file"),
-}
-
 MODEL_PLACES: dict[str, Callable[[Place, Path], tuple[object, ...]]] = {
     "superresolve": lambda p, bad: ("superresolve", p.patient.low, p.out(), "--model", bad),
     "finetune": lambda p, bad: (
@@ -896,48 +780,6 @@ def test_a_bad_model(command: Command, place: Place, fault: str, where: str) -> 
     build, phrase = BAD_MODELS[fault]
     assert_refused(command, place, MODEL_PLACES[where](place, build(place)), phrase)
     assert not place.out("marker").exists()
-
-
-def cut_checkpoint(place: Place) -> Path:
-    content = published(place).read_bytes()
-    place.out("published.pth").write_bytes(content[: len(content) // 2])
-    return place.out("published.pth")
-
-
-def foreign_checkpoint(place: Place) -> Path:
-    torch.save({"encoder.weight": torch.ones(3, 3)}, place.out("bad.pth"))
-    return place.out("bad.pth")
-
-
-def empty_checkpoint(place: Place) -> Path:
-    place.out("bad.pth").touch()
-    return place.out("bad.pth")
-
-
-def letter_as_checkpoint(place: Place) -> Path:
-    place.out("bad.pth").write_text("Dear colleague, the patient was well.")
-    return place.out("bad.pth")
-
-
-def odd_checkpoint(place: Place) -> Path:
-    state = tiny_network().state_dict()
-    state["last.weight"] = torch.ones(7)
-    torch.save(state, place.out("bad.pth"))
-    return place.out("bad.pth")
-
-
-BAD_CHECKPOINTS: dict[str, tuple[Callable[[Place], Path], str]] = {
-    "missing": (lambda p: p.out("no.pth"), "There is no checkpoint"),
-    "cut short": (cut_checkpoint, "is damaged or holds more than weights"),
-    "empty": (empty_checkpoint, "is damaged or holds more than weights"),
-    "letter": (letter_as_checkpoint, "is damaged or holds more than weights"),
-    "image": (image_as_model, "is damaged or holds more than weights"),
-    "foreign": (foreign_checkpoint, "holds no weights of the paper's 3D U-Net"),
-    "odd weights": (odd_checkpoint, "weights are not those of a UNet3D"),
-    "malicious zip": (malicious("bad.pth", "zip"), "holds more than weights, so it was not loaded"),
-    "malicious legacy": (malicious("bad.pth", "legacy"), "holds more than weights, so it was not loaded"),
-    "malicious pickle": (malicious("bad.pth", "pickle"), "holds more than weights, so it was not loaded"),
-}
 
 
 @pytest.mark.parametrize("fault", BAD_CHECKPOINTS)
@@ -960,30 +802,6 @@ def test_missing_shipped_model(command: Command, place: Place, monkeypatch: pyte
 
 
 # Too little memory
-
-
-class ShortOfMemory:
-    """A forward pass for which there is memory only for few voxels at a time."""
-
-    def __init__(self, voxels: int, error: Exception) -> None:
-        self.voxels, self.error, self.real = voxels, error, UNet3D.forward
-
-    def __call__(self, network: UNet3D, x: torch.Tensor) -> torch.Tensor:
-        if x.numel() > self.voxels:
-            raise self.error
-        return self.real(network, x)
-
-
-CUDA_OUT = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
-CPU_OUT = RuntimeError(
-    "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: "
-    "you tried to allocate 800000000000 bytes. Error code 12 (Cannot allocate memory)"
-)
-
-
-def limit(monkeypatch: pytest.MonkeyPatch, voxels: int, error: Exception) -> None:
-    short = ShortOfMemory(voxels, error)
-    monkeypatch.setattr(UNet3D, "forward", lambda network, x: short(network, x))
 
 
 @pytest.mark.parametrize("error", [CUDA_OUT, CPU_OUT, MemoryError()], ids=["cuda", "cpu", "numpy"])

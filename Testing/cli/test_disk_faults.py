@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from conftest import FRACTION, SHAPE, Patient
+from helpers.patient import FRACTION, SHAPE, Patient
 
 from SRDynamicMRILib.io.files import read_volume
 

@@ -22,12 +22,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from conftest import FRACTION, TINY, Command, Patient, Show, needs_posix, tiny_network
+from helpers.command_line import Command, Show
+from helpers.dicom import Tags, recode, trigger_times, write_dicom
+from helpers.models import TINY, tiny_network
+from helpers.nifti import nifti2
+from helpers.operating_system import needs_posix
+from helpers.patient import FRACTION, Patient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.uid import ImplicitVRLittleEndian
-from test_dicom import Tags, recode, trigger_times, write_dicom
-from test_files import nifti2
 
 from SRDynamicMRILib.acquisition.full_matrix import recorded_matrix
 from SRDynamicMRILib.benchmark.folder import BenchmarkFolder, Plan, TimePoints

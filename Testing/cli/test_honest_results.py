@@ -11,18 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import (
-    FRACTION,
-    JSON,
-    QUIET,
-    SHAPE,
-    SPACING,
-    TIME_POINTS,
-    TINY,
-    Command,
-    Patient,
-    tiny_network,
-)
+from helpers.command_line import JSON, QUIET, Command
+from helpers.models import TINY, tiny_network
+from helpers.patient import FRACTION, SHAPE, SPACING, TIME_POINTS, Patient
 
 from SRDynamicMRILib.acquisition.consistency import fidelity, fidelity_map, in_words, recorded_fidelity
 from SRDynamicMRILib.acquisition.kspace import downsample

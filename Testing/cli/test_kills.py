@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import FRACTION, SHAPE, SPACING, Patient, Show, needs_posix
+from helpers.command_line import Show
+from helpers.operating_system import needs_posix
+from helpers.patient import FRACTION, SHAPE, SPACING, Patient
 
 from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.io.files import write_series

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from conftest import FRACTION, SHAPE, SPACING, TIME_POINTS, Command, Patient
+from helpers.command_line import Command
+from helpers.patient import FRACTION, SHAPE, SPACING, TIME_POINTS, Patient
 
 from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.io.files import read_series

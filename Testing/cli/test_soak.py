@@ -15,7 +15,8 @@ from statistics import median
 import numpy as np
 import pytest
 import slicer
-from conftest import TINY, Show, tiny_network
+from helpers.command_line import Show
+from helpers.models import TINY, tiny_network
 from helpers.processes import INTERPRETER, FakeProcess, FakeTimer
 from helpers.scenes import Slicer
 from SRDynamicMRISlicer.jobs.job import Kind

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JSON, QUIET, Command, Patient, strict_json
+from helpers.command_line import JSON, QUIET, Command, strict_json
+from helpers.patient import Patient
 
 from SRDynamicMRILib.io.files import read_series, write_series
 from SRDynamicMRILib.volume import Series, Volume

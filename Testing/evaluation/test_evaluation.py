@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Recorder
+from helpers.recorder import Recorder
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.evaluation import METRIC_NAMES, Evaluation, evaluate, write_csv

@@ -8,12 +8,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.project import ROOT
+from helpers.web_page import Page, from_outside
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import ndimage, stats
 
@@ -116,36 +116,6 @@ def without_images(text: str) -> str:
     return re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", text)
 
 
-class Page(HTMLParser):
-    """Tags in order, whether they close, and the text between them."""
-
-    VOID = frozenset({"meta", "img", "br", "link"})
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.open: list[str] = []
-        self.attributes: list[tuple[str, str, str | None]] = []
-        self.text = ""
-        self.style = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value) for name, value in attrs]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] == "style":
-            self.style += data.lower()
-        else:
-            self.text += data
-
-
 # ----------------------------------------------------------------------------------------------- the page
 
 
@@ -162,18 +132,6 @@ def test_report_is_one_whole_file_with_all_sections(panels: list[Panel], html: s
             mean, sd = panel.evaluation.mean_sd(method, "ssim", body=True)
             assert f"{mean:.4f}" in html
             assert f"± {sd:.4f}" in html
-
-
-def from_outside(html: str) -> list[str]:
-    """What a browser would run or fetch; images within the page itself are none of it."""
-    page = Page(html)
-    tags = {"script", "link", "iframe", "frame", "object", "embed", "base", "form", "svg", "audio", "video", "a"}
-    names = {"src", "href", "srcset", "action", "data", "poster", "background", "http-equiv", "style"}
-    found = [tag for tag in page.tags if tag in tags]
-    for tag, name, value in page.attributes:
-        if name.startswith("on") or (name in names and not (value or "").startswith("data:image/png;base64,")):
-            found.append(f"{tag} {name}={value}")
-    return found + re.findall(r"@import|url\s*\(|https?:|\\", page.style)
 
 
 def test_report_needs_nothing_from_outside(html: str) -> None:

@@ -18,8 +18,9 @@ from scipy.spatial.transform import Rotation
 from SRDynamicMRISlicer.scene.browsers import add_browser
 from SRDynamicMRISlicer.scene.sequences import SequenceIndex, add_sequence
 from SRDynamicMRISlicer.scene.volumes import add_volume
-from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkCollection
+from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from vtkmodules.vtkFiltersHybrid import vtkBSplineTransform
 from vtkmodules.vtkRenderingCore import (
@@ -211,3 +212,19 @@ def can_draw() -> bool:
         "raise SystemExit(g.GetOutput().GetScalarComponentAsDouble(4, 4, 0, 0) != 255)"
     )
     return subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, timeout=120).returncode == 0
+
+
+def multivolume(app: Slicer, labels: str | None) -> slicer.vtkMRMLScalarVolumeNode:
+    """A node as the MultiVolume modules make it: three time points as components of each voxel."""
+    node = app.volume(random_volume(oblique()), "multi")
+    voxels = np.arange(60, dtype=np.int16)[:, None] + 100 * np.arange(3, dtype=np.int16)
+    image = vtkImageData()
+    image.SetDimensions(5, 4, 3)
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(voxels), deep=True))
+    node.SetAndObserveImageData(image)
+    node.SetAttribute("MultiVolume.NumberOfFrames", "3")
+    if labels:
+        node.SetAttribute("MultiVolume.FrameLabels", labels)
+        node.SetAttribute("MultiVolume.FrameIdentifyingDICOMTagName", "TriggerTime")
+        node.SetAttribute("MultiVolume.FrameIdentifyingDICOMTagUnits", "ms")
+    return node

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import QUIET, Command
+from helpers.command_line import QUIET, Command
 
 from SRDynamicMRILib.acquisition.kspace import low_resolution_size
 from SRDynamicMRILib.io.files import read_series, read_volume

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Patient
+from helpers.patient import Patient
 
 from SRDynamicMRILib.acquisition.consistency import Fidelity
 from SRDynamicMRILib.errors import InputError

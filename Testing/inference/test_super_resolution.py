@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import Recorder
+from helpers.recorder import Recorder
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FRACTION, QUIET, Command, Patient
+from helpers.command_line import QUIET, Command
+from helpers.patient import FRACTION, Patient
 
 from SRDynamicMRILib.acquisition.interpolation import upsample
 from SRDynamicMRILib.acquisition.kspace import downsample

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Command
+from helpers.command_line import Command
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.io.files import read_series, write_volume

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import FRACTION, QUIET, Command, Patient, needs_posix
+from helpers.command_line import QUIET, Command
+from helpers.operating_system import needs_posix
+from helpers.patient import FRACTION, Patient
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.io.files import read_series

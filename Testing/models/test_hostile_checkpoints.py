@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import FRACTION, QUIET, TINY, Command, Patient, needs_posix, tiny_network
+from helpers.command_line import QUIET, Command
+from helpers.models import TINY, tiny_network
+from helpers.operating_system import needs_posix
+from helpers.patient import FRACTION, Patient
 from safetensors.torch import save_file
 
 from SRDynamicMRILib.errors import InputError

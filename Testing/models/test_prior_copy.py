@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, same_weights, tiny_network
+from helpers.models import TINY, same_weights, tiny_network
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 

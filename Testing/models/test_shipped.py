@@ -6,7 +6,8 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from conftest import Command, Patient
+from helpers.command_line import Command
+from helpers.patient import Patient
 from helpers.project import ROOT
 
 from SRDynamicMRILib.errors import InputError

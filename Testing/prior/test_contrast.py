@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import Recorder
+from helpers.patient import inverted
+from helpers.recorder import Recorder
 
 from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.errors import InputError
@@ -17,12 +18,6 @@ from SRDynamicMRILib.volume import Geometry, Volume
 
 PHANTOM = abdomen(3, (8, 96, 128), (2.7, 2.7, 8.0), time_points=2)
 SERIES = downsample(PHANTOM.dynamic[1], 0.25)
-
-
-def inverted(volume: Volume) -> Volume:
-    """Bright tissue dark and the other way round; air stays dark."""
-    peak = np.percentile(volume.data, 99.9)
-    return volume.with_data(np.interp(volume.data / peak, [0, 0.05, 0.12, 1, 2], [0, 0.03, 1, 0.1, 0.1]) * peak)
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.01, 500.0])

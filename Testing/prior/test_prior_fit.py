@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_contrast import inverted
+from helpers.patient import inverted
 
 from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.io.files import read_series, read_volume

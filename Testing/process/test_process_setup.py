@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import FRACTION, QUIET, Command, Patient, needs_posix
+from helpers.command_line import QUIET, Command
+from helpers.operating_system import needs_posix
+from helpers.patient import FRACTION, Patient
 from helpers.project import ROOT
 
 COMMAND = (sys.executable, "-m", "SRDynamicMRILib")

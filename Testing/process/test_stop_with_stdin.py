@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FRACTION, Command, Patient, needs_posix
+from helpers.command_line import Command
+from helpers.operating_system import needs_posix
+from helpers.patient import FRACTION, Patient
 
 STOPPING = ("--progress", "json", "--stop-with-stdin")
 

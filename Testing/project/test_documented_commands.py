@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import SHAPE, SPACING, Command, Patient
+from helpers.command_line import Command
+from helpers.patient import SHAPE, SPACING, Patient
 from helpers.project import ROOT
 
 from SRDynamicMRILib import demo

@@ -106,7 +106,7 @@ def test_data_can_be_used_without_pytorch() -> None:
 
 
 def test_every_public_name_loads() -> None:
-    shown = {name.rpartition(".")[2] for name in imported(Path(f"{FRONT_DOOR}.py")) if name.count(".") > 1}
+    shown = {name.rpartition(".")[2] for name in imported(FRONT_DOOR) if name.count(".") > 1}
     for name in SRDynamicMRILib.__all__:
         assert getattr(SRDynamicMRILib, name)
         assert name == "__version__" or name in shown, "type checkers see it too"

@@ -15,12 +15,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from conftest import QUIET, Command, Recorder, needs_posix, same_weights
+from helpers.command_line import QUIET, Command
+from helpers.dicom import write_dicom
+from helpers.models import same_weights
+from helpers.operating_system import needs_posix
+from helpers.recorder import Recorder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_dicom import write_dicom
 from torch import nn
 
 from SRDynamicMRILib.acquisition.kspace import downsample

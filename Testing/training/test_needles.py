@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import TINY, same_weights, tiny_network
+from helpers.models import TINY, same_weights, tiny_network
 
 from SRDynamicMRILib.models.checkpoints import Model
 from SRDynamicMRILib.phantom import abdomen

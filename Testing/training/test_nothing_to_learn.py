@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import FRACTION, QUIET, Command, Patient, tiny_network
+from helpers.command_line import QUIET, Command
+from helpers.models import tiny_network
+from helpers.patient import FRACTION, Patient
 
 from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.errors import InputError

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Command, Recorder, same_weights
+from helpers.command_line import Command
+from helpers.models import same_weights
+from helpers.recorder import Recorder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn

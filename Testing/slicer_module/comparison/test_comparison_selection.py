@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers.scenes import Slicer, SliceView, random_series, random_volume
+from helpers.scenes import Slicer, SliceView, multivolume, random_series, random_volume
 from SRDynamicMRISlicer.comparison.comparison import Comparison
 from SRDynamicMRISlicer.comparison.layouts import Layout, LayoutSwitch, View, slice_views
 from SRDynamicMRISlicer.comparison.reveal_control import RevealControl
@@ -17,7 +17,6 @@ from SRDynamicMRISlicer.scene.browsers import browser_of, proxy_of
 from SRDynamicMRISlicer.scene.results import ResultSequence
 from SRDynamicMRISlicer.scene.sequences import add_sequence
 from SRDynamicMRISlicer.scene.volumes import volume_of
-from test_scene_sequences import multivolume
 
 from SRDynamicMRILib.volume import Geometry
 

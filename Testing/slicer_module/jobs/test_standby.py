@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Patient
+from helpers.patient import Patient
 from helpers.processes import INTERPRETER, FakeProcess, FakeTimer, Loop, RealProcess
 from helpers.project import ROOT
 from SRDynamicMRISlicer.jobs import job as jobs

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TIME_POINTS, Patient
+from helpers.patient import TIME_POINTS, Patient
 from helpers.processes import INTERPRETER, FakeFailingToStart, FakeProcess, FakeTimer, Loop, RealProcess
 from helpers.project import ROOT
 from SRDynamicMRISlicer import translation

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from conftest import TIME_POINTS, Patient
+from helpers.patient import TIME_POINTS, Patient
 from helpers.processes import INTERPRETER, FakeFailingToStart, FakeProcess, FakeTimer, Loop, RealProcess
 from SRDynamicMRISlicer.jobs.job import Job, Kind
 from SRDynamicMRISlicer.jobs.worker import GRACE, PATIENCE, Worker

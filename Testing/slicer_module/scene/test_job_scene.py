@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, Patient
-from helpers.processes import INTERPRETER, FakeTimer, Loop, RealProcess
+from helpers.desk import Desk, low_patient
+from helpers.patient import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, Patient
 from helpers.scenes import Slicer, random_series, random_volume, rigid
 from SRDynamicMRISlicer.jobs.job import Job, Kind
-from SRDynamicMRISlicer.jobs.worker import Worker
 from SRDynamicMRISlicer.presenter.choices import Choices
 from SRDynamicMRISlicer.presenter.panel_choices import Metric, TimePoints
-from SRDynamicMRISlicer.presenter.presenter import Presenter
 from SRDynamicMRISlicer.presenter.states import RUNNING, State
 from SRDynamicMRISlicer.scene.browsers import browser_of, proxy_of
 from SRDynamicMRISlicer.scene.checks import scene_facts, voxel_facts
-from SRDynamicMRISlicer.scene.description import input_facts
 from SRDynamicMRISlicer.scene.job_files import JobFiles, JobNodes
-from SRDynamicMRISlicer.scene.job_scene import JobScene, is_compared
+from SRDynamicMRISlicer.scene.job_scene import is_compared
 from SRDynamicMRISlicer.scene.metrics_nodes import SHOWN, MapSequences
-from SRDynamicMRISlicer.scene.model_nodes import hash_of_model, model_file
+from SRDynamicMRISlicer.scene.model_nodes import hash_of_model
 from SRDynamicMRISlicer.scene.outputs import SSIM_MAP, map_steps, series_steps
 from SRDynamicMRISlicer.scene.provenance import (
     facts_of,
@@ -35,7 +31,7 @@ from SRDynamicMRISlicer.scene.provenance import (
 from SRDynamicMRISlicer.scene.results import ResultSequence
 from SRDynamicMRISlicer.scene.sample_data import make_samples
 from SRDynamicMRISlicer.scene.sequences import index_of, series_of
-from SRDynamicMRISlicer.step_queue import StepQueue, at_once
+from SRDynamicMRISlicer.step_queue import at_once
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.outputs import RESULT
@@ -46,92 +42,6 @@ from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Geometry, Series
 
 FLAT = Geometry((4, 12, 16), (1.0, 1.0, 3.0))
-
-NAMES = (
-    "priorVolume",
-    "dynamicSeries",
-    "groundTruth",
-    "result",
-    "interpolated",
-    "tunedModel",
-    "tunedOn",
-    "ssimMaps",
-    "differenceMaps",
-    "metricsTable",
-    "summaryTable",
-    "metricChart",
-)
-
-
-class Desk:
-    """A scene with its choices, a presenter and workers; without a panel."""
-
-    def __init__(self, app: Slicer, folder: Path, answer: bool = True) -> None:
-        self.app = app
-        self.loop = Loop()
-        self.folder = folder
-        self.asked: list[str] = []
-        self.made: list[Kind] = []
-        self.errors: list[Exception] = []
-        self.frames: list[int] = []
-        self._answer = answer
-        self.parameters = SimpleNamespace(
-            **dict.fromkeys(NAMES), baseModel="", useTuned=True, metric=Metric.SSIM, bodyOnly=False
-        )
-        self.queue = StepQueue(self.loop)
-        self.queue.failed.connect(self._on_failed)
-        self.jobs = JobScene(app.scene, JobFiles(folder / "jobs"), folder / "samples", self.queue, self._ask)
-        self.jobs.set_parameters(self.parameters)
-        self.jobs.made.connect(self._on_made)
-        self.presenter = Presenter(
-            lambda: Worker(RealProcess(self.loop), self.loop, INTERPRETER),
-            lambda: "",
-            lambda kind: self.jobs.prepare(kind, self.presenter.choices),
-            self.loop,
-            FakeTimer(),
-            {},
-        )
-        self.presenter.frame_ready.connect(self._on_frame)
-        self.presenter.finished.connect(self._on_finished)
-
-    def _ask(self, question: str) -> bool:
-        self.asked.append(question)
-        return self._answer
-
-    def _on_frame(self, number: int, path: Path, model: str) -> None:
-        self.frames.append(number)
-        self.jobs.add_frame(number, path, model)
-
-    def _on_finished(self, job: Job, outputs: dict[str, Path]) -> None:
-        self.presenter.bring_in(True)
-        self.jobs.finish(job, outputs)
-
-    def _on_made(self, kind: Kind) -> None:
-        self.presenter.bring_in(False)
-        self.made.append(kind)
-
-    def _on_failed(self, error: Exception) -> None:
-        self.errors.append(error)
-        self.presenter.complain(str(error))
-        self.presenter.bring_in(False)
-
-    def look(self, **choices: object) -> None:
-        """Tell the presenter of the scene and the choices."""
-        p = self.parameters
-        facts = scene_facts(p.priorVolume, p.dynamicSeries, p.groundTruth)
-        self.presenter.set_inputs(input_facts(facts, p.result, is_compared(p)))
-        tuned = model_file(p.tunedModel, self.folder / "jobs") if p.tunedModel is not None else None
-        base = Path(p.baseModel) if p.baseModel else None
-        self.presenter.set_choices(Choices(base_model=base, tuned_model=tuned, device="cpu", **choices))
-
-    def run(self, start: str) -> None:
-        """Start a job and wait until what it made is in the scene."""
-        getattr(self.presenter, start)()
-        busy = (*RUNNING, State.CANCELLING)
-        self.loop.run_until(lambda: self.presenter.state not in busy and self.queue.waiting == 0)
-        view = self.presenter.view
-        assert view.state is State.DONE, (view.failure, view.last_lines)
-        self.look()
 
 
 @pytest.fixture
@@ -225,13 +135,6 @@ def test_the_whole_path_on_a_moved_patient(desk: Desk, patient: Patient) -> None
     loaded = again.scene.GetFirstNodeByName(p.result.GetName())
     assert fidelity_of(loaded) == fidelity_of(p.result)
     assert loaded.GetNodeReference("SRDynamicMRI.series").GetName() == "cine 25%"
-
-
-def low_patient(desk: Desk, patient: Patient) -> None:
-    p, app = desk.parameters, desk.app
-    p.priorVolume = app.volume(read_volume(patient.static), "planning")
-    p.dynamicSeries = app.sequence(read_series(patient.low), "low")
-    p.baseModel = str(patient.model)
 
 
 def test_no_attribute_holds_the_name_of_a_patient(desk: Desk, patient: Patient) -> None:

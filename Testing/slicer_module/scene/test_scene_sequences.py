@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
-from helpers.scenes import Slicer, oblique, random_series, random_volume, rigid
+from helpers.scenes import Slicer, multivolume, oblique, random_series, random_volume, rigid
 from SRDynamicMRISlicer.scene.browsers import (
     add_browser,
     browse_together,
@@ -23,9 +23,8 @@ from SRDynamicMRISlicer.scene.results import ResultSequence
 from SRDynamicMRISlicer.scene.sequences import SequenceIndex, add_sequence, index_of, put, series_of
 from SRDynamicMRISlicer.scene.series_import import as_sequence, load_sequence, stacked_time_points
 from SRDynamicMRISlicer.scene.volumes import geometry_of, volume_of
-from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkCommand
-from vtkmodules.vtkCommonDataModel import vtkImageData
 
 from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.errors import InputError
@@ -217,22 +216,6 @@ def test_a_sequence_and_what_shows_it_stand_for_themselves(app: Slicer) -> None:
     assert as_sequence(proxy_of(sequence)) is sequence
     with pytest.raises(InputError, match="neither a sequence nor a volume"):
         as_sequence(app.transform(np.eye(4)))
-
-
-def multivolume(app: Slicer, labels: str | None) -> slicer.vtkMRMLScalarVolumeNode:
-    """A node as the MultiVolume modules make it: three time points as components of each voxel."""
-    node = app.volume(random_volume(oblique()), "multi")
-    voxels = np.arange(60, dtype=np.int16)[:, None] + 100 * np.arange(3, dtype=np.int16)
-    image = vtkImageData()
-    image.SetDimensions(5, 4, 3)
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(voxels), deep=True))
-    node.SetAndObserveImageData(image)
-    node.SetAttribute("MultiVolume.NumberOfFrames", "3")
-    if labels:
-        node.SetAttribute("MultiVolume.FrameLabels", labels)
-        node.SetAttribute("MultiVolume.FrameIdentifyingDICOMTagName", "TriggerTime")
-        node.SetAttribute("MultiVolume.FrameIdentifyingDICOMTagUnits", "ms")
-    return node
 
 
 def test_a_multivolume_is_taken_apart(app: Slicer) -> None:
