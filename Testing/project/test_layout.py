@@ -193,6 +193,46 @@ def test_windows_can_collect_the_tests(file: Path) -> None:
     assert not used & NOT_ON_WINDOWS
 
 
+def test_the_tests_follow_the_tree() -> None:
+    """Their folders are those of the library and of the Slicer module, but for tests of the project itself."""
+    folders = {file.parent.relative_to(TESTS).as_posix() for file in TESTS.rglob("test_*.py")}
+    library = {file.parent.as_posix() for file in FILES}
+    module = {(Path("slicer_module") / file.parent).as_posix() for file in files_of(MODULE)}
+    assert folders - library - module == {"project"}
+
+
+def imported_test_files(code: str) -> set[str]:
+    """Test files, and conftest.py, that a Python file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    stems = {file.stem for file in TESTS.rglob("test_*.py")} | {"conftest"}
+    return {part for name in names for part in name.split(".")} & stems
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from test_layout import FILES",
+        "import conftest",
+        "from ..io.test_files import nifti2",
+        "from . import test_files",
+        "def test_of_something():\n    from Testing.io import test_files as files",
+    ],
+)
+def test_an_import_of_a_test_file_is_found(code: str) -> None:
+    assert len(imported_test_files(code)) == 1
+
+
+@pytest.mark.parametrize("file", COLLECTED, ids=lambda file: file.relative_to(TESTS).as_posix())
+def test_no_test_file_imports_another(file: Path) -> None:
+    """What several of them need lies in `helpers`."""
+    assert not imported_test_files(file.read_text(encoding="utf-8"))
+
+
 def test_no_file_names_a_place_outside_the_project() -> None:
     outside = ("/wo" + "rk/", "../sha" + "red", "/ro" + "ot/", "/ho" + "me/")
     searched, found = 0, []
