@@ -89,19 +89,20 @@ def test_slicers_tests_are_the_modules(installed: Path) -> None:
         assert f": {name}\n" in listed
 
 
-@pytest.mark.parametrize(
-    "written", ["", "../SRDynamicMRISlicer/presenter/presenter.py"], ids=["left out", "by a way that leads up"]
-)
+PRESENTER = "SRDynamicMRISlicer/presenter/presenter.py"
+
+
+@pytest.mark.parametrize("written", ["", f"../{PRESENTER}"], ids=["left out", "by a way that leads up"])
 def test_a_file_that_cmake_does_not_name_well_is_missed(tmp_path: Path, written: str) -> None:
     """The stand-in loses such a file as Slicer's macro does, so the comparison above can fail."""
     source = tmp_path / "source"
     for name in ("SRDynamicMRI", "SRDynamicMRILib", "Resources"):
         shutil.copytree(ROOT / name, source / name)
     shutil.copy(ROOT / "CMakeLists.txt", source)
-    (source / "SRDynamicMRISlicer").mkdir()
-    shutil.copy(ROOT / "SRDynamicMRI" / "SRDynamicMRISlicer" / "presenter.py", source / "SRDynamicMRISlicer")
+    (source / "SRDynamicMRISlicer" / "presenter").mkdir(parents=True)
+    shutil.copy(ROOT / "SRDynamicMRI" / PRESENTER, source / PRESENTER)
     lists = source / "SRDynamicMRI" / "CMakeLists.txt"
     text = lists.read_text(encoding="utf-8")
-    assert text.count("SRDynamicMRISlicer/presenter/presenter.py") == 1
-    lists.write_text(text.replace("SRDynamicMRISlicer/presenter/presenter.py", written), encoding="utf-8")
-    assert set(expected()) - set(tree(install(source, tmp_path))) == {"SRDynamicMRISlicer/presenter/presenter.py"}
+    assert text.count(PRESENTER) == 1
+    lists.write_text(text.replace(PRESENTER, written), encoding="utf-8")
+    assert set(expected()) - set(tree(install(source, tmp_path))) == {PRESENTER}

@@ -13,7 +13,7 @@ from helpers.project import ROOT
 
 MODULE = ROOT / "SRDynamicMRI"
 UI = MODULE / "Resources" / "UI" / "SRDynamicMRI.ui"
-PARTS = sorted((MODULE / "SRDynamicMRISlicer").glob("*.py"))
+PARTS = sorted((MODULE / "SRDynamicMRISlicer").rglob("*.py"))
 CODE = [MODULE / "SRDynamicMRI.py", *PARTS]
 
 SECTIONS = [
@@ -178,7 +178,7 @@ def test_node_selectors_offer_what_their_choice_takes(ui: ET.Element, parameters
 
 
 def test_what_is_told_of_the_choices_is_what_they_are(parameters: dict[str, ast.AnnAssign]) -> None:
-    known = fields(MODULE / "SRDynamicMRISlicer" / "parameters.py", "Parameters")
+    known = fields(MODULE / "SRDynamicMRISlicer" / "scene" / "parameters.py", "Parameters")
     assert list(known) == list(parameters)
     for name, field in parameters.items():
         told = ast.unparse(known[name].annotation)
@@ -238,7 +238,7 @@ def test_no_text_is_shown_untranslated(file: Path) -> None:
 
 def test_a_click_never_ends_in_a_traceback() -> None:
     """All buttons go through `slots.plain`."""
-    source = (MODULE / "SRDynamicMRISlicer" / "module_session.py").read_text(encoding="utf-8")
+    source = (MODULE / "SRDynamicMRISlicer" / "session.py").read_text(encoding="utf-8")
     assert source.count('connect("clicked') == 1
     assert 'connect("clicked(bool)", plain(action))' in source
 
@@ -246,9 +246,9 @@ def test_a_click_never_ends_in_a_traceback() -> None:
 def test_observers_and_timers_never_end_in_a_traceback() -> None:
     """What goes wrong in them is a sentence in the panel: they go through `slots.guarded`."""
     folder = MODULE / "SRDynamicMRISlicer"
-    source = (folder / "module_session.py").read_text(encoding="utf-8")
+    source = (folder / "session.py").read_text(encoding="utf-8")
     # What the removal of a node calls only takes note, and a timer does the rest.
     observers = {re.sub(r"\s+", "", text).rsplit("self.", 1)[1] for text in re.findall(r"addObserver\([^)]*", source)}
     assert observers == {"_follow", "_on_node_going"}
     assert "self._follow = guarded(self._on_parameters, self._report)" in source
-    assert "guarded(action, self._report)" in (folder / "qt_timer.py").read_text(encoding="utf-8")
+    assert "guarded(action, self._report)" in (folder / "qt" / "timer.py").read_text(encoding="utf-8")
