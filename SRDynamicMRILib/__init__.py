@@ -14,8 +14,8 @@ TYPE_CHECKING = False  # not typing's: until loading that is over, Ctrl-C ends i
 if TYPE_CHECKING:
     from typing import Any
 
+    from .acquisition.acquisition import Acquisition, data_consistency, downsample
     from .acquisition.interpolation import interpolate
-    from .acquisition.kspace import data_consistency, downsample
     from .errors import InputError
     from .evaluation.evaluation import Evaluation, evaluate
     from .evaluation.metrics import Metrics, compare, psnr, ssim, ssim_map
@@ -35,7 +35,7 @@ _MODULES = {
     "io.files": ("read_series", "read_volume", "write_series", "write_volume"),
     "inference.tiling": ("Inference",),
     "acquisition.interpolation": ("interpolate",),
-    "acquisition.kspace": ("data_consistency", "downsample"),
+    "acquisition.acquisition": ("Acquisition", "data_consistency", "downsample"),
     "evaluation.metrics": ("Metrics", "compare", "psnr", "ssim", "ssim_map"),
     "inference.super_resolution": ("super_resolve", "target_grid"),
     "training.fine_tuning": ("fine_tune",),

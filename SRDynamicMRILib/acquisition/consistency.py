@@ -1,9 +1,9 @@
 """How true a result is to what was acquired, and how much of it was not acquired at all.
 
-With D of `kspace` (keep the centre of k-space), x a result and y the acquired image, both figures are ratios of root
-mean squares, which by Parseval's theorem are the same in k-space: ``|D x - y| / |y|`` says how far the result's centre
-of k-space is from the acquired one, and ``|x - D+ D x| / |x|``, with D+ the pseudoinverse of D, how much of the result
-lies beyond it. The scale is the root mean square and no percentile, so that both figures have one unit and the
+With D of `Acquisition` (keep the centre of k-space), x a result and y the acquired image, both figures are ratios of
+root mean squares, which by Parseval's theorem are the same in k-space: ``|D x - y| / |y|`` says how far the result's
+centre of k-space is from the acquired one, and ``|x - D+ D x| / |x|``, with D+ the pseudoinverse of D, how much of the
+result lies beyond it. The scale is the root mean square and no percentile, so that both figures have one unit and the
 brightest vessel does not count.
 
 Neither needs the truth, and neither says how near the result is to it: hard data consistency makes the first zero
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..io.sidecar import recorded
 from ..volume import FloatArray, Series, Volume
-from .kspace import crop_kspace, pad_kspace
+from .acquisition import acquisition_of
 
 _DIGITS = 6
 """Decimals that are told: those beyond are rounding of single precision and depend on the number of threads."""
@@ -62,10 +62,10 @@ def fidelity(result: Volume, acquired: Volume) -> Fidelity:
         If the result does not lie on a finer grid over the field of view of the acquired volume.
     """
     _check_grids(result, acquired)
-    small, size = acquired.shape[1:], result.shape[1:]
-    kept = crop_kspace(result.data, small)
-    beyond = result.data - pad_kspace(kept, size, nyquist=2.0)
-    return Fidelity(_ratio(kept - acquired.data, acquired.data), _ratio(beyond, result.data))
+    acquisition = acquisition_of(result.data, acquired.data)
+    downsampled = acquisition.downsample(result.data)
+    beyond = result.data - acquisition.pseudoinverse(downsampled)
+    return Fidelity(_ratio(downsampled - acquired.data, acquired.data), _ratio(beyond, result.data))
 
 
 def fidelity_map(result: Volume, acquired: Volume) -> Volume:
@@ -84,7 +84,7 @@ def fidelity_map(result: Volume, acquired: Volume) -> Volume:
         As for `fidelity`.
     """
     _check_grids(result, acquired)
-    return acquired.with_data(crop_kspace(result.data, acquired.shape[1:]) - acquired.data)
+    return acquired.with_data(acquisition_of(result.data, acquired.data).downsample(result.data) - acquired.data)
 
 
 def fidelity_maps(results: Series, acquired: Series) -> Series:
