@@ -430,7 +430,7 @@ def downsample(volume: Volume, fraction: float) -> Volume:
 
 
 def data_consistency(image: NDArray[np.floating], acquired: NDArray[np.floating]) -> FloatArray:
-    """Replace the centre of an image's k-space by what was acquired; see `Acquisition.project`.
+    """Replace the centre of an image's k-space by what was acquired.
 
     Parameters
     ----------
