@@ -14,7 +14,7 @@ TYPE_CHECKING = False  # not typing's: until loading that is over, Ctrl-C ends i
 if TYPE_CHECKING:
     from typing import Any
 
-    from .acquisition.kspace import data_consistency, downsample
+    from .acquisition.acquisition import Acquisition, data_consistency, downsample
     from .api import evaluate, fine_tune, interpolate, super_resolve
     from .errors import InputError
     from .evaluation.evaluation import Evaluation
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .volume import Geometry, Series, Volume
 
 _MODULES = {
-    "acquisition.kspace": ("data_consistency", "downsample"),
+    "acquisition.acquisition": ("Acquisition", "data_consistency", "downsample"),
     "api": ("evaluate", "fine_tune", "interpolate", "super_resolve"),
     "errors": ("InputError",),
     "evaluation.evaluation": ("Evaluation",),

@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real_scans import data_folder
 
-from SRDynamicMRILib.acquisition.kspace import low_resolution_size, to_image, to_kspace
+from SRDynamicMRILib.acquisition.acquisition import Acquisition
+from SRDynamicMRILib.acquisition.kspace import to_image, to_kspace
 from SRDynamicMRILib.acquisition.recognise import recognise_acquired_matrix
 from SRDynamicMRILib.io.files import read_series, read_volume
 from SRDynamicMRILib.phantom import abdomen
@@ -128,7 +129,7 @@ def main() -> None:
         full = (magnitude.shape[1], magnitude.shape[2])
         kind = "own phase" if phase is not None else "smooth phase"
         for way, fraction, how in product(WAYS, FRACTIONS, STORED):
-            size = low_resolution_size(full, fraction)
+            size = Acquisition.centre(full, fraction).acquired_matrix
             stored = stored_size(how, size, full)
             image = acquire(magnitude, phase, size, stored, **WAYS[way])
             found = recognise_acquired_matrix(Series.of([Volume(image)]))

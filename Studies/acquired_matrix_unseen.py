@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from acquired_matrix import WAYS, acquire
 from real_scans import data_folder
 
-from SRDynamicMRILib.acquisition.kspace import low_resolution_size
+from SRDynamicMRILib.acquisition.acquisition import Acquisition
 from SRDynamicMRILib.acquisition.recognise import recognise_acquired_matrix
 from SRDynamicMRILib.io.files import read_series
 from SRDynamicMRILib.phantom import abdomen
@@ -60,7 +60,7 @@ def main() -> None:
     for seeds, number, fractions, factors, noise in SETS:
         for place, (name, voxels) in enumerate(scans(seeds, number)):
             for fraction in fractions:
-                size = low_resolution_size((voxels.shape[1], voxels.shape[2]), fraction)
+                size = Acquisition.centre((voxels.shape[1], voxels.shape[2]), fraction).acquired_matrix
                 for way, options in WAYS.items():
                     for factor in factors:
                         # Even, as scanners store them.

@@ -20,7 +20,7 @@ from contrast_mismatch import CONTRASTS
 from real_scans import data_folder, time_point
 from wrong_prior import SCANS, put_in_place, scan, shuffled
 
-from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.inference.intensities import LIMITS, normalised
 from SRDynamicMRILib.io.files import read_series, read_volume
 from SRDynamicMRILib.models.prior_copy import PriorCopy

@@ -21,14 +21,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real_scans import FRAMES, data_folder, time_point
 
+from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
 from SRDynamicMRILib.acquisition.interpolation import zero_filled
-from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.evaluation.metrics import compare
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import read_volume
 from SRDynamicMRILib.models.checkpoints import Model, load_model
 from SRDynamicMRILib.models.pretrained import start_model
-from SRDynamicMRILib.training.fine_tuning import AdaptedPrior, Budget, adapt_prior, fine_tune, kept_by_fraction
+from SRDynamicMRILib.training.fine_tuning import AdaptedPrior, Budget, adapt_prior, fine_tune
 from SRDynamicMRILib.volume import Volume
 
 FRACTION = 0.0625
@@ -66,8 +66,8 @@ def study(data: Path, scan: str, steps: int) -> list[dict[str, object]]:
         print(f"{scan:8} {contrast:10} {way:14} {metrics.ssim:.4f} {metrics.psnr:.2f} dB", flush=True)
 
     def tuned(on: AdaptedPrior) -> Model:
-        kept = kept_by_fraction(on.volume.geometry, FRACTION)
-        return fine_tune(on.volume, base, kept, Budget("study", steps), strength=on.strength)
+        acquisition = Acquisition.centre(on.volume.shape[1:], FRACTION)
+        return fine_tune(on.volume, base, acquisition.acquired_matrix, Budget("study", steps), strength=on.strength)
 
     add("", "zero-filled", truth.with_data(zero_filled(acquired.data, truth.shape[1:])))
     add("", "main training", super_resolve(acquired, base, truth.geometry))

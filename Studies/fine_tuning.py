@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real_scans import FRAMES, data_folder, time_point
 
+from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
 from SRDynamicMRILib.acquisition.interpolation import zero_filled
-from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.evaluation.metrics import compare
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import read_volume
@@ -28,7 +28,7 @@ from SRDynamicMRILib.models.pretrained import base_model, start_model
 from SRDynamicMRILib.models.recipes import DEFAULT, FAST
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.training import fine_tuning_plan
-from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
+from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune
 from SRDynamicMRILib.volume import Volume
 
 RUNS = ("100@1.5e-3", "300@1.5e-3", "600@1.5e-3", "3000@1.5e-3")
@@ -69,7 +69,8 @@ def main() -> None:
         started = time.perf_counter()
         model = base
         if steps:
-            model = fine_tune(prior, base, kept_by_fraction(prior.geometry, arguments.fraction), Budget("study", steps))
+            acquired_matrix = Acquisition.centre(prior.shape[1:], arguments.fraction).acquired_matrix
+            model = fine_tune(prior, base, acquired_matrix, Budget("study", steps))
         seconds = time.perf_counter() - started
         metrics = compare(super_resolve(acquired, model, truth.geometry).data, truth.data)[0]
         record = {

@@ -22,15 +22,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real_scans import FRAMES, data_folder, time_point
 
+from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
 from SRDynamicMRILib.acquisition.interpolation import zero_filled
-from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.evaluation.metrics import compare
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import read_series
 from SRDynamicMRILib.models.checkpoints import Model, load_model
 from SRDynamicMRILib.models.pretrained import start_model
 from SRDynamicMRILib.prior.similarity import similarity
-from SRDynamicMRILib.training.fine_tuning import Budget, adapt_prior, fine_tune, kept_size
+from SRDynamicMRILib.training.fine_tuning import Budget, adapt_prior, fine_tune
 from SRDynamicMRILib.volume import Geometry, Volume
 
 SCANS = {
@@ -92,8 +92,8 @@ def study(data: Path, name: str, wanted: argparse.Namespace) -> list[dict[str, o
             continue
         alike = similarity(prior, acquired)
         on = adapt_prior(prior, acquired).volume if wanted.adapted else prior
-        kept = kept_size(on.geometry, acquired.geometry)
-        tuned = fine_tune(on, base, kept, Budget("study", wanted.steps))
+        acquisition = Acquisition.between(on.geometry, acquired.geometry)
+        tuned = fine_tune(on, base, acquisition.acquired_matrix, Budget("study", wanted.steps))
         for strength in wanted.strengths:
             model = part_of_the_way(base, tuned, strength)
             add(prior_name, f"strength {strength:g}", super_resolve(acquired, model, truth.geometry), alike)

@@ -19,14 +19,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from SRDynamicMRILib import Model, Series, Volume, evaluate, fine_tune, interpolate, load_model, super_resolve
+from SRDynamicMRILib.acquisition.acquisition import Acquisition, acquisition_of
 from SRDynamicMRILib.acquisition.interpolation import non_negative, trilinear, trilinear_index, zero_filled
-from SRDynamicMRILib.acquisition.kspace import (
-    crop_kspace,
-    data_consistency,
-    low_resolution_grid,
-    low_resolution_size,
-    to_kspace,
-)
+from SRDynamicMRILib.acquisition.kspace import crop_kspace, to_kspace
 from SRDynamicMRILib.evaluation.evaluation import Evaluation
 from SRDynamicMRILib.models.pretrained import base_model
 from SRDynamicMRILib.models.recipes import FRACTIONS
@@ -60,11 +55,11 @@ def example() -> Example:
     phantom = abdomen(5, SHAPE, SPACING, time_points=TIME_POINTS)
     truth = Series.of(list(phantom.dynamic), phantom.dynamic.times)
     grid = truth.geometry
-    small = low_resolution_grid(grid, FRACTION)
-    kept = (small.shape[1], small.shape[2])
-    low = Series.of([Volume(crop_kspace(volume.data, kept), small) for volume in truth], truth.times)
+    acquisition = Acquisition.centre(grid.shape[1:], FRACTION)
+    small = acquisition.low_resolution_geometry(grid)
+    low = Series.of([Volume(acquisition.downsample(volume.data), small) for volume in truth], truth.times)
     base = load_model(base_model(FRACTION))
-    model = fine_tune(phantom.static, base, kept, BUDGETS["quick"], precision="float32")
+    model = fine_tune(phantom.static, base, acquisition.acquired_matrix, BUDGETS["quick"], precision="float32")
 
     def result(of: Model) -> Series:
         return Series.of([super_resolve(volume, of, grid) for volume in low], low.times)
@@ -109,7 +104,7 @@ def draw_kspace(image: FloatArray) -> Figure:
     axes[1].set_xlabel("log of the magnitude", color=GREY)
     axes[1].spines[:].set_visible(False)
     for place, fraction, colour in zip(axes[2:], FRACTIONS, (GREEN, ORANGE, BLUE), strict=True):
-        rows, columns = low_resolution_size((image.shape[0], image.shape[1]), fraction)
+        rows, columns = Acquisition.centre((image.shape[0], image.shape[1]), fraction).acquired_matrix
         corner = (image.shape[1] // 2 - columns // 2 - 0.5, image.shape[0] // 2 - rows // 2 - 0.5)
         axes[1].add_patch(Rectangle(corner, columns, rows, fill=False, edgecolor=colour, linewidth=1.6))
         show(place, crop_kspace(image, (rows, columns)), f"{fraction:.2%}".replace(".00", ""), f"{columns} x {rows}")
@@ -186,15 +181,15 @@ def draw_steps(case: Example) -> Figure:
 def draw_consistency(case: Example) -> Figure:
     """What data consistency changes in k-space, and what it promises."""
     low, truth = case.low[FRAME].data[SLICE], case.truth[FRAME].data[SLICE]
-    kept = (low.shape[0], low.shape[1])
+    acquisition = acquisition_of(truth, low)
     other = case.prior.data[SLICE]
     drawing = figure(9.5, 2.35)
     axes = drawing.subplots(1, 4)
-    mended = data_consistency(other, low)
+    mended = acquisition.project(other, low)
     show(axes[0], other, "any estimate", "here: the planning scan itself")
     show(axes[1], mended, "its centre replaced", "by the acquired k-space")
     for place, image, title in ((axes[2], other, "estimate"), (axes[3], mended, "after replacing")):
-        off = np.abs(crop_kspace(image, kept) - low)
+        off = np.abs(acquisition.downsample(image) - low)
         error = np.sqrt(np.mean((image - truth) ** 2))
         note = f"largest here {off.max():.3g}; RMSE to truth {error:.1f}"
         show(place, off, f"|downsampled - acquired|, {title}", note, white=200)

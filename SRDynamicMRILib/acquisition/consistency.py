@@ -1,7 +1,7 @@
 """How a result agrees with what was acquired, and how much of it was not acquired at all.
 
-With D of `kspace` (keep the centre of k-space), x a result and y the acquired image, both figures are ratios of root
-mean squares, which by Parseval's theorem are the same in k-space: the residual ``|D x - y| / |y|`` says how far the
+With D of `Acquisition` (keep the centre of k-space), x a result and y the acquired image, both figures are ratios of
+root mean squares, which by Parseval's theorem are the same in k-space: the residual ``|D x - y| / |y|`` says how far the
 result's centre of k-space is from the acquired one, and the synthesised share ``|x - D+ D x| / |x|``, with D+ the
 pseudoinverse of D, how much of the result lies beyond it. The scale is the root mean square and no percentile, so that
 both figures have one unit and the brightest vessel does not count.
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import FloatArray, Series, Volume
-from .kspace import crop_kspace, pad_kspace
+from .acquisition import acquisition_of
 
 _DIGITS = 6
 """Decimals that are told: those beyond are rounding of single precision and depend on the number of threads."""
@@ -61,10 +61,10 @@ def consistency(result: Volume, acquired: Volume) -> Consistency:
         If the result does not lie on a finer grid over the field of view of the acquired volume.
     """
     _check_grids(result, acquired)
-    small, size = acquired.shape[1:], result.shape[1:]
-    kept = crop_kspace(result.data, small)
-    beyond = result.data - pad_kspace(kept, size, nyquist=2.0)
-    return Consistency(_ratio(kept - acquired.data, acquired.data), _ratio(beyond, result.data))
+    acquisition = acquisition_of(result.data, acquired.data)
+    downsampled = acquisition.downsample(result.data)
+    beyond = result.data - acquisition.pseudoinverse(downsampled)
+    return Consistency(_ratio(downsampled - acquired.data, acquired.data), _ratio(beyond, result.data))
 
 
 def consistency_map(result: Volume, acquired: Volume) -> Volume:
@@ -83,7 +83,7 @@ def consistency_map(result: Volume, acquired: Volume) -> Volume:
         As for `consistency`.
     """
     _check_grids(result, acquired)
-    return acquired.with_data(crop_kspace(result.data, acquired.shape[1:]) - acquired.data)
+    return acquired.with_data(acquisition_of(result.data, acquired.data).downsample(result.data) - acquired.data)
 
 
 def consistency_maps(results: Series, acquired: Series) -> Series:

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import InputError
 from ..io.sidecar import describes
 from ..volume import Geometry
-from .kspace import low_resolution_size
+from .matrices import centre
 
 _FINEST = 100
 """How many times more rows or columns than were acquired a sidecar can say there were; more is a damaged one."""
@@ -39,5 +39,5 @@ def recorded_matrix(facts: Mapping[str, Any], geometry: Geometry) -> tuple[int, 
     if about is None:
         fraction = facts.get("fraction")
         with suppress(InputError):  # a fraction that leaves nothing, or is none
-            about = isinstance(fraction, float) and low_resolution_size(full, fraction) == stored
+            about = isinstance(fraction, float) and centre(full, fraction) == stored
     return full if about else None

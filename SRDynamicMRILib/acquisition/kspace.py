@@ -1,28 +1,24 @@
-"""In-plane k-space: what a faster, shorter acquisition measures, and what it leaves out.
+"""The Fourier mathematics of in-plane k-space: transforms, cropping, zero-filling, sub-pixels.
 
 Conventions. k-space is centred: image index ``N // 2`` is the isocentre and the DC sample sits at ``N // 2``, as in
 `to_kspace`. Only the last two axes (rows and columns) are transformed. Images are real and keep their sign.
 
-``downsample`` is a linear operator D on real images. Keeping an even number M of samples keeps frequency -M/2 but
-not +M/2; as the image is real, D sees only the mean of the two. This is why `data_consistency` writes
-the acquired value to both of them: then ``D(data_consistency(x, y)) = y`` holds for every sample,
-where the plain replacement of the centre would break it on one row and one column.
+Keeping an even number M of samples keeps frequency -M/2 but not +M/2; as the image is real, `crop_kspace` sees only the
+mean of the two. What that means for data consistency is said in `acquisition`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from ..errors import InputError
 from ..volume import FloatArray, Geometry, Volume
 
 ComplexArray = NDArray[np.complexfloating[Any, Any]]
@@ -41,94 +37,6 @@ def to_image(kspace: ComplexArray) -> ComplexArray:
     shifted = fft.ifftshift(kspace, axes=_IN_PLANE)
     image: ComplexArray = fft.fftshift(fft.ifft2(shifted, axes=_IN_PLANE), axes=_IN_PLANE)
     return image
-
-
-def check_fraction(fraction: float) -> None:
-    """Raise `InputError` unless ``0 < fraction <= 1``."""
-    if not 0.0 < fraction <= 1.0:
-        message = f"The fraction of k-space must be above 0 and at most 1, but it is {fraction:g}."
-        raise InputError(message)
-
-
-def low_resolution_size(size: tuple[int, int], fraction: float) -> tuple[int, int]:
-    """In-plane matrix left by keeping a fraction of k-space with the image's aspect ratio.
-
-    Lines are taken off symmetrically until the share kept is at most `fraction` (MRUnder's centre-ratio
-    mask; paper section 2.1), so odd sizes stay odd and even ones even: 256x192 gives 128x96, 80x60 and 64x48
-    for 0.25, 0.10 and 0.0625.
-
-    Parameters
-    ----------
-    size
-        Rows and columns ``(H, W)`` of the full matrix.
-    fraction
-        Share of in-plane k-space to keep, in (0, 1].
-
-    Raises
-    ------
-    InputError
-        If the fraction is outside (0, 1] or leaves nothing of this matrix.
-    """
-    check_fraction(fraction)
-    kept = _centre_kept(size, fraction)
-    if kept is None:
-        message = (
-            f"Keeping {fraction:.4g} of k-space leaves nothing of a {size[0]}x{size[1]} matrix; use a larger fraction."
-        )
-        raise InputError(message)
-    return kept
-
-
-def _centre_kept(size: tuple[int, int], fraction: float) -> tuple[int, int] | None:
-    """What `low_resolution_size` returns; None if nothing is left."""
-    full_height, full_width = size
-    height, width = size
-    while height * width > fraction * full_height * full_width:
-        height -= 2
-        width = full_width - 2 * ((full_width - round(height * full_width / full_height)) // 2)
-        if height < 1 or width < 1:
-            return None
-    return height, width
-
-
-def low_resolution_grid(geometry: Geometry, fraction: float) -> Geometry:
-    """Grid of a volume of this geometry after keeping a fraction of k-space; see `low_resolution_size`."""
-    return geometry.with_matrix(low_resolution_size((geometry.shape[1], geometry.shape[2]), fraction))
-
-
-def full_size(kept: tuple[int, int], fraction: float) -> tuple[int, int]:
-    """In-plane matrix of which `kept` is a fraction: what `low_resolution_size` was given, as far as that can be known.
-
-    Several matrices may lead to the same one; scanners prefer those with large powers of two, and so does this.
-
-    Parameters
-    ----------
-    kept
-        Rows and columns ``(H, W)`` of the low-resolution matrix.
-    fraction
-        Share of in-plane k-space that it holds, in (0, 1].
-
-    Raises
-    ------
-    InputError
-        If the fraction is outside (0, 1].
-    """
-    check_fraction(fraction)
-    middle = [size / math.sqrt(fraction) for size in kept]
-    # Lines come off in pairs, so the full matrix is odd where the small one is.
-    near = [
-        [n for n in range(max(m, int(middle[axis]) - 8), int(middle[axis]) + 10) if (n - m) % 2 == 0]
-        for axis, m in enumerate(kept)
-    ]
-    fitting = [size for size in product(near[0], near[1]) if _centre_kept(size, fraction) == kept]
-    if not fitting:
-        return max(kept[0], round(middle[0])), max(kept[1], round(middle[1]))
-
-    def preference(size: tuple[int, int]) -> tuple[int, float]:
-        common = math.gcd(*size)
-        return common & -common, kept[0] * kept[1] / (size[0] * size[1])
-
-    return max(fitting, key=preference)
 
 
 @dataclass(frozen=True)
@@ -194,7 +102,7 @@ def separable(image: NDArray[np.floating], rows: FloatArray, columns: FloatArray
 
 
 def crop_kspace(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArray:
-    """Keep the central `size` samples of in-plane k-space: D in this module's notes.
+    """Keep the central `size` samples of in-plane k-space.
 
     Parameters
     ----------
@@ -231,10 +139,8 @@ def pad_kspace(image: NDArray[np.floating], size: tuple[int, int], nyquist: floa
     whole: FloatArray = np.asarray(image, dtype=np.float32)
     small = (image.shape[-2], image.shape[-1])
     outermost = [-2 + axis for axis in (0, 1) if small[axis] % 2 == 0 and small[axis] < size[axis]]
-    if nyquist != 1.0 and outermost:
-        # What remains without the outermost frequency of either axis keeps weight 1.
-        rest = _without_outermost(whole, outermost)
-        whole = rest + np.float32(nyquist) * (whole - rest)
+    if nyquist != 1.0:
+        whole = _scale_outermost(whole, outermost, nyquist)
     return _resample(whole, size, small)
 
 
@@ -260,6 +166,78 @@ def unpad_kspace(image: NDArray[np.floating], size: tuple[int, int], shared: tup
     return 2 * small - _without_outermost(small, halved)
 
 
+def zero_fill_kspace(image: NDArray[np.floating], size: tuple[int, int], shared: tuple[bool, bool]) -> FloatArray:
+    """Zero-fill an image's k-space as a scanner does before it stores the image; `unpad_kspace` undoes it.
+
+    Parameters
+    ----------
+    image
+        Real image ``(..., h, w)``.
+    size
+        Rows and columns of the result, at least those of the image.
+    shared
+        Whether the outermost frequency of even rows and columns ends half at either end (sinc interpolation, as
+        `pad_kspace`) or whole at both.
+
+    Returns
+    -------
+        Real image ``(..., *size)`` of the same mean intensity.
+    """
+    whole: FloatArray = np.asarray(image, dtype=np.float32)
+    return pad_kspace(_weight_of_outermost(whole, size, shared), size)
+
+
+def zero_fill_adjoint(image: NDArray[np.floating], size: tuple[int, int], shared: tuple[bool, bool]) -> FloatArray:
+    """Adjoint of `zero_fill_kspace`: from the zero-filled ``(..., H, W)`` to the smaller matrix ``(..., *size)``."""
+    stored = (image.shape[-2], image.shape[-1])
+    scale = np.float32(stored[0] * stored[1] / (size[0] * size[1]))
+    return scale * _weight_of_outermost(crop_kspace(image, size), stored, shared)
+
+
+def _weight_of_outermost(image: FloatArray, size: tuple[int, int], shared: tuple[bool, bool]) -> FloatArray:
+    """Double the outermost frequency, and halve it again along every axis that shares it among both ends."""
+    outermost = [axis for axis in _IN_PLANE if image.shape[axis] % 2 == 0 and image.shape[axis] < size[axis]]
+    halved = [axis for axis in outermost if shared[axis]]
+    if outermost == halved:
+        return image
+    return _scale_outermost(_scale_outermost(image, outermost, 2.0), halved, 0.5)
+
+
+def _scale_outermost(image: FloatArray, axes: Sequence[int], factor: float) -> FloatArray:
+    """Scale all that has frequency -M/2 along any of some even axes; what remains keeps weight 1."""
+    if not axes:
+        return image
+    rest = _without_outermost(image, axes)
+    return rest + np.float32(factor) * (image - rest)
+
+
+def filter_kspace(image: NDArray[np.floating], weights: NDArray[np.floating]) -> FloatArray:
+    """Multiply an image's centred k-space by weights.
+
+    Parameters
+    ----------
+    image
+        Real image ``(..., h, w)``.
+    weights
+        Real factors ``(h, w)``, the same for opposite frequencies; else the real part of the result is returned.
+
+    Returns
+    -------
+        Real image ``(..., h, w)``.
+    """
+    kspace = to_kspace(np.asarray(image, dtype=np.float32))
+    return np.asarray(to_image(kspace * weights.astype(np.float32)).real, dtype=np.float32)
+
+
+def opposite_frequencies(values: NDArray[Any]) -> NDArray[Any]:
+    """Values ``(..., h, w)`` of centred k-space, each at the place of the opposite frequency.
+
+    The outermost frequency -M/2 of an even axis is its own opposite.
+    """
+    rows, columns = ((2 * (n // 2) - np.arange(n)) % n for n in values.shape[-2:])
+    return values[..., rows[:, None], columns]
+
+
 def _without_outermost(image: FloatArray, axes: Iterable[int]) -> FloatArray:
     """What remains of an image without the frequency -M/2 of some even axes."""
     for axis in axes:
@@ -272,50 +250,6 @@ def _outermost(image: FloatArray, axis: int) -> FloatArray:
     signs = np.where(np.arange(image.shape[axis]) % 2, -1, 1).astype(np.float32)
     signs = signs.reshape((-1, 1) if axis == -2 else (1, -1))
     return np.asarray(signs * (signs * image).mean(axis=axis, keepdims=True), dtype=np.float32)
-
-
-def downsample(volume: Volume, fraction: float) -> Volume:
-    """Volume that a shorter acquisition would give: the centre of k-space without zero-padding.
-
-    Paper section 2.1. The result is a smaller image with larger voxels and the same intensities; its origin
-    moves, because sample ``N // 2`` is what keeps its place.
-
-    Parameters
-    ----------
-    volume
-        High-resolution volume ``(D, H, W)``.
-    fraction
-        Share of in-plane k-space to keep, in (0, 1].
-
-    Raises
-    ------
-    InputError
-        If the fraction is outside (0, 1] or leaves nothing of the matrix.
-    """
-    size = low_resolution_size(volume.shape[1:], fraction)
-    return Volume(crop_kspace(volume.data, size), volume.geometry.with_matrix(size))
-
-
-def data_consistency(image: NDArray[np.floating], acquired: NDArray[np.floating]) -> FloatArray:
-    """Replace the centre of an image's k-space by what was acquired.
-
-    The orthogonal projection on the images x with ``crop_kspace(x) = acquired``. If the truth is one of
-    them (acquired samples free of noise, sign kept), the projection cannot raise the L2 error.
-
-    Parameters
-    ----------
-    image
-        Estimate ``(..., H, W)``.
-    acquired
-        Low-resolution image ``(..., h, w)`` of the same field of view.
-
-    Returns
-    -------
-        The projected estimate ``(..., H, W)``.
-    """
-    size = (image.shape[-2], image.shape[-1])
-    missing = acquired - crop_kspace(image, (acquired.shape[-2], acquired.shape[-1]))
-    return np.asarray(image + pad_kspace(missing, size, nyquist=2.0), dtype=np.float32)
 
 
 def _sub_pixel_axis(kept: int, factor: int) -> _Axis:
@@ -358,16 +292,42 @@ def _by_sub_pixels(image: NDArray[np.floating], target: list[_Axis], source: lis
     return _between(whole, target, source, [min(to.size, of.size) for to, of in zip(target, source, strict=True)])
 
 
-def effective_resolution(
-    volume_spacing: tuple[float, ...], size: tuple[int, int], kept: tuple[int, int]
-) -> tuple[float, float]:
-    """In-plane voxel size in mm ``(x, y)`` after keeping `kept` of `size` samples (paper, Table 2).
+# Former names of what is now in `acquisition`, for callers that have not moved yet.
 
-    Parameters
-    ----------
-    volume_spacing
-        High-resolution voxel size in mm, ``(x, y, ...)``.
-    size, kept
-        Rows and columns ``(H, W)`` before and after.
-    """
-    return volume_spacing[0] * size[1] / kept[1], volume_spacing[1] * size[0] / kept[0]
+
+def _acquisition() -> Any:
+    return import_module(".acquisition", __package__)  # which imports this file
+
+
+def check_fraction(fraction: float) -> None:
+    """Former place of `matrices.check_fraction`."""
+    import_module(".matrices", __package__).check_fraction(fraction)
+
+
+def low_resolution_size(size: tuple[int, int], fraction: float) -> tuple[int, int]:
+    """Former name of ``Acquisition.centre(size, fraction).acquired_matrix``."""
+    matrix: tuple[int, int] = _acquisition().Acquisition.centre(size, fraction).acquired_matrix
+    return matrix
+
+
+def low_resolution_grid(geometry: Geometry, fraction: float) -> Geometry:
+    """Former name of ``Acquisition.centre(geometry.shape[1:], fraction).low_resolution_geometry(geometry)``."""
+    return geometry.with_matrix(low_resolution_size(geometry.shape[1:], fraction))
+
+
+def full_size(kept: tuple[int, int], fraction: float) -> tuple[int, int]:
+    """Former name of ``Acquisition.from_fraction_of_acquired(kept, fraction).full_matrix``."""
+    matrix: tuple[int, int] = _acquisition().Acquisition.from_fraction_of_acquired(kept, fraction).full_matrix
+    return matrix
+
+
+def downsample(volume: Volume, fraction: float) -> Volume:
+    """Former place of `acquisition.downsample`."""
+    low_resolution: Volume = _acquisition().downsample(volume, fraction)
+    return low_resolution
+
+
+def data_consistency(image: NDArray[np.floating], acquired: NDArray[np.floating]) -> FloatArray:
+    """Former place of `acquisition.data_consistency`."""
+    projected: FloatArray = _acquisition().data_consistency(image, acquired)
+    return projected

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..volume import FloatArray, Geometry, Series, Volume
-from .kspace import unpad_kspace
+from ..volume import FloatArray, Geometry, Series
+from .acquisition import Acquisition
+from .matrices import Matrix
 
-Matrix = tuple[int, int]
 Source = Literal["stored", "declared", "header", "spectrum"]
 
 _FIRST_EDGE = 6
@@ -78,7 +78,7 @@ class AcquiredMatrix:
         What told: the user (``declared``), the DICOM ``header``, the ``spectrum``; ``stored`` where nothing says that
         the image was interpolated.
     shared
-        Whether the outermost frequency of rows and columns lies half at either end; see `kspace.unpad_kspace`.
+        Whether the outermost frequency of rows and columns lies half at either end; see `Acquisition`.
     warnings
         What is doubtful about it, in sentences.
     """
@@ -98,6 +98,11 @@ class AcquiredMatrix:
     def interpolated(self) -> bool:
         """Whether more was stored than acquired."""
         return self.matrix != self.stored
+
+    @property
+    def acquisition(self) -> Acquisition:
+        """The acquisition of the series, whose full matrix is taken to be the stored one: no finer one is known."""
+        return Acquisition(self.matrix, self.stored, self.stored, shared_nyquist=self.shared)
 
     def in_words(self) -> str:
         """One sentence for the log."""
@@ -143,18 +148,8 @@ def recognise_acquired_matrix(series: Series, declared: tuple[int, int] | None =
 
 
 def at_acquired_matrix(series: Series, acquired: AcquiredMatrix) -> Series:
-    """Bring a series back from its stored to its acquired matrix; sample ``N // 2`` keeps its place.
-
-    Nothing is lost of a signed image. Of a magnitude image, what leaked beyond the acquired matrix is left out.
-    """
-    if not acquired.interpolated:
-        return series
-    geometry = series.geometry.with_matrix(acquired.matrix)
-
-    def crop(volume: Volume) -> Volume:
-        return Volume(unpad_kspace(volume.data, acquired.matrix, acquired.shared), geometry)
-
-    return series.map(crop, geometry)
+    """Former name of ``acquired.acquisition.at_acquired_matrix(series)``, for callers that have not moved yet."""
+    return acquired.acquisition.at_acquired_matrix(series)
 
 
 def _contradictions(axes: Sequence[_Axis], stored: Matrix, declared: Matrix) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..acquisition.acquisition import Acquisition
 from ..acquisition.interpolation import interpolate
-from ..acquisition.kspace import downsample, low_resolution_grid
 from ..evaluation.report.figures import (
     Comparison,
     Panel,
@@ -22,7 +22,7 @@ from ..evaluation.report.figures import (
 from ..evaluation.report.html import Illustration, ReportContent, write_report
 from ..io.files import read_volume
 from ..io.image_files import written_whole
-from ..volume import Series
+from ..volume import Series, Volume
 from .folder import BenchmarkFolder, Plan, TimePoints
 from .table3 import (
     ALL_SUBJECTS,
@@ -129,7 +129,9 @@ def _panels(subject: str, plan: Plan, folder: BenchmarkFolder, results: Results,
 
 def _series(subject: str, fraction: float, plan: Plan, folder: BenchmarkFolder, truth: Series) -> dict[str, Series]:
     grid = truth.geometry
-    low = truth.map(lambda volume: downsample(volume, fraction), low_resolution_grid(grid, fraction))
+    acquisition = Acquisition.centre(grid.shape[1:], fraction)
+    small = acquisition.low_resolution_geometry(grid)
+    low = truth.map(lambda volume: Volume(acquisition.downsample(volume.data), small), small)
 
     def interpolated(method: str) -> Series:
         return low.map(lambda volume: interpolate(volume, grid, method), grid)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..acquisition.acquisition import Acquisition
 from ..acquisition.interpolation import resample, trilinear
-from ..acquisition.kspace import crop_kspace
+from ..acquisition.matrices import matrix_at_resolution
 from ..networks.normalisation import intensity_scale
 from ..volume import FloatArray, Geometry, Volume
 
@@ -73,9 +74,9 @@ def at_one_resolution(prior: Volume, low_resolution: Volume) -> PriorAndSeries |
     InputError
         If the two do not overlap in space.
     """
-    kept = _resolution_of(low_resolution.geometry, prior.geometry)
-    grid = prior.geometry.with_matrix(kept)
-    own, other = crop_kspace(prior.data, kept), resample(low_resolution, grid).data
+    acquisition = _acquisition_of(low_resolution.geometry, prior.geometry)
+    grid = acquisition.low_resolution_geometry(prior.geometry)
+    own, other = acquisition.downsample(prior.data), resample(low_resolution, grid).data
     own_scale, other_scale = (np.float32(intensity_scale(image, "percentile")) for image in (own, other))
     covered = _covered(grid, low_resolution.geometry)
     if np.count_nonzero(covered) < _FEWEST_VOXELS:
@@ -162,11 +163,11 @@ def _explained(values: NDArray[np.floating], predicted: NDArray[np.floating]) ->
     return 1 - float(np.var(values - predicted) / np.var(values))
 
 
-def _resolution_of(low_resolution: Geometry, prior: Geometry) -> tuple[int, int]:
-    """Rows and columns of the prior's k-space that reach the resolution of the series, at most all."""
-    rows = round(prior.shape[1] * prior.spacing[1] / low_resolution.spacing[1])
-    columns = round(prior.shape[2] * prior.spacing[0] / low_resolution.spacing[0])
-    return min(prior.shape[1], max(1, rows)), min(prior.shape[2], max(1, columns))
+def _acquisition_of(low_resolution: Geometry, prior: Geometry) -> Acquisition:
+    """Acquisition that gives the prior the resolution of the series, or its own along an axis where that is lower."""
+    rows, columns = matrix_at_resolution(prior, low_resolution)
+    full = (prior.shape[1], prior.shape[2])
+    return Acquisition((min(full[0], rows), min(full[1], columns)), full)
 
 
 def _covered(grid: Geometry, by: Geometry) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""k-space: the sizes and resolutions of the paper, the operators and the projection on what was acquired."""
+"""k-space: transforms, cropping and padding, and the projection on what was acquired."""
 
 from __future__ import annotations
 
@@ -6,29 +6,23 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from SRDynamicMRILib.acquisition.acquisition import data_consistency, downsample
 from SRDynamicMRILib.acquisition.kspace import (
     crop_kspace,
-    data_consistency,
-    downsample,
-    effective_resolution,
     from_sub_pixels,
-    full_size,
-    low_resolution_size,
     pad_kspace,
     to_image,
     to_kspace,
     to_sub_pixels,
 )
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.models.recipes import FRACTIONS
 from SRDynamicMRILib.volume import Geometry, Volume
 
 PROPERTY = settings(max_examples=60, deadline=None)
 
-fractions = st.floats(0.04, 1.0)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -43,55 +37,10 @@ def noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(0.3, 1, shape).astype(np.float32)
 
 
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [((256, 192), [(128, 96), (80, 60), (64, 48)]), ((192, 256), [(96, 128), (60, 80), (48, 64)])],
-)
-def test_sizes_are_those_of_the_paper(size: tuple[int, int], expected: list[tuple[int, int]]) -> None:
-    assert [low_resolution_size(size, fraction) for fraction in FRACTIONS] == expected
-
-
-@pytest.mark.parametrize(("field_of_view", "expected"), [(280, [2.19, 3.50, 4.38]), (350, [2.73, 4.38, 5.47])])
-def test_resolutions_are_those_of_table_2(field_of_view: float, expected: list[float]) -> None:
-    spacing = field_of_view / 256
-    for fraction, resolution in zip(FRACTIONS, expected, strict=True):
-        kept = low_resolution_size((192, 256), fraction)
-        x, y = effective_resolution((spacing, spacing, 4.0), (192, 256), kept)
-        assert x == y
-        assert x == pytest.approx(resolution, abs=0.00501)
-        volume = downsample(Volume(np.ones((1, 192, 256)), Geometry((1, 192, 256), (spacing,) * 3)), fraction)
-        assert volume.geometry.spacing == pytest.approx((x, y, spacing))
-
-
-@PROPERTY
-@given(st.tuples(st.integers(12, 300), st.integers(12, 300)), fractions)
-def test_share_kept_is_the_largest_not_above_the_fraction(size: tuple[int, int], fraction: float) -> None:
-    assume(0.5 < size[0] / size[1] < 2)
-    height, width = low_resolution_size(size, fraction)
-    whole = size[0] * size[1]
-    assert height * width <= fraction * whole
-    if (height, width) != size:
-        assert (height + 2) * (width + 2 * math.ceil(size[1] / size[0]) + 2) > fraction * whole
-
-
-@PROPERTY
-@given(st.tuples(st.integers(12, 300), st.integers(12, 300)), fractions)
-def test_lines_go_in_pairs_and_the_aspect_ratio_stays(size: tuple[int, int], fraction: float) -> None:
-    assume(0.5 < size[0] / size[1] < 2)
-    height, width = low_resolution_size(size, fraction)
-    assert (size[0] - height) % 2 == (size[1] - width) % 2 == 0
-    assert abs(width - height * size[1] / size[0]) < 2
-
-
 @pytest.mark.parametrize("fraction", [0, -0.25, 1.0001, math.inf, math.nan])
 def test_fraction_outside_its_range_is_refused(fraction: float) -> None:
     with pytest.raises(InputError, match="above 0 and at most 1"):
         downsample(Volume(np.ones((1, 8, 8))), fraction)
-
-
-def test_fraction_that_leaves_nothing_is_refused() -> None:
-    with pytest.raises(InputError, match="leaves nothing of a 6x8 matrix"):
-        low_resolution_size((6, 8), 0.01)
 
 
 def test_fraction_one_is_the_identity() -> None:
@@ -215,24 +164,6 @@ def test_slices_are_independent() -> None:
     image = noise((3, 8, 8))
     together = crop_kspace(image, (4, 4))
     np.testing.assert_allclose(together, [crop_kspace(piece, (4, 4)) for piece in image], atol=1e-6)
-
-
-@pytest.mark.parametrize("full", [(192, 256), (256, 192), (256, 256), (320, 320), (384, 272), (176, 256)])
-@pytest.mark.parametrize("fraction", [0.25, 0.10, 0.0625])
-def test_usual_matrices_are_guessed_from_what_is_left_of_them(full: tuple[int, int], fraction: float) -> None:
-    assert full_size(low_resolution_size(full, fraction), fraction) == full
-
-
-@pytest.mark.parametrize(("kept", "fraction", "full"), [((4, 4), 0.25, (8, 8)), ((2, 3), 0.0625, (8, 13))])
-def test_tiny_matrices_are_guessed_too(kept: tuple[int, int], fraction: float, full: tuple[int, int]) -> None:
-    assert full_size(kept, fraction) == full
-
-
-@given(st.integers(1, 200), st.integers(1, 200), st.floats(0.01, 1.0))
-def test_guessed_matrix_is_no_smaller_than_what_is_left(height: int, width: int, fraction: float) -> None:
-    size = full_size((height, width), fraction)
-    assert size[0] >= height
-    assert size[1] >= width
 
 
 # A frequency of the field of view: what lies where can be said exactly, on any grid.

@@ -12,9 +12,8 @@ from functools import partial
 import numpy as np
 import slicer
 
-from SRDynamicMRILib.acquisition.acquisition_time import acquisition_time
+from SRDynamicMRILib.acquisition.acquisition import Acquisition
 from SRDynamicMRILib.acquisition.interpolation import high_resolution_grid
-from SRDynamicMRILib.acquisition.kspace import effective_resolution, low_resolution_grid
 from SRDynamicMRILib.acquisition.recognise import AcquiredMatrix, recognise_acquired_matrix
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.io.files import check_voxels
@@ -204,9 +203,10 @@ def simulated_facts(
     InputError
         If the fraction is outside (0, 1] or leaves nothing of the matrix.
     """
-    low = low_resolution_grid(full, fraction)
+    acquisition = Acquisition.centre(full.shape[1:], fraction)
+    low = acquisition.low_resolution_geometry(full)
     depth, height, width = low.shape
-    x, y = effective_resolution(full.spacing, full.shape[1:], (height, width))
+    x, y = acquisition.effective_resolution(full)
     estimated = _estimate(full, interval, repetition_time) is not None
     seconds = _estimate(low, None, repetition_time) if estimated else None
     return (width, height, depth), (x, y, full.spacing[2]), seconds
@@ -214,7 +214,8 @@ def simulated_facts(
 
 def _estimate(geometry: Geometry, interval: float | None, repetition_time: float) -> float | None:
     """Estimated seconds for a volume; None where one is acquired in less, as with acceleration or shared views."""
-    seconds = acquisition_time(geometry.shape[1], geometry.shape[0], repetition_time)
+    matrix = geometry.shape[1:]
+    seconds = Acquisition(matrix, matrix).acquisition_time(geometry.shape[0], repetition_time)
     return seconds if interval is None or seconds <= _LONGEST * interval else None
 
 

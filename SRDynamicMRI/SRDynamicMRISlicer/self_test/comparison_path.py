@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
 
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import interpolate
-from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
