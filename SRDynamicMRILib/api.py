@@ -23,6 +23,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from .acquisition.acquisition import Acquisition
 from .acquisition.consistency import Consistency, in_words
 from .acquisition.interpolation import high_resolution_grid
 from .acquisition.interpolation import interpolate as interpolate_volume
@@ -32,7 +33,7 @@ from .evaluation.evaluation import Evaluation, KeepMap, align
 from .evaluation.evaluation import evaluate as evaluate_series
 from .inference.intensities import unusual
 from .inference.series import FrameFolder, super_resolve_series, unfaithful, usable_time_points
-from .inference.suited import acquired_share, other_fraction, pretrained_model, result_grid, suited_inference
+from .inference.suited import other_fraction, pretrained_model, result_grid, suited_inference
 from .inference.tiling import Inference
 from .io.room import check_disk
 from .io.sidecar import NOTICE, check_acquired, frames_in
@@ -50,8 +51,6 @@ from .training.fine_tuning import (
     adapt_prior,
     budget_named,
     check_detail,
-    kept_by_fraction,
-    kept_size,
     match_prior,
 )
 from .training.fine_tuning import fine_tune as fine_tune_model
@@ -154,9 +153,10 @@ def fine_tune(
     elif acquired_matrix is not None:
         raise InputError("The acquired matrix is that of the series; give the series too.")
     else:
-        lesson = _Lesson(prior, kept_by_fraction(prior.geometry, fraction or 0.0))
-        check_detail(prior.geometry, lesson.acquired)
-    share = acquired_share(lesson.acquired, lesson.prior.geometry)
+        full = (prior.shape[1], prior.shape[2])
+        lesson = _Lesson(prior, Acquisition.centre(full, fraction or 0.0))
+        check_detail(prior.geometry, lesson.acquisition.acquired_matrix)
+    share = lesson.acquisition.fraction
     warnings = [*prior.warnings, *unusual([prior], "the planning scan"), *lesson.warnings]
     if model is not None:
         base = _model(model)
@@ -167,7 +167,7 @@ def fine_tune(
     tuned = fine_tune_model(
         lesson.prior,
         base,
-        lesson.acquired,
+        lesson.acquisition.acquired_matrix,
         chosen_budget,
         seed=seed,
         device=chosen_device,
@@ -192,8 +192,8 @@ class _Lesson:
     ----------
     prior
         The planning scan, made as like the series as can be.
-    acquired
-        Rows and columns ``(h, w)`` of its k-space that the series has.
+    acquisition
+        What of its k-space the series has.
     strength
         Share of the way from the model that it begins with; see `training.fine_tuning.fine_tune`.
     fit
@@ -203,7 +203,7 @@ class _Lesson:
     """
 
     prior: Volume
-    acquired: tuple[int, int]
+    acquisition: Acquisition
     strength: float = 1.0
     fit: Fit | None = None
     warnings: tuple[str, ...] = ()
@@ -232,8 +232,8 @@ def _lesson_for(
         time_points.append(series[number])
     warnings = [*stored.warnings, *acquired.warnings]
     prior = match_prior(prior, series.geometry, progress)
-    matrix = kept_size(prior.geometry, series.geometry)
-    check_detail(prior.geometry, matrix)
+    acquisition = Acquisition.between(prior.geometry, series.geometry)
+    check_detail(prior.geometry, acquisition.acquired_matrix)
     fit = fit_of(copy_of_prior.volume, time_points)
     strength = 1.0
     if fit is not None and not fit.is_good:
@@ -242,7 +242,7 @@ def _lesson_for(
     elif not keep_contrast:
         adapted = adapt_prior(prior, time_points[fit.best if fit else 0], progress)
         prior, strength = adapted.volume, adapted.strength
-    return _Lesson(prior, matrix, strength, fit, (*warnings, *misfit(fit)))
+    return _Lesson(prior, acquisition, strength, fit, (*warnings, *misfit(fit)))
 
 
 # Super-resolution
@@ -460,7 +460,7 @@ def prepare_super_resolution(
     info = load_info(base_model()) if chosen is None else chosen.info
     geometry = like if like is None or isinstance(like, Geometry) else like.geometry
     grid = result_grid(low.geometry, acquired.geometry, stored.facts, info, geometry, fraction, progress)
-    share = acquired_share(low.geometry.shape[1:], grid)
+    share = Acquisition(low.geometry.shape[1:], grid.shape[1:]).fraction
     if chosen is None:  # the grid tells the fraction, and that the model
         chosen = load_model(pretrained_model(share, fast))
     warnings = [*stored.warnings, *acquired.warnings, *other_fraction(chosen, share)]

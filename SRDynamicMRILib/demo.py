@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
+from .acquisition.acquisition import downsample
 from .acquisition.consistency import consistency_in, in_words
-from .acquisition.kspace import downsample
 from .api import RESULT, evaluate, fine_tune, interpolate, prepare_super_resolution
 from .benchmark.table3 import FINE_TUNED, INTERPOLATIONS, MAIN, ZERO_FILLED
 from .evaluation.evaluation import write_csv

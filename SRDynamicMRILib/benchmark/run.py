@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from .. import __version__
-from ..acquisition.kspace import downsample, low_resolution_grid
+from ..acquisition.acquisition import Acquisition, downsample
 from ..api import RESULT, evaluate, fine_tune, interpolate, prepare_super_resolution
 from ..errors import InputError
 from ..evaluation.evaluation import CSV_HEADER, Evaluation, csv_rows
@@ -38,8 +38,8 @@ from ..models.recipes import DEFAULT, PAPER
 from ..process.devices import device_named
 from ..process.distributed import is_first, ranks, share, wait
 from ..progress import Progress
-from ..training.fine_tuning import Budget, default_precision, kept_size, match_prior
-from ..volume import Series, Volume
+from ..training.fine_tuning import Budget, default_precision, match_prior
+from ..volume import Geometry, Series, Volume
 from .folder import BenchmarkFolder, Plan, TimePoints
 from .subjects import Subject
 from .table3 import (
@@ -213,8 +213,8 @@ def _time_points(subject: Subject, benchmark: Benchmark, progress: Progress) -> 
     """What is compared of a subject, if its images go together."""
     static, dynamic = _read(subject)
     for fraction in benchmark.fractions:
-        low_resolution = low_resolution_grid(dynamic.geometry, fraction)
-        kept_size(match_prior(static, low_resolution).geometry, low_resolution)
+        low_resolution = _low_resolution(dynamic.geometry, fraction)
+        Acquisition.between(match_prior(static, low_resolution).geometry, low_resolution)
     chosen = [number for part in benchmark.frames for number in range(len(dynamic))[part]]
     if not chosen:
         message = f"{subject.dynamic} has {len(dynamic)} time points and none of those asked for; change --frames."
@@ -324,7 +324,12 @@ def _compare(
 
 def _downsampled(dynamic: Series, fraction: float) -> Series:
     """The low-resolution series, each time point made when it is asked for."""
-    return dynamic.map(lambda volume: downsample(volume, fraction), low_resolution_grid(dynamic.geometry, fraction))
+    return dynamic.map(lambda volume: downsample(volume, fraction), _low_resolution(dynamic.geometry, fraction))
+
+
+def _low_resolution(geometry: Geometry, fraction: float) -> Geometry:
+    """Geometry of a series that is downsampled."""
+    return Acquisition.centre((geometry.shape[1], geometry.shape[2]), fraction).low_resolution_geometry(geometry)
 
 
 class _Heard(Progress):

@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser, kind: type[Request]) -> None:
         group = item.metadata["group"]
         where: Any = common if name in {each.name for each in fields(Request)} else parser
         if group:
-            where = groups.setdefault(group, parser.add_mutually_exclusive_group(required=group.endswith("!")))
+            if group not in groups:
+                groups[group] = parser.add_mutually_exclusive_group(required=group.endswith("!"))
+            where = groups[group]
         _add(where, item, _without_none(hint))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from ..acquisition.kspace import check_fraction
+from ..acquisition.matrices import check_fraction
 from ..benchmark.folder import BenchmarkFolder
 from ..benchmark.run import Benchmark, run_benchmark
 from ..benchmark.subjects import find_subjects

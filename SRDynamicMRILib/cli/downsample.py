@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..acquisition.kspace import check_fraction, downsample, low_resolution_size
+from ..acquisition.acquisition import Acquisition, downsample
+from ..acquisition.matrices import check_fraction
 from ..io.files import check_room, read_series, write_images
 from ..progress import Progress, counted, tell
 from ..requests import DownsampleRequest
@@ -15,8 +16,8 @@ def run(request: DownsampleRequest, progress: Progress) -> Outputs:
     check_output_of([request.input], request.output)
     series = read_series(request.input)
     full = (series.geometry.shape[1], series.geometry.shape[2])
-    size = low_resolution_size(full, request.fraction)
-    geometry = series.geometry.with_matrix(size)
+    acquisition = Acquisition.centre(full, request.fraction)
+    size, geometry = acquisition.acquired_matrix, acquisition.low_resolution_geometry(series.geometry)
     check_room(request.output, geometry, len(series))
     progress.stage("Downsampling")
     result = series.map(lambda volume: downsample(volume, request.fraction), geometry)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ..acquisition.kspace import check_fraction
+from ..acquisition.matrices import check_fraction
 from ..models.checkpoints import load_model, save_model
 from ..models.pretrained import PERCEPTUAL_NETWORK, shipped_file
 from ..models.recipes import recipe_named

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..acquisition.full_matrix import recorded_matrix
-from ..acquisition.kspace import check_fraction
+from ..acquisition.matrices import check_fraction
 from ..errors import InputError
 from ..models.checkpoints import Model, ModelInfo
 from ..models.pretrained import FRACTION_TOLERANCE, base_model, fast_model
@@ -103,11 +103,6 @@ def pretrained_model(fraction: float, fast: bool) -> Path:
         message = f"There is no fast model for {100 * fraction:.3g}% of k-space; leave out --fast."
         raise InputError(message)
     return path
-
-
-def acquired_share(acquired: Sequence[int], full: Geometry) -> float:
-    """Share of in-plane k-space that so many rows and columns are."""
-    return acquired[0] * acquired[1] / (full.shape[1] * full.shape[2])
 
 
 def other_fraction(model: Model, share: float) -> list[str]:

@@ -324,7 +324,7 @@ def test_a_disk_that_fills_later_in_the_module(desk: Desk, monkeypatch: pytest.M
 
     monkeypatch.setattr(desk.jobs, "prepare", prepared)
     with files_of_at_most(3000):
-        assert_fails(desk, desk.presenter.super_resolve, "frame_0000.nii.gz could not be written")
+        assert_fails(desk, desk.presenter.super_resolve, "frame_0000.nii could not be written")
 
 
 def test_no_memory_in_the_module(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ def test_superresolve_goes_on_after(command: Command, job: Job, tmp_path: Path, 
     assert not out.exists()
     assert not (tmp_path / "sr.json").exists()
 
-    finished = sorted((tmp_path / "sr.nii.gz.frames").glob("*.nii.gz"))
+    finished = sorted((tmp_path / "sr.nii.gz.frames").glob("*.nii"))
     assert 1 <= len(finished) < TIME_POINTS
     assert {Path(e["path"]) for e in events if e["event"] == "frame"} <= set(finished)
     truth = read_series(job.undisturbed)
@@ -139,7 +139,7 @@ def half(command: Command, patient: Patient, tmp_path: Path, monkeypatch: pytest
     """A super-resolution cancelled after 2 of 3 time points; the arguments that began it."""
     start = ["superresolve", patient.low, tmp_path / "sr.nii.gz", "--model", patient.model, "--fraction", FRACTION]
     interrupted(command, monkeypatch, InterruptedAtFrame, *start)
-    assert len(list((tmp_path / "sr.nii.gz.frames").glob("*.nii.gz"))) == 2
+    assert len(list((tmp_path / "sr.nii.gz.frames").glob("*.nii"))) == 2
     return start
 
 
@@ -182,7 +182,7 @@ def test_another_job_is_not_mixed_with_the_interrupted_one(
 def test_without_resume_everything_is_done_anew(
     command: Command, half: list[object], tmp_path: Path, patient: Patient
 ) -> None:
-    frame = tmp_path / "sr.nii.gz.frames" / "frame_0000.nii.gz"
+    frame = tmp_path / "sr.nii.gz.frames" / "frame_0000.nii"
     before = frame.stat().st_mtime_ns
     assert command(*half, *JSON).code == 0
     assert frame.stat().st_mtime_ns > before
@@ -194,7 +194,7 @@ def test_a_damaged_time_point_is_done_again(
     command: Command, half: list[object], tmp_path: Path, damage: bytes | None
 ) -> None:
     """As after a power failure, which may leave a file without its content."""
-    frame = tmp_path / "sr.nii.gz.frames" / "frame_0001.nii.gz"
+    frame = tmp_path / "sr.nii.gz.frames" / "frame_0001.nii"
     sound = frame.read_bytes()
     frame.write_bytes(sound[: len(sound) // 2] if damage is None else damage)
     outcome = command(*half, "--resume", *JSON)
@@ -216,7 +216,7 @@ def wrong(kept: Path, bound: bool) -> bytes:
 def test_a_time_point_that_is_another_image_is_done_again(
     command: Command, half: list[object], tmp_path: Path, bound: bool
 ) -> None:
-    frame = tmp_path / "sr.nii.gz.frames" / "frame_0001.nii.gz"
+    frame = tmp_path / "sr.nii.gz.frames" / "frame_0001.nii"
     sound = wrong(frame, bound)
     outcome = command(*half, "--resume", *JSON)
     assert (outcome.code, outcome.err) == (0, "")
@@ -274,7 +274,7 @@ def test_a_finished_time_point_is_read_once_to_go_on_and_once_for_the_output(
 
     monkeypatch.setattr(series_super_resolution, "read_volume", counted)
     assert command(*half, "--resume", *QUIET).code == 0
-    assert [read.count(f"frame_{number:04d}.nii.gz") for number in (0, 1)] == [2, 2]
+    assert [read.count(f"frame_{number:04d}.nii") for number in (0, 1)] == [2, 2]
 
 
 def test_resume_where_nothing_was_begun(command: Command, patient: Patient, tmp_path: Path) -> None:

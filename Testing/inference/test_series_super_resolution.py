@@ -106,4 +106,4 @@ def test_what_was_finished_before_a_fault_stays(
     monkeypatch.setattr(series_super_resolution, "works_beside", lambda device: beside)
     with pytest.raises(InputError, match="cannot be read"):
         run(patient, tmp_path / "frames", diary, unreadable=2)
-    assert (tmp_path / "frames" / "frame_0000.nii.gz").is_file()
+    assert (tmp_path / "frames" / "frame_0000.nii").is_file()
