@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from .inference.super_resolution import super_resolve, target_grid
     from .inference.tiling import Inference
     from .io.files import read_series, read_volume, write_series, write_volume
-    from .models.checkpoints import Model, ModelInfo, load_model, save_model
+    from .models.checkpoints import Model, load_model, save_model
     from .models.import_checkpoint import import_checkpoint
+    from .models.model_info import ModelInfo
     from .training.fine_tuning import fine_tune
     from .volume import Geometry, Series, Volume
 
 _MODULES = {
     "models.import_checkpoint": ("import_checkpoint",),
-    "models.checkpoints": ("Model", "ModelInfo", "load_model", "save_model"),
+    "models.checkpoints": ("Model", "load_model", "save_model"),
+    "models.model_info": ("ModelInfo",),
     "errors": ("InputError",),
     "evaluation.evaluation": ("Evaluation", "evaluate"),
     "io.files": ("read_series", "read_volume", "write_series", "write_volume"),

@@ -25,9 +25,8 @@ from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import read_volume
 from SRDynamicMRILib.models.checkpoints import load_model
 from SRDynamicMRILib.models.pretrained import base_model, start_model
-from SRDynamicMRILib.models.recipes import DEFAULT, FAST
+from SRDynamicMRILib.models.recipes import DEFAULT, FAST, RECIPES
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.training import fine_tuning_plan
 from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
 from SRDynamicMRILib.volume import Volume
 
@@ -55,8 +54,6 @@ def main() -> None:
     parser.add_argument("--network", choices=tuple(STARTS), default="fast", help="to begin with (default: fast)")
     parser.add_argument("--moved", type=float, help="share of patches from scans that lie otherwise")
     arguments = parser.parse_args()
-    if arguments.moved is not None:
-        fine_tuning_plan.MOVED = dict.fromkeys(fine_tuning_plan.MOVED, arguments.moved)
     prior, truth = patient(arguments.scan)
     acquired = downsample(truth, arguments.fraction)
     base = load_model(STARTS[arguments.network](arguments.fraction))
@@ -65,7 +62,8 @@ def main() -> None:
     for run in ("0@0", *arguments.runs):
         steps, rate = int(run.split("@")[0]), float(run.split("@")[1])
         for recipe in (DEFAULT, FAST):
-            setattr(fine_tuning_plan, recipe.name.upper(), replace(recipe, fine_tuning_learning_rate=rate))
+            shifted = recipe.shifted if arguments.moved is None else arguments.moved
+            RECIPES[recipe.name] = replace(recipe, fine_tuning_learning_rate=rate, shifted=shifted)
         started = time.perf_counter()
         model = base
         if steps:
@@ -76,7 +74,7 @@ def main() -> None:
             "scan": arguments.scan,
             "fraction": arguments.fraction,
             "network": arguments.network,
-            "moved": fine_tuning_plan.MOVED,
+            "moved": {name: recipe.shifted for name, recipe in RECIPES.items()},
             "steps": steps,
             "learning rate": rate,
             "seconds": seconds,

@@ -26,7 +26,7 @@ from SRDynamicMRILib.cli import commands
 from SRDynamicMRILib.io import room
 from SRDynamicMRILib.io.described_images import write_images
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
-from SRDynamicMRILib.models.checkpoints import ModelInfo
+from SRDynamicMRILib.models.model_info import ModelInfo
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.volume import Series, Volume
 

@@ -31,14 +31,17 @@ from SRDynamicMRILib.evaluation.metrics import compare
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import write_series, write_volume
 from SRDynamicMRILib.models import checkpoints
-from SRDynamicMRILib.models.checkpoints import Model, ModelInfo, load_model, save_model
+from SRDynamicMRILib.models.checkpoints import Model, load_model, save_model
+from SRDynamicMRILib.models.model_info import ModelInfo
 from SRDynamicMRILib.models.recipes import DEFAULT, FAST, FRACTIONS, PAPER
+from SRDynamicMRILib.networks.sub_pixel import SubPixelNetwork
+from SRDynamicMRILib.networks.training_pair import TrainingPair
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.training import datasets, main_training, validation
 from SRDynamicMRILib.training.datasets import some_slices
 from SRDynamicMRILib.training.main_training import MainTraining, train, training_data
 from SRDynamicMRILib.training.optimisation import TrainingRecord, optimise
-from SRDynamicMRILib.training.pairs import Pair, random_patch
+from SRDynamicMRILib.training.pairs import random_patch
 from SRDynamicMRILib.training.subjects import Subject, find_subjects, split
 from SRDynamicMRILib.training.tensorboard import TensorBoardProgress
 from SRDynamicMRILib.training.validation import validation_images, validation_score
@@ -348,7 +351,9 @@ def test_weights_are_how_often_sources_are_drawn_from() -> None:
     def source(name: str) -> datasets.Source:
         return lambda rng: drawn.append(name) or np.ones((1, 4, 4), np.float32)
 
-    stream = datasets.PairStream([(source("a"), 3), (source("b"), 1)], (1.0,), lambda image, _: Pair(image, image), 0)
+    stream = datasets.PairStream(
+        [(source("a"), 3), (source("b"), 1)], (1.0,), lambda image, _: TrainingPair(image, image), 0
+    )
     for number in range(400):
         stream.pair(number)
     assert drawn.count("a") == pytest.approx(300, abs=30)
@@ -483,8 +488,8 @@ def test_fast_recipe_trains_a_network_that_ends_in_sub_pixels(scans: Path) -> No
 
 @pytest.mark.parametrize(("fraction", "factor"), [(0.25, 2), (0.1, 4), (0.0625, 4), (1.0, 1)])
 def test_fast_networks_make_as_many_voxels_as_the_fraction_lacks(fraction: float, factor: int) -> None:
-    assert FAST.factor([fraction, 1.0]) == factor
-    assert DEFAULT.factor([fraction]) == 1
+    assert SubPixelNetwork.factor_for([fraction, 1.0]) == factor
+    assert UNet3D.factor_for([fraction]) == 1
 
 
 def test_model_knows_how_it_was_made(undisturbed: Run) -> None:
@@ -722,7 +727,7 @@ def test_processes_share_the_very_batch_that_one_would_take(scans: Path, monkeyp
 def test_every_step_and_place_draws_by_itself(scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chances = []
 
-    def noted(pair: Pair, patch: tuple[int, int, int], rng: np.random.Generator) -> Pair:
+    def noted(pair: TrainingPair, patch: tuple[int, int, int], rng: np.random.Generator) -> TrainingPair:
         chances.append(rng.bit_generator.state["state"]["state"])
         return random_patch(pair, patch, rng)
 

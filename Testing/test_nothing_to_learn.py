@@ -14,9 +14,9 @@ from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.io.files import read_series, read_volume, write_volume
 from SRDynamicMRILib.models.checkpoints import Model, load_model
+from SRDynamicMRILib.networks.training_pair import TrainingPair
 from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune
 from SRDynamicMRILib.training.held_back import HeldBack
-from SRDynamicMRILib.training.pairs import Pair
 from SRDynamicMRILib.volume import Volume
 
 
@@ -95,6 +95,6 @@ def test_from_python_too(patient: Patient) -> None:
 def test_nothing_is_recovered_where_nothing_lacks(lacking: float) -> None:
     rng = np.random.default_rng(0)
     image = rng.random((8, 16, 16)).astype(np.float32)
-    held = HeldBack([Pair(image, (image + lacking).astype(np.float32))])
+    held = HeldBack([TrainingPair(image, (image + lacking).astype(np.float32))])
     with torch.no_grad():
         assert list(held.score(tiny_network(), residual=True, precision="float32").values()) == [0.0]

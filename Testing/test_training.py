@@ -22,14 +22,16 @@ from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.models.checkpoints import (
     Model,
-    ModelInfo,
     load_model,
-    new_network,
     save_model,
     save_tensors,
     weights_sha256,
 )
+from SRDynamicMRILib.models.model_info import ModelInfo, new_network
 from SRDynamicMRILib.models.recipes import DEFAULT, FRACTIONS
+from SRDynamicMRILib.networks.network import Network
+from SRDynamicMRILib.networks.sub_pixel import SubPixelPair, sub_pixel_pair
+from SRDynamicMRILib.networks.training_pair import TrainingPair, interpolated_pair
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.networks.vessel_unet import VesselEncoder
 from SRDynamicMRILib.phantom import abdomen
@@ -51,13 +53,10 @@ from SRDynamicMRILib.training.fine_tuning import (
 from SRDynamicMRILib.training.held_back import HeldBack, at_size, hold_back, of_what_is_known, with_gaps
 from SRDynamicMRILib.training.optimisation import Schedule, TrainingRecord, Validation, optimise
 from SRDynamicMRILib.training.pairs import (
-    Pair,
     as_tensors,
     batch_at,
     detailed_patch,
     fit_to_patch,
-    make_pair,
-    make_sub_pixel_pair,
     pair_maker,
     random_patch,
 )
@@ -107,7 +106,7 @@ def vessel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("interpolation", INPUTS)
 def test_maximum_divides_input_and_target_each_by_its_own(interpolation: str) -> None:
-    pair = make_pair(PRIOR.data, KEPT, interpolation, "maximum")
+    pair = interpolated_pair(PRIOR.data, KEPT, interpolation, "maximum")
     assert pair.input.max() == pytest.approx(1)
     assert pair.target.max() == pytest.approx(1)
     expected = upsample(crop_kspace(PRIOR.data, KEPT), PRIOR.shape[1:], interpolation)
@@ -116,7 +115,7 @@ def test_maximum_divides_input_and_target_each_by_its_own(interpolation: str) ->
 
 
 def test_percentile_divides_both_by_that_of_the_low_resolution_image() -> None:
-    pair = make_pair(PRIOR.data, KEPT, "zero_filled", "percentile")
+    pair = interpolated_pair(PRIOR.data, KEPT, "zero_filled", "percentile")
     acquired = crop_kspace(PRIOR.data, KEPT)
     scale = np.percentile(acquired, 99.9)
     np.testing.assert_allclose(pair.target * scale, PRIOR.data, rtol=1e-5, atol=1e-3)
@@ -125,29 +124,29 @@ def test_percentile_divides_both_by_that_of_the_low_resolution_image() -> None:
 
 @pytest.mark.parametrize("normalisation", ["maximum", "percentile"])
 def test_pair_does_not_depend_on_the_unit(normalisation: str) -> None:
-    pair = make_pair(PRIOR.data, KEPT, "non_negative", normalisation)
-    larger = make_pair(PRIOR.data * np.float32(1000), KEPT, "non_negative", normalisation)
+    pair = interpolated_pair(PRIOR.data, KEPT, "non_negative", normalisation)
+    larger = interpolated_pair(PRIOR.data * np.float32(1000), KEPT, "non_negative", normalisation)
     np.testing.assert_allclose(larger.input, pair.input, atol=1e-5)
     np.testing.assert_allclose(larger.target, pair.target, atol=1e-5)
 
 
 @pytest.mark.parametrize("normalisation", ["maximum", "percentile"])
 def test_empty_image_gives_a_finite_pair(normalisation: str) -> None:
-    pair = make_pair(np.zeros((2, 8, 8), dtype=np.float32), (4, 4), "non_negative", normalisation)
+    pair = interpolated_pair(np.zeros((2, 8, 8), dtype=np.float32), (4, 4), "non_negative", normalisation)
     assert not pair.input.any()
     assert not pair.target.any()
 
 
 def test_pair_grows_to_the_patch() -> None:
-    pair = make_pair(PRIOR.data[:5, :30, :41], (15, 20), "zero_filled", "maximum")
+    pair = interpolated_pair(PRIOR.data[:5, :30, :41], (15, 20), "zero_filled", "maximum")
     grown = fit_to_patch(pair, (12, 24, 24))
     assert grown.input.shape == grown.target.shape == (12, 30, 41)
     assert grown.target.max() == pair.target.max()
 
 
-def numbered_pair(shape: tuple[int, int, int]) -> Pair:
+def numbered_pair(shape: tuple[int, int, int]) -> TrainingPair:
     numbers = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
-    return Pair(numbers, -numbers)
+    return TrainingPair(numbers, -numbers)
 
 
 def test_batch_at_takes_input_and_target_from_the_same_place() -> None:
@@ -188,13 +187,13 @@ def test_random_patch_comes_from_everywhere_and_is_mirrored_along_every_axis_but
 def test_detailed_patch_is_where_the_input_lacks_most() -> None:
     target = np.zeros((6, 40, 40), dtype=np.float32)
     target[:, 24:, 24:] = 1
-    pair = Pair(np.zeros_like(target), target)
+    pair = TrainingPair(np.zeros_like(target), target)
 
-    def share(draw: Callable[..., Pair]) -> float:
+    def share(draw: Callable[..., TrainingPair]) -> float:
         return float(np.mean([draw(pair, (4, 8, 8), np.random.default_rng(n)).target.max() for n in range(100)]))
 
     assert share(random_patch) < 0.5 < share(detailed_patch)
-    flat = Pair(target, target)
+    flat = TrainingPair(target, target)
     assert detailed_patch(flat, (4, 8, 8), np.random.default_rng(0)).target.shape == (4, 8, 8)
 
 
@@ -204,7 +203,7 @@ SUB_PIXEL = replace(INFO, architecture="SubPixelNetwork", interpolation="zero_fi
 
 
 def test_sub_pixel_pair_and_zero_filling_make_up_the_target() -> None:
-    pair = make_sub_pixel_pair(PRIOR.data, KEPT, 2, "percentile")
+    pair = sub_pixel_pair(PRIOR.data, KEPT, 2, "percentile")
     acquired = crop_kspace(PRIOR.data, KEPT)
     scale = np.percentile(acquired, 99.9)
     assert pair.factor == 2
@@ -215,7 +214,7 @@ def test_sub_pixel_pair_and_zero_filling_make_up_the_target() -> None:
 
 def test_patches_of_sub_pixel_pairs_keep_both_together() -> None:
     voxels = np.arange(6 * 9 * 8, dtype=np.float32).reshape(6, 9, 8)
-    pair = Pair(voxels, voxels.repeat(2, axis=1).repeat(2, axis=2))
+    pair = SubPixelPair(voxels, voxels.repeat(2, axis=1).repeat(2, axis=2))
     slices = set()
     for seed in range(20):
         patch = random_patch(pair, (4, 5, 5), np.random.default_rng(seed))
@@ -248,7 +247,7 @@ def test_fine_tuning_a_sub_pixel_network_makes_it_better_on_its_prior() -> None:
 
 
 def test_held_back_voxels_are_few_where_detail_is_and_do_not_reach_the_loss() -> None:
-    pair = make_pair(PRIOR.data, KEPT, "zero_filled", "percentile")
+    pair = interpolated_pair(PRIOR.data, KEPT, "zero_filled", "percentile")
     _, held = hold_back(pair, (8, 24, 24), np.random.default_rng(0))
     assert held.shape == pair.target.shape[1:]
     assert 0.02 < held.mean() < 0.5
@@ -264,7 +263,7 @@ def test_held_back_voxels_are_few_where_detail_is_and_do_not_reach_the_loss() ->
 
 @pytest.mark.parametrize(("residual", "expected"), [(True, 0.5), (False, 0.5)])
 def test_score_is_the_share_of_what_lacks_that_comes_back(residual: bool, expected: float) -> None:
-    class Half(nn.Module):
+    class Half(Network):
         """Gives half of what lacks, which is 2 everywhere."""
 
         def __init__(self) -> None:
@@ -275,14 +274,14 @@ def test_score_is_the_share_of_what_lacks_that_comes_back(residual: bool, expect
             return torch.ones_like(x)
 
     inputs = np.zeros((8, 24, 24), dtype=np.float32)
-    judge, held = hold_back(Pair(inputs, inputs + 2), (8, 24, 24), np.random.default_rng(0))
+    judge, held = hold_back(TrainingPair(inputs, inputs + 2), (8, 24, 24), np.random.default_rng(0))
     (score,) = judge.score(Half(), residual, "float32").values()
     assert score == pytest.approx(expected)
     assert sum(np.isfinite(pair.target).sum() for pair in judge.patches) == 6 * 8 * held.sum() == 6 * 8 * 4 * 4
 
 
 def test_places_are_held_back_from_scans_smaller_than_a_patch() -> None:
-    pair = make_sub_pixel_pair(PRIOR.data, KEPT, 2, "percentile")
+    pair = sub_pixel_pair(PRIOR.data, KEPT, 2, "percentile")
     judge, held = hold_back(pair, (12, 48, 48), np.random.default_rng(0))
     assert held.shape == pair.target.shape[1:]
     assert all(pair.input.shape == (12, 48, 48) for pair in judge.patches)
@@ -311,14 +310,14 @@ def test_placements_keep_the_anatomy_and_give_other_low_resolution_images() -> N
 
 
 def test_half_of_the_patches_are_of_a_scan_that_lies_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Pair] = []
+    made: list[TrainingPair] = []
     drawn: list[int] = []
 
-    def remembered(pair: Pair, patch: Shape) -> Pair:
+    def remembered(pair: TrainingPair, patch: Shape) -> TrainingPair:
         made.append(fit_to_patch(pair, patch))
         return made[-1]
 
-    def draw(pair: Pair, patch: Shape, rng: np.random.Generator) -> Pair:
+    def draw(pair: TrainingPair, patch: Shape, rng: np.random.Generator) -> TrainingPair:
         drawn.append(next(number for number, one in enumerate(made) if one is pair))
         return detailed_patch(pair, patch, rng)
 
@@ -586,12 +585,17 @@ def test_step_whose_gradient_is_not_finite_is_left_out() -> None:
     assert all(torch.isfinite(parameter).all() for parameter in trained.parameters())
 
 
-class Normalised(nn.Sequential):
+class Normalised(Network):
     """A network with batch statistics, which a mere look at an image changes."""
 
     def __init__(self) -> None:
         torch.manual_seed(0)
-        super().__init__(nn.Conv3d(1, 2, 3, padding=1), nn.BatchNorm3d(2), nn.Conv3d(2, 1, 1))
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv3d(1, 2, 3, padding=1), nn.BatchNorm3d(2))
+        self.last = nn.Conv3d(2, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.first(x))
 
 
 def test_step_that_is_left_out_leaves_no_trace_in_batch_statistics() -> None:

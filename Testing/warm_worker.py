@@ -18,7 +18,8 @@ import torch
 
 from SRDynamicMRILib.cli import commands  # noqa: F401 - loads everything
 from SRDynamicMRILib.cli.program import main
-from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan, optimisation
+from SRDynamicMRILib.models.recipes import DEFAULT, RECIPES
+from SRDynamicMRILib.training import fine_tuning, optimisation
 
 STEPS = 24
 
@@ -50,7 +51,7 @@ def outcome(child: int, seconds: float) -> tuple[int, float]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    fine_tuning_plan.DEFAULT = replace(fine_tuning_plan.DEFAULT, patch=(8, 16, 16))
+    RECIPES["default"] = replace(DEFAULT, patch=(8, 16, 16))
     fine_tuning.BUDGETS["quick"] = fine_tuning.Budget("quick", STEPS)
     optimisation.optimise.__kwdefaults__["save_every"] = 0.0
     for line in sys.stdin:

@@ -127,7 +127,7 @@ def inference_of(
         raise InputError(f"The number of shifts must be from 1 to {len(SHIFTS)}; give another one.")
     if stride is None and recipe.whole_volume:
         return Inference(precision=precision, shifts=shifts)
-    if model.info.factor > 1:
+    if not model.network.by_patches:
         raise InputError("The fast network takes whole volumes only; leave out --stride.")
     step = stride or PAPER_STRIDE
     if min(step) < 1:

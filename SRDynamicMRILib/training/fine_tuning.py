@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import __version__
 from ..acquisition.interpolation import high_resolution_grid, resample
@@ -21,6 +21,7 @@ from ..errors import InputError
 from ..losses.perceptual import loss_named, perceptual_identity
 from ..models.checkpoints import Model, weights_sha256
 from ..models.prior_copy import PriorCopy
+from ..networks.network import Network
 from ..prior.contrast import match_contrast
 from ..process.devices import fastest_precision
 from ..process.precision import Precision
@@ -287,7 +288,6 @@ def fine_tune(
         loss,
         schedule,
         residual=base.info.residual,
-        adds_input=base.info.adds_input,
         device=device,
         progress=progress,
         state_file=state_file,
@@ -328,9 +328,7 @@ def _part_of_the_way(start: Mapping[str, Tensor], end: Mapping[str, Tensor], sha
     return {name: start[name].to(weight.device).lerp(weight, share) for name, weight in end.items()}
 
 
-def _tell_how_long(
-    network: nn.Module, plan: Plan, loss: LossFunction, device: torch.device, progress: Progress
-) -> None:
+def _tell_how_long(network: Network, plan: Plan, loss: LossFunction, device: torch.device, progress: Progress) -> None:
     """Say how long a long fine-tuning will take, by doing one step of a copy."""
     trial = copy.deepcopy(network).to(device)
     inputs, targets = (tensor.to(device) for tensor in plan.batches(0))

@@ -13,22 +13,17 @@ from torch import Tensor
 from ..errors import InputError
 from ..inference.patches import patch_positions
 from ..models.checkpoints import Model
-from ..models.recipes import DEFAULT, FAST, PAPER, Recipe
+from ..models.recipes import PAPER, Recipe, fine_tuning_recipe
+from ..networks.training_pair import TrainingPair
 from ..volume import Volume, shape_of
 from .held_back import HeldBack, at_size, hold_back, with_gaps
 from .needles import with_needles
 from .optimisation import Batches, Schedule
-from .pairs import Pair, as_tensors, batch_at, detailed_patch, fit_to_patch, pair_maker
+from .pairs import as_tensors, batch_at, detailed_patch, fit_to_patch, pair_maker
 from .placements import random_placement
 
 NEEDLES = 0.25
 """Share of the patches from a planning scan into which needles were drawn."""
-
-MOVED = {"default": 0.0, "fast": 0.5}
-"""Share of the patches from the planning scan as it might have lain, by recipe; see `placements`.
-
-The U-Net gains nothing by them (Studies/README.md).
-"""
 
 PLACEMENTS = 16
 """How many such scans one fine-tuning sees, one after the other."""
@@ -79,27 +74,27 @@ def fine_tuning_plan(prior: Volume, base: Model, kept: tuple[int, int], steps: i
     """
     if steps is not None:
         return _random_patches(prior, base, kept, steps, seed)
-    if base.info.factor > 1:
-        raise InputError("The paper's budget is for its own network; choose another budget for a fast model.")
+    if base.info.architecture != PAPER.network:
+        raise InputError("The paper's budget is for its own network; choose another budget for this model.")
     return _papers_epoch(pair_maker(base.info)(prior.data, kept), seed)
 
 
 def _random_patches(prior: Volume, base: Model, kept: tuple[int, int], steps: int, seed: int) -> Plan:
     """Patches from where detail lacks, some of them with needles, some of the scan as it might have lain."""
-    recipe = DEFAULT if base.info.factor == 1 else _for_few_slices(FAST, prior.shape[0])
+    recipe = _for_few_slices(fine_tuning_recipe(base.info.architecture), prior.shape[0])
     make = pair_maker(base.info)
     pierced = with_needles(prior.data, prior.geometry.spacing, np.random.default_rng([seed, 5]))
     plain, with_some = make(prior.data, kept), make(pierced, kept)
     judge, held = hold_back(plain, recipe.patch, np.random.default_rng([seed, 6]))
     held = at_size(held, shape_of(prior.data)[1:])
 
-    def known(pair: Pair, held: NDArray[np.bool_]) -> Pair:
+    def known(pair: TrainingPair, held: NDArray[np.bool_]) -> TrainingPair:
         return fit_to_patch(with_gaps(pair, at_size(held, shape_of(pair.target)[1:])), recipe.patch)
 
     plain, with_some = known(plain, held), known(with_some, held)
 
     @lru_cache(maxsize=1)  # one at a time, for memory
-    def moved(number: int) -> Pair:
+    def moved(number: int) -> TrainingPair:
         rng = np.random.default_rng([seed, 7, number])
         placement = random_placement(prior.shape, kept, rng)
         image = pierced if rng.random() < NEEDLES else prior.data
@@ -108,8 +103,8 @@ def _random_patches(prior: Volume, base: Model, kept: tuple[int, int], steps: in
     def batch(step: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng([seed, 4, step])
 
-        def source() -> Pair:
-            if rng.random() < MOVED[recipe.name]:
+        def source() -> TrainingPair:
+            if rng.random() < recipe.shifted:
                 return moved(step * PLACEMENTS // steps)
             return with_some if rng.random() < NEEDLES else plain
 
@@ -119,15 +114,16 @@ def _random_patches(prior: Volume, base: Model, kept: tuple[int, int], steps: in
 
 
 def _for_few_slices(recipe: Recipe, depth: int) -> Recipe:
-    """A recipe whose patches are not made of repeated slices for the most part.
+    """A recipe whose patches are not made of repeated slices for the most part, where it allows thin ones.
 
-    The network is used on a single slice with nothing around it, so this is how it has to learn it: of a heart's and a
-    pelvis' gap it closes 39% and 40% then, 31% and 28% after patches of twelve times the same slice.
+    From single slices of a heart and a pelvis the network of `recipes.FAST` then brings back 39% and 40% of what lacks,
+    rather than 31% and 28% from patches of twelve times the same slice.
     """
-    return replace(recipe, patch=(depth, *recipe.patch[1:])) if 2 * depth < recipe.patch[0] else recipe
+    thin = recipe.thin_patches and 2 * depth < recipe.patch[0]
+    return replace(recipe, patch=(depth, *recipe.patch[1:])) if thin else recipe
 
 
-def _papers_epoch(pair: Pair, seed: int) -> Plan:
+def _papers_epoch(pair: TrainingPair, seed: int) -> Plan:
     """All patches of the paper's grid once, in random order."""
     recipe = PAPER
     pairs = [fit_to_patch(pair, recipe.patch)]

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..networks.network import Network
+from ..networks.training_pair import TrainingPair
 from ..process.precision import Precision
 from ..volume import FloatArray, Shape
 from .optimisation import LossFunction
-from .pairs import Pair, as_tensors, detailed_position, fit_to_patch, patch_at, place_in_target
+from .pairs import as_tensors, detailed_position, fit_to_patch, patch_at, place_in_target
 
 PLACES = 6
 """Places held back, each the middle of a patch."""
@@ -35,9 +37,9 @@ class HeldBack:
         What the network gets there and what it should give, which is NaN outside what is held back.
     """
 
-    patches: list[Pair]
+    patches: list[TrainingPair]
 
-    def score(self, network: nn.Module, residual: bool, precision: Precision) -> Mapping[str, float]:
+    def score(self, network: Network, residual: bool, precision: Precision) -> Mapping[str, float]:
         """Share of what the inputs lack there that a network brings back; it ends in evaluation mode.
 
         Parameters
@@ -45,7 +47,7 @@ class HeldBack:
         network
             The network, on any device.
         residual
-            Whether its output is added to its input.
+            Whether its output is a residual.
         precision
             Of its convolutions.
         """
@@ -56,14 +58,14 @@ class HeldBack:
             inputs, targets = (tensor.to(device) for tensor in as_tensors([pair]))
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
                 output = network(inputs.contiguous(memory_format=torch.channels_last_3d)).float()
-            before = inputs if residual and pair.factor == 1 else torch.zeros_like(output)
-            missed += float((before + output - targets).abs().nansum())
-            lacked += float((before - targets).abs().nansum())
+            nothing = network.prediction(inputs, torch.zeros_like(output), residual)
+            missed += float((network.prediction(inputs, output, residual) - targets).abs().nansum())
+            lacked += float((nothing - targets).abs().nansum())
             voxels += int(targets.isfinite().sum())
         return {"recovered where nothing was learnt": 1 - missed / lacked if lacked > NOTHING * voxels else 0.0}
 
 
-def hold_back(pair: Pair, patch: Shape, rng: np.random.Generator) -> tuple[HeldBack, NDArray[np.bool_]]:
+def hold_back(pair: TrainingPair, patch: Shape, rng: np.random.Generator) -> tuple[HeldBack, NDArray[np.bool_]]:
     """Choose places to hold back.
 
     Parameters
@@ -99,7 +101,7 @@ def _middle(place: tuple[slice, slice, slice]) -> tuple[slice, slice]:
     return rows, columns
 
 
-def with_gaps(pair: Pair, gaps: NDArray[np.bool_]) -> Pair:
+def with_gaps(pair: TrainingPair, gaps: NDArray[np.bool_]) -> TrainingPair:
     """A pair whose target is not known at some voxels ``(H, W)`` of all slices: NaN there, see `of_what_is_known`."""
     target: FloatArray = np.where(gaps, np.float32(np.nan), pair.target)
     return replace(pair, target=target)

@@ -14,16 +14,19 @@ import torch
 from .. import __version__
 from ..errors import InputError
 from ..losses.perceptual import loss_named, perceptual_identity
-from ..models.checkpoints import Model, ModelInfo, Network, new_network, weights_sha256
+from ..models.checkpoints import Model, weights_sha256
+from ..models.model_info import ModelInfo, new_network
 from ..models.recipes import FRACTIONS, Recipe
-from ..networks.sub_pixel import FACTORS
+from ..networks.network import SuperResolutionNetwork
+from ..networks.registry import network_named
+from ..networks.training_pair import TrainingPair
 from ..process.distributed import ranks, share
 from ..process.precision import Precision
 from ..progress import Progress
 from ..volume import FloatArray, Shape
 from .datasets import PairStream, Source, real_source, synthetic_source
 from .optimisation import Batches, Schedule, Validation, optimise
-from .pairs import Pair, as_tensors, fit_to_patch, pair_maker, random_patch
+from .pairs import as_tensors, fit_to_patch, pair_maker, random_patch
 from .subjects import Subject, find_subjects, split
 from .validation import validation_images, validation_score
 
@@ -46,9 +49,9 @@ class _Pool:
     def __init__(self, stream: PairStream, patch: Shape, batch: int) -> None:
         self._stream, self._patch, self._batch = stream, patch, batch
         self._pairs_per_place = max(4, -(-POOL // batch))
-        self._pairs: dict[int, Pair] = {}
+        self._pairs: dict[int, TrainingPair] = {}
 
-    def pair(self, step: int, place: int, rng: np.random.Generator) -> Pair:
+    def pair(self, step: int, place: int, rng: np.random.Generator) -> TrainingPair:
         """One of the pairs of a place in the batch."""
         first = step // STEPS_PER_PAIR
         number = (first + int(rng.integers(self._pairs_per_place))) * self._batch + place
@@ -119,12 +122,14 @@ class MainTraining:
         if recipe.batch % ranks():
             message = f"A batch of {recipe.batch} cannot be shared by {ranks()} processes; make it a multiple of them."
             raise InputError(message)
-        factor = recipe.factor(self.fractions)
-        if recipe.sub_pixel and factor not in FACTORS:
+        network = network_named(recipe.network)
+        factor = network.factor_for(self.fractions)
+        if factor not in network.factors:
+            least, most = min(network.factors), max(network.factors)
             message = (
-                f"The network of the recipe {recipe.name} makes {FACTORS[0]} to {FACTORS[-1]} voxels of each along "
-                f"rows and columns, but the fraction {min(self.fractions):g} asks for {factor}; give other fractions, "
-                "or choose another recipe."
+                f"The network of the recipe {recipe.name} makes {least} to {most} voxels of each along "
+                f"rows and columns, but the fraction {min(self.fractions):g} asks for {factor}; give "
+                "other fractions, or choose another recipe."
             )
             raise InputError(message)
 
@@ -225,7 +230,6 @@ def train(
         loss,
         Schedule(task.steps, recipe.learning_rate, warm_up=WARM_UP),
         residual=recipe.residual,
-        adds_input=info.adds_input,
         device=device,
         progress=progress,
         state_file=state_file,
@@ -246,12 +250,12 @@ def train(
     return Model(network, replace(info, steps=record.steps, metrics=metrics))
 
 
-def _initial_network(recipe: Recipe, info: ModelInfo, start: Model | None) -> Network:
+def _initial_network(recipe: Recipe, info: ModelInfo, start: Model | None) -> SuperResolutionNetwork:
     """The network to begin with: the weights of a model, or new ones."""
     torch.manual_seed(info.seed)
     network = new_network(info)
-    if recipe.residual:  # begin near the interpolated image itself
-        network.last.weight.data *= 0.05
+    if recipe.residual:
+        network.begin_small()
     if start is None:
         return network
 
@@ -274,7 +278,7 @@ def _batches(data: TrainingData, task: MainTraining, recipe: Recipe) -> Batches:
     stream = PairStream(data.sources, task.fractions, pair_maker(_description(task, recipe, None)), task.seed)
     pool = _Pool(stream, recipe.patch, recipe.batch)
 
-    def patch(step: int, place: int) -> Pair:
+    def patch(step: int, place: int) -> TrainingPair:
         rng = np.random.default_rng([task.seed, 3, step, place])
         return random_patch(pool.pair(step, place, rng), recipe.patch, rng)
 
@@ -297,9 +301,9 @@ def _description(task: MainTraining, recipe: Recipe, start: Model | None) -> Mod
     if start is not None:
         names.append(f"before that: {start.info.training_data}, {start.info.steps} steps")
     return ModelInfo(
-        architecture="SubPixelNetwork" if recipe.sub_pixel else "UNet3D",
+        architecture=recipe.network,
         features=recipe.features,
-        factor=recipe.factor(task.fractions),
+        factor=network_named(recipe.network).factor_for(task.fractions),
         fractions=tuple(task.fractions),
         interpolation=recipe.interpolation,
         normalisation=recipe.normalisation,

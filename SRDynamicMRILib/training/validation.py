@@ -7,12 +7,13 @@ from itertools import islice
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..acquisition.kspace import downsample
 from ..evaluation.metrics import compare
 from ..inference.super_resolution import super_resolve
-from ..models.checkpoints import Model, ModelInfo
+from ..models.checkpoints import Model
+from ..models.model_info import ModelInfo
+from ..networks.network import SuperResolutionNetwork
 from ..process.distributed import mean_over_ranks, ranks, share
 from ..volume import FloatArray, Volume
 from .datasets import some_slices, synthetic_image
@@ -65,7 +66,7 @@ def _middle(image: FloatArray) -> FloatArray:
 
 
 def validation_score(
-    network: nn.Module, info: ModelInfo, images: Sequence[FloatArray], device: torch.device
+    network: SuperResolutionNetwork, info: ModelInfo, images: Sequence[FloatArray], device: torch.device
 ) -> Mapping[str, float]:
     """Mean SSIM and PSNR of a network over images and fractions, shared among all processes.
 
