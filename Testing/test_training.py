@@ -605,7 +605,7 @@ def test_step_that_is_left_out_leaves_no_trace_in_batch_statistics() -> None:
 
     trained = Normalised()
     run(trained, batches=spoilt)
-    assert int(trained[1].num_batches_tracked) == 7
+    assert int(trained.first[1].num_batches_tracked) == 7
     assert all(torch.isfinite(tensor).all() for tensor in trained.state_dict().values())
 
 
