@@ -19,11 +19,12 @@ from .inference.series import FrameFolder, super_resolve_series
 from .inference.tiling import Inference
 from .io.files import read_series, write_series, write_volume
 from .io.sidecar import NOTICE, description, environment, image_facts
+from .models.budgets import BUDGETS
 from .models.checkpoints import load_model, save_model
 from .models.pretrained import base_model, start_model
 from .phantom import abdomen
 from .progress import Progress
-from .training.fine_tuning import BUDGETS, fine_tune, kept_size
+from .training.fine_tuning import fine_tune, kept_size
 from .volume import Geometry, Series, Shape
 
 FRACTION = 0.0625

@@ -23,11 +23,12 @@ from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.evaluation.metrics import compare
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import read_volume
+from SRDynamicMRILib.models.budgets import TrainingBudget
 from SRDynamicMRILib.models.checkpoints import load_model
 from SRDynamicMRILib.models.pretrained import base_model, start_model
 from SRDynamicMRILib.models.recipes import DEFAULT, FAST, RECIPES
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
+from SRDynamicMRILib.training.fine_tuning import fine_tune, kept_by_fraction
 from SRDynamicMRILib.volume import Volume
 
 RUNS = ("100@1.5e-3", "300@1.5e-3", "600@1.5e-3", "3000@1.5e-3")
@@ -67,7 +68,9 @@ def main() -> None:
         started = time.perf_counter()
         model = base
         if steps:
-            model = fine_tune(prior, base, kept_by_fraction(prior.geometry, arguments.fraction), Budget("study", steps))
+            model = fine_tune(
+                prior, base, kept_by_fraction(prior.geometry, arguments.fraction), TrainingBudget("study", steps)
+            )
         seconds = time.perf_counter() - started
         metrics = compare(super_resolve(acquired, model, truth.geometry).data, truth.data)[0]
         record = {

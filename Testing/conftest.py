@@ -18,13 +18,13 @@ from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.cli.program import main
 from SRDynamicMRILib.io.files import write_series, write_volume
 from SRDynamicMRILib.io.sidecar import description
+from SRDynamicMRILib.models import budgets
 from SRDynamicMRILib.models.checkpoints import Model, save_model
 from SRDynamicMRILib.models.model_info import ModelInfo
 from SRDynamicMRILib.models.recipes import DEFAULT, RECIPES
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import Progress
-from SRDynamicMRILib.training import fine_tuning
 from SRDynamicMRILib.volume import Series
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="Windows has neither these signals nor these files")
@@ -202,7 +202,7 @@ def one_thread() -> Iterator[None]:
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> int:
     """Make the budget ``quick`` so small that it takes a moment; returns its number of steps."""
     monkeypatch.setitem(RECIPES, "default", replace(DEFAULT, patch=(8, 16, 16)))
-    monkeypatch.setitem(fine_tuning.BUDGETS, "quick", fine_tuning.Budget("quick", 4))
+    monkeypatch.setitem(budgets.BUDGETS, "quick", budgets.TrainingBudget("quick", 4))
     return 4
 
 

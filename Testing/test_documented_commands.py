@@ -20,8 +20,8 @@ from conftest import SHAPE, SPACING, Command, Patient
 from SRDynamicMRILib import demo
 from SRDynamicMRILib.cli import commands
 from SRDynamicMRILib.cli.program import build_parser
+from SRDynamicMRILib.models import budgets
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.training import fine_tuning
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(path for pattern in ("README.md", "CONTRIBUTING.md", "docs/*.md") for path in ROOT.glob(pattern))
@@ -107,7 +107,7 @@ def workspace(
     small = partial(abdomen, shape=SHAPE, spacing=SPACING)
     monkeypatch.setattr(commands, "abdomen", small)
     monkeypatch.setattr(demo, "SHAPE", SHAPE)
-    monkeypatch.setitem(fine_tuning.BUDGETS, "standard", fine_tuning.BUDGETS["quick"])
+    monkeypatch.setitem(budgets.BUDGETS, "standard", budgets.BUDGETS["quick"])
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

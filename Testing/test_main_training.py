@@ -42,7 +42,7 @@ from SRDynamicMRILib.training.datasets import some_slices
 from SRDynamicMRILib.training.main_training import MainTraining, train, training_data
 from SRDynamicMRILib.training.optimisation import TrainingRecord, optimise
 from SRDynamicMRILib.training.pairs import random_patch
-from SRDynamicMRILib.training.subjects import Subject, find_subjects, split
+from SRDynamicMRILib.training.subjects import TrainingSubject, find_subjects, split
 from SRDynamicMRILib.training.tensorboard import TensorBoardProgress
 from SRDynamicMRILib.training.validation import validation_images, validation_score
 from SRDynamicMRILib.volume import FloatArray, Geometry, Series, Volume
@@ -304,14 +304,14 @@ def test_synthetic_abdomens_are_split_too_and_judge_where_no_real_subject_does(
 def test_middle_of_an_image_is_judged_and_never_an_empty_one() -> None:
     shape = (8, 200, 181)
     numbers = Volume(1.0 + np.arange(np.prod(shape)).reshape(shape), Geometry(shape, THICK))
-    found = validation_images([Subject("large", (Series.of([numbers]),))], [], 0)
+    found = validation_images([TrainingSubject("large", (Series.of([numbers]),))], [], 0)
     assert all(np.array_equal(one, numbers.data[:, 20:180, 10:170]) for one in found)
     mostly_empty = np.zeros((60, 8, 8))
     mostly_empty[20:26] = 1
-    subject = Subject("dark", (Series.of([Volume(mostly_empty, Geometry((60, 8, 8), THICK))]),))
+    subject = TrainingSubject("dark", (Series.of([Volume(mostly_empty, Geometry((60, 8, 8), THICK))]),))
     for seed in range(5):
         assert all(one.max() == 1 for one in validation_images([subject], [], seed))
-    nothing = Subject("nothing", (Series.of([Volume(np.zeros((4, 8, 8)))]),))
+    nothing = TrainingSubject("nothing", (Series.of([Volume(np.zeros((4, 8, 8)))]),))
     assert validation_images([nothing], [], 0) == []
 
 
@@ -322,7 +322,7 @@ def spy_on_sources(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Notes the folder of every image that is drawn."""
     drawn: list[str] = []
 
-    def noted(subjects: Sequence[Subject]) -> datasets.Source:
+    def noted(subjects: Sequence[TrainingSubject]) -> datasets.Source:
         draw = datasets.real_source(subjects)
 
         def note(rng: np.random.Generator) -> FloatArray:

@@ -20,6 +20,7 @@ from SRDynamicMRILib.acquisition.interpolation import INPUTS, upsample
 from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.inference.super_resolution import super_resolve
+from SRDynamicMRILib.models.budgets import TrainingBudget, budget_named
 from SRDynamicMRILib.models.checkpoints import (
     Model,
     load_model,
@@ -39,18 +40,22 @@ from SRDynamicMRILib.process.devices import fastest_precision
 from SRDynamicMRILib.process.precision import PRECISIONS, Precision
 from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
-from SRDynamicMRILib.training.augmentation import augment
+from SRDynamicMRILib.training.augmentation import ShiftAndMirror, augment, random_shift_and_mirror
 from SRDynamicMRILib.training.datasets import PairStream, some_slices
 from SRDynamicMRILib.training.fine_tuning import (
-    Budget,
-    budget_named,
     default_precision,
     fine_tune,
     kept_by_fraction,
     kept_size,
     match_prior,
 )
-from SRDynamicMRILib.training.held_back import HeldBack, at_size, hold_back, of_what_is_known, with_gaps
+from SRDynamicMRILib.training.fine_tuning_validation import (
+    ValidationPatches,
+    choose_validation_patches,
+    masked_loss,
+    resize_mask,
+    without_targets,
+)
 from SRDynamicMRILib.training.optimisation import Schedule, TrainingRecord, Validation, optimise
 from SRDynamicMRILib.training.pairs import (
     as_tensors,
@@ -60,13 +65,12 @@ from SRDynamicMRILib.training.pairs import (
     pair_maker,
     random_patch,
 )
-from SRDynamicMRILib.training.placements import Placement, random_placement
 from SRDynamicMRILib.volume import Geometry, Shape, Volume
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CPU = torch.device("cpu")
-TINY = Budget("test", 8)
+TINY = TrainingBudget("test", 8)
 PRIOR = abdomen(0, (8, 48, 64), (6.0, 6.0, 8.0), time_points=1).static
 KEPT = (24, 32)
 INFO = ModelInfo(
@@ -231,7 +235,7 @@ def test_patches_of_sub_pixel_pairs_keep_both_together() -> None:
 def test_fine_tuning_a_sub_pixel_network_makes_it_better_on_its_prior() -> None:
     torch.manual_seed(0)
     start = Model(new_network(SUB_PIXEL).eval(), SUB_PIXEL)
-    tuned = fine_tune(PRIOR, start, KEPT, Budget("test", 40), seed=3)
+    tuned = fine_tune(PRIOR, start, KEPT, TrainingBudget("test", 40), seed=3)
 
     def error(model: Model) -> float:
         result = super_resolve(downsample(PRIOR, 0.25), model, PRIOR.geometry)
@@ -248,14 +252,14 @@ def test_fine_tuning_a_sub_pixel_network_makes_it_better_on_its_prior() -> None:
 
 def test_held_back_voxels_are_few_where_detail_is_and_do_not_reach_the_loss() -> None:
     pair = interpolated_pair(PRIOR.data, KEPT, "zero_filled", "percentile")
-    _, held = hold_back(pair, (8, 24, 24), np.random.default_rng(0))
+    _, held = choose_validation_patches(pair, (8, 24, 24), np.random.default_rng(0))
     assert held.shape == pair.target.shape[1:]
     assert 0.02 < held.mean() < 0.5
-    gaps = with_gaps(pair, held)
+    gaps = without_targets(pair, held)
     assert all(np.array_equal(np.isnan(one), held) for one in gaps.target)
     assert gaps.lack < pair.lack
     output = torch.from_numpy(pair.input).requires_grad_()
-    of_what_is_known(F.l1_loss)(output, torch.from_numpy(gaps.target)).backward()
+    masked_loss(F.l1_loss)(output, torch.from_numpy(gaps.target)).backward()
     assert output.grad is not None
     assert not output.grad[:, torch.from_numpy(held)].any()
     assert output.grad[:, torch.from_numpy(~held)].any()
@@ -274,7 +278,7 @@ def test_score_is_the_share_of_what_lacks_that_comes_back(residual: bool, expect
             return torch.ones_like(x)
 
     inputs = np.zeros((8, 24, 24), dtype=np.float32)
-    judge, held = hold_back(TrainingPair(inputs, inputs + 2), (8, 24, 24), np.random.default_rng(0))
+    judge, held = choose_validation_patches(TrainingPair(inputs, inputs + 2), (8, 24, 24), np.random.default_rng(0))
     (score,) = judge.score(Half(), residual, "float32").values()
     assert score == pytest.approx(expected)
     assert sum(np.isfinite(pair.target).sum() for pair in judge.patches) == 6 * 8 * held.sum() == 6 * 8 * 4 * 4
@@ -282,7 +286,7 @@ def test_score_is_the_share_of_what_lacks_that_comes_back(residual: bool, expect
 
 def test_places_are_held_back_from_scans_smaller_than_a_patch() -> None:
     pair = sub_pixel_pair(PRIOR.data, KEPT, 2, "percentile")
-    judge, held = hold_back(pair, (12, 48, 48), np.random.default_rng(0))
+    judge, held = choose_validation_patches(pair, (12, 48, 48), np.random.default_rng(0))
     assert held.shape == pair.target.shape[1:]
     assert all(pair.input.shape == (12, 48, 48) for pair in judge.patches)
     (score,) = judge.score(new_network(SUB_PIXEL), True, "float32").values()
@@ -292,21 +296,21 @@ def test_places_are_held_back_from_scans_smaller_than_a_patch() -> None:
 def test_mask_on_a_grid_of_other_voxels_is_at_the_same_place() -> None:
     mask = np.zeros((20, 12), dtype=bool)
     mask[5:10, 6:9] = True
-    larger = at_size(mask, (40, 36))
+    larger = resize_mask(mask, (40, 36))
     assert larger.sum() == larger[10:20, 18:27].sum() == 10 * 9
-    assert np.array_equal(at_size(larger, mask.shape), mask)
+    assert np.array_equal(resize_mask(larger, mask.shape), mask)
 
 
 # The planning scan as it might have lain
 
 
 def test_placements_keep_the_anatomy_and_give_other_low_resolution_images() -> None:
-    placed = [random_placement(PRIOR.shape, KEPT, np.random.default_rng(seed)) for seed in range(100)]
+    placed = [random_shift_and_mirror(PRIOR.shape, KEPT, np.random.default_rng(seed)) for seed in range(100)]
     assert len(set(placed)) == 2 * 2 * 2 * 2  # 48 x 64 voxels are shifted by 0 or 1 of a voxel of 24 x 32, and mirrored
     assert all(np.array_equal(np.sort(one.of(PRIOR.data), axis=None), np.sort(PRIOR.data, axis=None)) for one in placed)
     assert len({crop_kspace(one.of(PRIOR.data), KEPT).tobytes() for one in placed}) == len(set(placed))
     image = np.arange(12).reshape(1, 3, 4)
-    assert Placement((1, 0), (False, True)).of(image).tolist() == [[[11, 10, 9, 8], [3, 2, 1, 0], [7, 6, 5, 4]]]
+    assert ShiftAndMirror((1, 0), (False, True)).apply(image).tolist() == [[[11, 10, 9, 8], [3, 2, 1, 0], [7, 6, 5, 4]]]
 
 
 def test_half_of_the_patches_are_of_a_scan_that_lies_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +327,7 @@ def test_half_of_the_patches_are_of_a_scan_that_lies_otherwise(monkeypatch: pyte
 
     monkeypatch.setattr(fine_tuning_plan, "fit_to_patch", remembered)
     monkeypatch.setattr(fine_tuning_plan, "detailed_patch", draw)
-    fine_tune(PRIOR, Model(new_network(SUB_PIXEL).eval(), SUB_PIXEL), KEPT, Budget("test", 100), seed=3)
+    fine_tune(PRIOR, Model(new_network(SUB_PIXEL).eval(), SUB_PIXEL), KEPT, TrainingBudget("test", 100), seed=3)
     as_scanned = [number for number in drawn if number < 2]
     assert len(as_scanned) == pytest.approx(0.5 * len(drawn), rel=0.2)
     moved = [number for number in drawn if number >= 2]
@@ -336,11 +340,11 @@ def test_half_of_the_patches_are_of_a_scan_that_lies_otherwise(monkeypatch: pyte
 def test_fine_tuning_ends_when_it_gets_no_better_where_nothing_is_learnt(
     base: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fine_tuning, "SHORTEST_ROUND", 1)
+    monkeypatch.setattr(fine_tuning, "LEAST_STEPS_BETWEEN_VALIDATIONS", 1)
     scores = iter([0.1, 0.3, *[0.2] * 50])
-    monkeypatch.setattr(HeldBack, "score", lambda *_, **__: {"recovered": next(scores)})
+    monkeypatch.setattr(ValidationPatches, "score", lambda *_, **__: {"recovered": next(scores)})
     progress = Recorder()
-    tuned = fine_tune(PRIOR, base, KEPT, Budget("test", 40), seed=3, progress=progress)
+    tuned = fine_tune(PRIOR, base, KEPT, TrainingBudget("test", 40), seed=3, progress=progress)
     assert tuned.info.steps == 2 * (2 + fine_tuning.PATIENCE)
     assert tuned.info.metrics["recovered"] == 0.3
     assert "Validation has not improved since step 4, so training ends." in progress.messages
@@ -809,8 +813,8 @@ def test_fine_tuning_is_deterministic(base: Model, tuned: tuple[Model, Recorder]
     again = fine_tune(PRIOR, base, KEPT, TINY, seed=3)
     assert same_weights(again.network, tuned[0].network)
     assert again.info == tuned[0].info
-    other = fine_tune(PRIOR, base, KEPT, Budget("test", 2), seed=4)
-    assert not same_weights(other.network, fine_tune(PRIOR, base, KEPT, Budget("test", 2), seed=3).network)
+    other = fine_tune(PRIOR, base, KEPT, TrainingBudget("test", 2), seed=4)
+    assert not same_weights(other.network, fine_tune(PRIOR, base, KEPT, TrainingBudget("test", 2), seed=3).network)
 
 
 def test_fine_tuned_model_knows_where_it_comes_from(base: Model, tuned: tuple[Model, Recorder]) -> None:

@@ -18,8 +18,9 @@ import torch
 
 from SRDynamicMRILib.cli import commands  # noqa: F401 - loads everything
 from SRDynamicMRILib.cli.program import main
+from SRDynamicMRILib.models import budgets
 from SRDynamicMRILib.models.recipes import DEFAULT, RECIPES
-from SRDynamicMRILib.training import fine_tuning, optimisation
+from SRDynamicMRILib.training import optimisation
 
 STEPS = 24
 
@@ -52,7 +53,7 @@ def outcome(child: int, seconds: float) -> tuple[int, float]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     RECIPES["default"] = replace(DEFAULT, patch=(8, 16, 16))
-    fine_tuning.BUDGETS["quick"] = fine_tuning.Budget("quick", STEPS)
+    budgets.BUDGETS["quick"] = budgets.TrainingBudget("quick", STEPS)
     optimisation.optimise.__kwdefaults__["save_every"] = 0.0
     for line in sys.stdin:
         order = json.loads(line)

@@ -28,10 +28,10 @@ from SRDynamicMRILib.acquisition.kspace import (
     to_kspace,
 )
 from SRDynamicMRILib.evaluation.evaluation import Evaluation
+from SRDynamicMRILib.models.budgets import BUDGETS
 from SRDynamicMRILib.models.pretrained import base_model
 from SRDynamicMRILib.models.recipes import FRACTIONS
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.training.fine_tuning import BUDGETS
 from SRDynamicMRILib.volume import FloatArray
 
 FOLDER = Path(__file__).parent / "figures"

@@ -33,12 +33,13 @@ from ..io.files import file_name, read_series, read_volume, write_volume
 from ..io.image_files import written_whole
 from ..io.paths import read_bounded
 from ..io.sidecar import environment
-from ..losses.perceptual import loss_named, perceptual_identity
+from ..losses.registry import loss_named, perceptual_identity
+from ..models.budgets import TrainingBudget
 from ..models.checkpoints import Model, file_sha256, load_model, save_model
 from ..models.recipes import DEFAULT, PAPER
 from ..process.distributed import is_first, ranks, share, wait
 from ..progress import Progress
-from ..training.fine_tuning import Budget, adapt_prior, default_precision, fine_tune, kept_size, match_prior
+from ..training.fine_tuning import adapt_prior, default_precision, fine_tune, kept_size, match_prior
 from ..volume import Series, Volume
 from .folder import BenchmarkFolder, Plan, TimePoints
 from .table3 import (
@@ -106,7 +107,7 @@ class Benchmark:
     subjects: Sequence[Subject]
     bases: Mapping[float, Model]
     starts: Mapping[float, Model]
-    budget: Budget
+    budget: TrainingBudget
     frames: Sequence[slice]
     seed: int
     device: torch.device

@@ -42,6 +42,7 @@ from ..io.locking import alone
 from ..io.paths import make_folder
 from ..io.sidecar import NOTICE, check_acquired, recorded_frames
 from ..io.times import frame_numbers, frame_ranges, frames_text
+from ..models.budgets import budget_named
 from ..models.checkpoints import Model, load_model, save_model
 from ..models.import_checkpoint import import_checkpoint
 from ..models.pretrained import PERCEPTUAL_NETWORK, base_model, shipped_file, start_model
@@ -53,9 +54,8 @@ from ..process.devices import device_named
 from ..process.distributed import is_first
 from ..progress import JsonProgress, Progress
 from ..training.fine_tuning import (
-    LITTLE_OF_THE_WAY,
+    STRENGTH_OF_POOR_FIT,
     adapt_prior,
-    budget_named,
     check_detail,
     fine_tune,
     kept_by_fraction,
@@ -231,7 +231,7 @@ def finetune_command(arguments: Namespace, progress: Progress) -> Outputs:
         fit = fit_of(copy_of_prior.volume, compared)
         warnings += misfit(fit)
         if fit is not None and not fit.is_good:
-            strength = LITTLE_OF_THE_WAY
+            strength = STRENGTH_OF_POOR_FIT
             progress.log("Fine-tuning therefore stays close to the base model.")
         elif not arguments.keep_contrast:
             adapted = adapt_prior(prior, compared[fit.best if fit else 0], progress)

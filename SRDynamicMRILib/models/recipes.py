@@ -31,7 +31,7 @@ class Recipe:
     data_consistency
         Whether the acquired k-space is put back into the result.
     loss
-        ``l1``, ``charbonnier``, ``perceptual`` or ``l1+perceptual``.
+        Name of the loss; see `losses.registry`.
     patch
         Patch size ``(D, H, W)`` of the network's input, in training and in inference by patches.
     stride
@@ -61,7 +61,7 @@ class Recipe:
     normalisation: Literal["maximum", "percentile"]
     residual: bool
     data_consistency: bool
-    loss: Literal["l1", "charbonnier", "perceptual", "l1+perceptual"]
+    loss: str
     patch: tuple[int, int, int]
     stride: tuple[int, int, int] | None
     batch: int

@@ -13,7 +13,7 @@ from ..phantom import random_abdomen
 from ..volume import FloatArray, Volume, shape_of
 from .augmentation import augment
 from .pairs import PairMaker
-from .subjects import Subject
+from .subjects import TrainingSubject
 
 Source = Callable[[np.random.Generator], FloatArray]
 """Gives a high-resolution image ``(D, H, W)`` drawn with a source of chance."""
@@ -26,7 +26,7 @@ _ISOTROPIC = 1.5
 _SMALLEST_PLANE = 64
 
 
-def real_source(subjects: Sequence[Subject]) -> Source:
+def real_source(subjects: Sequence[TrainingSubject]) -> Source:
     """Draw from real scans: any subject, scan and time point, some slices, thick slices made of thin ones."""
 
     def draw(rng: np.random.Generator) -> FloatArray:

@@ -13,7 +13,7 @@ import torch
 
 from .. import __version__
 from ..errors import InputError
-from ..losses.perceptual import loss_named, perceptual_identity
+from ..losses.registry import loss_named, perceptual_identity
 from ..models.checkpoints import Model, weights_sha256
 from ..models.model_info import ModelInfo, new_network
 from ..models.recipes import FRACTIONS, Recipe
@@ -27,7 +27,7 @@ from ..volume import FloatArray, Shape
 from .datasets import PairStream, Source, real_source, synthetic_source
 from .optimisation import Batches, Schedule, Validation, optimise
 from .pairs import as_tensors, fit_to_patch, pair_maker, random_patch
-from .subjects import Subject, find_subjects, split
+from .subjects import TrainingSubject, find_subjects, split
 from .validation import validation_images, validation_score
 
 POOL = 32
@@ -159,7 +159,7 @@ def training_data(task: MainTraining, progress: Progress) -> TrainingData:
         If what there is cannot be read.
     """
     sources: list[Source] = []
-    held_back: list[Subject] = []
+    held_back: list[TrainingSubject] = []
     for folder in task.folders:
         progress.stage(f"Reading {folder.name}")
         kept, judged = split(find_subjects(folder), task.validation_share, task.seed)
@@ -177,7 +177,7 @@ def training_data(task: MainTraining, progress: Progress) -> TrainingData:
     return TrainingData(list(zip(sources, weights, strict=True)), images)
 
 
-def _names(subjects: Sequence[Subject]) -> str:
+def _names(subjects: Sequence[TrainingSubject]) -> str:
     return ", ".join(subject.name for subject in subjects) or "nobody"
 
 

@@ -17,7 +17,7 @@ from ..networks.network import SuperResolutionNetwork
 from ..process.distributed import mean_over_ranks, ranks, share
 from ..volume import FloatArray, Volume
 from .datasets import some_slices, synthetic_image
-from .subjects import Subject
+from .subjects import TrainingSubject
 
 IMAGES = 4
 """Images that are judged at a time: a compromise, as whole series would take longer than the training between."""
@@ -27,7 +27,7 @@ _SLICES = 8
 _PLANE = 160
 
 
-def validation_images(subjects: Sequence[Subject], synthetic: Sequence[int], seed: int) -> list[FloatArray]:
+def validation_images(subjects: Sequence[TrainingSubject], synthetic: Sequence[int], seed: int) -> list[FloatArray]:
     """Images ``(D, H, W)`` for validation, of real subjects where there are any.
 
     Parameters
@@ -50,7 +50,7 @@ def validation_images(subjects: Sequence[Subject], synthetic: Sequence[int], see
     return images
 
 
-def _drawn(subject: Subject, rng: np.random.Generator) -> FloatArray:
+def _drawn(subject: TrainingSubject, rng: np.random.Generator) -> FloatArray:
     """The middle of some slices of any scan and time point of a subject."""
     series = subject.series[int(rng.integers(len(subject.series)))]
     return _middle(some_slices(series[int(rng.integers(len(series)))], rng, _SLICES))
