@@ -307,7 +307,8 @@ def test_mask_on_a_grid_of_other_voxels_is_at_the_same_place() -> None:
 def test_placements_keep_the_anatomy_and_give_other_low_resolution_images() -> None:
     placed = [random_shift_and_mirror(PRIOR.shape, KEPT, np.random.default_rng(seed)) for seed in range(100)]
     assert len(set(placed)) == 2 * 2 * 2 * 2  # 48 x 64 voxels are shifted by 0 or 1 of a voxel of 24 x 32, and mirrored
-    assert all(np.array_equal(np.sort(one.apply(PRIOR.data), axis=None), np.sort(PRIOR.data, axis=None)) for one in placed)
+    voxels = np.sort(PRIOR.data, axis=None)
+    assert all(np.array_equal(np.sort(one.apply(PRIOR.data), axis=None), voxels) for one in placed)
     assert len({crop_kspace(one.apply(PRIOR.data), KEPT).tobytes() for one in placed}) == len(set(placed))
     image = np.arange(12).reshape(1, 3, 4)
     assert ShiftAndMirror((1, 0), (False, True)).apply(image).tolist() == [[[11, 10, 9, 8], [3, 2, 1, 0], [7, 6, 5, 4]]]
