@@ -275,7 +275,7 @@ def test_nobody_is_held_back_from_one_subject_or_where_none_is_wanted(marked: li
     for task in (MainTraining(folders=[tmp_path]), MainTraining(folders=marked, validation_share=0)):
         progress = Recorder()
         assert training_data(task, progress).validation == []
-        assert "No subject is held back" in progress.messages[-1]
+        assert "There is no subject for validation" in progress.messages[-1]
         assert progress.messages[0].endswith("validation on nobody.")
 
 
@@ -889,7 +889,7 @@ def test_options_become_task_and_recipe(
         (("--synthetic", 1, "--steps", 0), "must be 1 or more"),
         (("--synthetic", 1, "--patience", 0), "must be 1 or more"),
         (("--synthetic", 1, "--weights", 1, 2), "Give 1 weights"),
-        (("--synthetic", 1, "--validation-share", 1), "held back must be from 0 to below 1"),
+        (("--synthetic", 1, "--validation-share", 1), "for validation must be from 0 to below 1"),
         (("--synthetic", 1, "--features", 0), "at least one feature map"),
         (("--synthetic", 1, "--learning-rate", "nan"), "a rate above zero"),
         (("--synthetic", 1, "--fractions", 2), "fraction"),

@@ -117,7 +117,9 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--features", type=int, help="feature maps of the first level (default: the recipe's)")
     p.add_argument("--batch", type=int, help="patches per step, over all processes (default: the recipe's)")
     p.add_argument("--learning-rate", type=float, help="of Adam, at the start (default: the recipe's)")
-    p.add_argument("--validation-share", type=float, default=0.3, help="share of the subjects held back (default: 0.3)")
+    p.add_argument(
+        "--validation-share", type=float, default=0.3, help="share of the subjects for validation (default: 0.3)"
+    )
     p.add_argument("--validate-every", type=int, default=500, help="steps between validations (default: 500)")
     p.add_argument("--patience", type=int, help="end after so many validations without a better one")
     p.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the convolutions (default: float32)")

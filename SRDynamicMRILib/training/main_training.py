@@ -80,11 +80,11 @@ class MainTraining:
     seed
         Seeds weights, data and their order.
     validation_share
-        Share of the subjects of each kind that is held back to judge the network.
+        Share of the subjects of each kind for validation.
     validate_every
-        Steps between two judgements.
+        Steps between two validations.
     patience
-        Judgements without a better one after which training ends; None never ends it early.
+        Early-stopping patience, in validations; None never stops early.
     precision
         Of the network's convolutions.
     """
@@ -109,7 +109,9 @@ class MainTraining:
         if not self.folders and not self.synthetic:
             raise InputError("There is nothing to train on; give folders of volumes or a number of synthetic ones.")
         if not 0 <= self.validation_share < 1:
-            message = f"The share of subjects held back must be from 0 to below 1, but it is {self.validation_share:g}."
+            message = (
+                f"The share of subjects for validation must be from 0 to below 1, but it is {self.validation_share:g}."
+            )
             raise InputError(message)
         kinds = len(self.folders) + bool(self.synthetic)
         if self.weights and (
@@ -136,7 +138,7 @@ class MainTraining:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Where training draws from, and what judges it.
+    """Where training draws from, and what it is validated on.
 
     Parameters
     ----------
@@ -159,21 +161,21 @@ def training_data(task: MainTraining, progress: Progress) -> TrainingData:
         If what there is cannot be read.
     """
     sources: list[Source] = []
-    held_back: list[TrainingSubject] = []
+    for_validation: list[TrainingSubject] = []
     for folder in task.folders:
         progress.stage(f"Reading {folder.name}")
-        kept, judged = split(find_subjects(folder), task.validation_share, task.seed)
-        progress.log(f"{folder.name}: training on {_names(kept)}; validation on {_names(judged)}.")
+        kept, validated = split(find_subjects(folder), task.validation_share, task.seed)
+        progress.log(f"{folder.name}: training on {_names(kept)}; validation on {_names(validated)}.")
         sources.append(real_source(kept))
-        held_back += judged
+        for_validation += validated
     synthetic: list[int] = []
     if task.synthetic:
         kept_numbers, synthetic = split(range(task.synthetic), task.validation_share, task.seed)
         sources.append(synthetic_source(kept_numbers, task.seed))
     weights = task.weights or [1.0] * len(sources)
-    images = validation_images(held_back, synthetic, task.seed) if held_back or synthetic else []
+    images = validation_images(for_validation, synthetic, task.seed) if for_validation or synthetic else []
     if not images:
-        progress.log("No subject is held back for validation, so only the training loss tells how it goes.")
+        progress.log("There is no subject for validation, so only the training loss tells how it goes.")
     return TrainingData(list(zip(sources, weights, strict=True)), images)
 
 

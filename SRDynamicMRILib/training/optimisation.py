@@ -63,7 +63,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Validation:
-    """Judges a network during training by images that it is not trained on.
+    """Validation of a network during training, on images that it is not trained on.
 
     Parameters
     ----------
@@ -71,9 +71,9 @@ class Validation:
         Gives figures by name for the network as it is; of the first, more is better. With several processes all must
         get the same figures.
     every
-        Steps between two judgements; there is one at the end as well.
+        Steps between two validations; there is one at the end as well.
     patience
-        Judgements without a better one after which training ends; None never ends it early.
+        Early-stopping patience, in validations; None never stops early.
     """
 
     score: Callable[[Any], Mapping[str, float]]
@@ -163,7 +163,7 @@ def optimise(
     save_every
         Seconds between states.
     validation
-        Judges the network now and then.
+        How to validate the network, and how often.
     distributed
         Whether all processes of ``torchrun`` train this one network, each with its own share of every batch.
     precision
@@ -265,14 +265,14 @@ def _set_buffers(network: nn.Module, values: Iterable[Tensor]) -> None:
 
 
 def _is_due(record: TrainingRecord, validation: Validation, schedule: Schedule) -> bool:
-    """Whether the network as it is should be judged and has not been yet (by the run that is resumed)."""
+    """Whether a validation is due that was not done yet (by the run that is resumed)."""
     if record.steps == 0 or record.steps in record.scores:
         return False
     return record.steps % validation.every == 0 or record.steps >= schedule.steps
 
 
 def _validate(state: _State, validation: Validation, progress: Progress) -> None:
-    """Judge the network as it is and keep its weights if they are the best so far."""
+    """Validate the network as it is and keep its weights if they are the best so far."""
     record = state.record
     device = next(state.network.parameters()).device
     score = dict(validation.score(state.network))

@@ -86,19 +86,19 @@ def _before_sequence(path: Path, folder: str) -> str:
 
 
 def split(items: Sequence[Item], validation_share: float, seed: int) -> tuple[list[Item], list[Item]]:
-    """Divide subjects at random into those to train on and those held back for validation.
+    """Divide subjects at random into those to train on and those for validation.
 
     Parameters
     ----------
     items
         The subjects.
     validation_share
-        Share that is held back: at least one subject, unless there is only one or the share is 0.
+        Share for validation: at least one subject, unless there is only one or the share is 0.
     seed
         The same seed and number of subjects always give the same division.
     """
-    held_back = min(len(items) - 1, max(1, round(validation_share * len(items)))) if validation_share > 0 else 0
-    chosen = set(np.random.default_rng([seed, 8]).permutation(len(items))[: max(0, held_back)].tolist())
+    count = min(len(items) - 1, max(1, round(validation_share * len(items)))) if validation_share > 0 else 0
+    chosen = set(np.random.default_rng([seed, 8]).permutation(len(items))[: max(0, count)].tolist())
     return (
         [item for n, item in enumerate(items) if n not in chosen],
         [item for n, item in enumerate(items) if n in chosen],

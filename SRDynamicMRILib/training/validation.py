@@ -1,4 +1,4 @@
-"""Judging a network during main training: it super-resolves images that it is not trained on."""
+"""Validation during main training: the network super-resolves images that it is not trained on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .datasets import some_slices, synthetic_image
 from .subjects import TrainingSubject
 
 IMAGES = 4
-"""Images that are judged at a time: a compromise, as whole series would take longer than the training between."""
+"""Images of one validation: a compromise, as whole series would take longer than the training between."""
 
 _DRAWS = 20
 _SLICES = 8
@@ -33,9 +33,9 @@ def validation_images(subjects: Sequence[TrainingSubject], synthetic: Sequence[i
     Parameters
     ----------
     subjects
-        Held back from training.
+        Subjects that are not trained on.
     synthetic
-        Numbers of synthetic abdomens held back from training.
+        Numbers of synthetic abdomens that are not trained on.
     seed
         That of the training.
     """
@@ -46,7 +46,7 @@ def validation_images(subjects: Sequence[TrainingSubject], synthetic: Sequence[i
         rng = np.random.default_rng([seed, 9, number])
         subject = subjects[number % len(subjects)]
         drawn = (_drawn(subject, rng) for _ in range(_DRAWS))
-        images += islice((image for image in drawn if image.max() > 0), 1)  # an empty one cannot be judged
+        images += islice((image for image in drawn if image.max() > 0), 1)  # an empty one tells nothing
     return images
 
 
