@@ -21,7 +21,7 @@ lint: $(VENV)/development.ready
 # it wait for itself for ever, so processes that are sent one are left out.
 coverage: $(VENV)/development.ready
 	rm -f .coverage .coverage.*
-	$(RUN) -m coverage run -m pytest --deselect Testing/test_cancel_and_resume.py::test_superresolve_goes_on_after
+	$(RUN) -m coverage run -m pytest --deselect Testing/cli/test_cancel_and_resume.py::test_superresolve_goes_on_after
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
 
@@ -42,7 +42,7 @@ bench: $(VENV)/report.ready
 
 # The same tests with more kills, more damaged files and longer series; half an hour (docs/reliability.md).
 thorough: $(VENV)/test.ready
-	$(RUN) -m pytest --thorough Testing/test_kills.py Testing/test_fuzzing.py Testing/test_soak.py
+	$(RUN) -m pytest --thorough Testing/cli/test_kills.py Testing/cli/test_fuzzing.py Testing/cli/test_soak.py
 
 # Known vulnerabilities of the pinned packages; asks PyPI, and fails where it cannot be asked.
 audit: $(RUN)
@@ -58,7 +58,7 @@ hashes:
 
 # The comparison's views, drawn by Slicer's own parts: the picture that the tests hold later ones against.
 screenshots: $(VENV)/test.ready
-	$(RUN) Testing/comparison_picture.py
+	$(RUN) Testing/helpers/comparison_picture.py
 
 # The module's self-test in a real Slicer, which has to have torch, safetensors and matplotlib:
 #     make slicer-test SLICER=/path/to/Slicer

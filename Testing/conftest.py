@@ -1,18 +1,19 @@
-"""What the tests share: a tiny patient with a tiny model as files, the command line in process, real scans."""
+"""Fixtures of all tests: a tiny patient with a tiny model as files, the command line in process, real scans."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from helpers.command_line import Command, Outcome, Show
+from helpers.models import TINY, tiny_network
+from helpers.patient import FRACTION, SHAPE, SPACING, TIME_POINTS, Patient
 
 from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.cli.program import main
@@ -20,67 +21,9 @@ from SRDynamicMRILib.io.files import write_series, write_volume
 from SRDynamicMRILib.io.sidecar import description
 from SRDynamicMRILib.models import budgets
 from SRDynamicMRILib.models.checkpoints import Model, save_model
-from SRDynamicMRILib.models.model_info import ModelInfo
 from SRDynamicMRILib.models.recipes import DEFAULT, RECIPES
-from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.volume import Series
-
-needs_posix = pytest.mark.skipif(os.name != "posix", reason="Windows has neither these signals nor these files")
-
-SHAPE = (8, 48, 64)
-SPACING = (5.0, 5.2, 9.0)
-TIME_POINTS = 3
-FRACTION = 0.25
-LOW_SHAPE = (8, 24, 32)
-FEATURES = 4
-
-TINY = ModelInfo(
-    features=FEATURES,
-    fractions=(0.25, 0.1, 0.0625),
-    interpolation="non_negative",
-    normalisation="percentile",
-    residual=True,
-    data_consistency=True,
-    recipe="default",
-)
-
-
-@dataclass(frozen=True)
-class Patient:
-    """Files of a synthetic patient; tests read them and write elsewhere."""
-
-    static: Path
-    dynamic: Path
-    low: Path
-    low_with_matrix: Path
-    low_volume: Path
-    model: Path
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        """The JSON objects of stdout, one for every line."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-    def messages(self, event: str = "log") -> str:
-        """The messages of all events of a kind, one a line."""
-        return "\n".join(e["message"] for e in self.events if e["event"] == event)
-
-
-Command = Callable[..., Outcome]
-QUIET = ("--progress", "none")
-JSON = ("--progress", "json")
-Show = Callable[[str], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -105,50 +48,6 @@ def show(request: pytest.FixtureRequest, thorough: bool) -> Show:
                 terminal.write_line(f"\n{text}")
 
     return write
-
-
-def tiny_network(seed: int = 0) -> UNet3D:
-    torch.manual_seed(seed)
-    return UNet3D(FEATURES).eval()
-
-
-class Recorder(Progress):
-    """Remembers what it is told, and can cancel the work after a step."""
-
-    def __init__(self, stop_after: int | None = None) -> None:
-        self.stop_after = stop_after
-        self.steps: list[tuple[int, int]] = []
-        self.losses: list[tuple[int, float]] = []
-        self.validations: list[tuple[int, dict[str, float]]] = []
-        self.messages: list[str] = []
-
-    def step(self, done: int, total: int) -> None:
-        self.steps.append((done, total))
-        if done == self.stop_after:
-            raise KeyboardInterrupt
-
-    def loss(self, step: int, value: float) -> None:
-        self.losses.append((step, value))
-
-    def validation(self, step: int, scores: Mapping[str, float]) -> None:
-        self.validations.append((step, dict(scores)))
-
-    def log(self, message: str) -> None:
-        self.messages.append(message)
-
-
-def same_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
-    a, b = first.state_dict(), second.state_dict()
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def strict_json(path: Path) -> Any:
-    """Content of a JSON file; NaN and Infinity, which JSON does not have, fail."""
-
-    def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is not JSON")
-
-    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
 
 
 @pytest.fixture(scope="session")

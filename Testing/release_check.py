@@ -83,7 +83,7 @@ def check_packages(wheel: Path, source: Path) -> None:
     check(size < LARGEST_WHEEL, f"the wheel has {size / 1e6:.1f} MB")
     with tarfile.open(source) as archive:
         parts = {name.partition("/")[2] for name in archive.getnames()}
-    wanted = {LICENCE, "README.md", "CITATION.cff", "CMakeLists.txt", "Testing/test_kspace.py", "docs/index.md"}
+    wanted = {LICENCE, "README.md", "CITATION.cff", "CMakeLists.txt", "Testing/conftest.py", "docs/index.md"}
     check(wanted <= parts, "the source distribution has library, module, tests and documents")
     check(not [part for part in parts if part.startswith((".ci", ".venv", "site/"))], "and nothing else")
 

@@ -1,6 +1,6 @@
 """The layers of the code: the folders of the library and of the Slicer module, from the bottom up.
 
-A file may import from its own folder and from those below it. `Testing/test_architecture.py` holds the code to it, and
+A file may import from its own folder and from those below it. `test_architecture.py` holds the code to it, and
 the picture of the architecture to the code.
 """
 

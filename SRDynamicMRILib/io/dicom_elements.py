@@ -1,7 +1,7 @@
 """What the elements of a DICOM file claim, known before GDCM sees the file.
 
 GDCM takes as much memory as an element claims before it looks for its bytes: a damaged file of a kilobyte made it take
-1.2 GB (Testing/test_fuzzing.py, SimpleITK 2.5.7). And it fills an image whose pixels are cut short with whatever the
+1.2 GB (test_fuzzing.py, SimpleITK 2.5.7). And it fills an image whose pixels are cut short with whatever the
 process has had in that memory.
 """
 

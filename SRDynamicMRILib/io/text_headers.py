@@ -1,6 +1,6 @@
 """Text headers (NRRD, MetaImage) that ITK must not see: its parsers crash on them instead of refusing them.
 
-Found with damaged files (Testing/test_fuzzing.py) in SimpleITK 2.5.7: it crashes where a senseless NRRD field is longer
+Found with damaged files (test_fuzzing.py) in SimpleITK 2.5.7: it crashes where a senseless NRRD field is longer
 than 500 to 1000 characters, and where MetaImage's number of dimensions is none; it takes memory for as many compressed
 bytes as a MetaImage header says; and it has printf make the names of numbered files by a pattern that the header gives,
 which could read and write memory.

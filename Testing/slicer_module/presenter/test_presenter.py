@@ -1,0 +1,1289 @@
+"""What the panel shows and allows, in every state, with workers that do anything."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from helpers.patient import TIME_POINTS, Patient
+from helpers.processes import INTERPRETER, FakeFailingToStart, FakeProcess, FakeTimer, Loop, RealProcess
+from SRDynamicMRISlicer.jobs.job import Job, Kind
+from SRDynamicMRISlicer.jobs.worker import GRACE, PATIENCE, Worker
+from SRDynamicMRISlicer.presenter.choices import Choices
+from SRDynamicMRISlicer.presenter.chosen_images import ImageFacts, InputFacts
+from SRDynamicMRISlicer.presenter.chosen_job import Files
+from SRDynamicMRISlicer.presenter.durations import (
+    BUDGETS,
+    START,
+    Estimates,
+    TimeLeft,
+    duration,
+    fine_tuning_steps,
+    result_voxels,
+)
+from SRDynamicMRISlicer.presenter.loss_curve import LossCurve
+from SRDynamicMRISlicer.presenter.panel_choices import TimePoints
+from SRDynamicMRISlicer.presenter.panel_content import Control, View
+from SRDynamicMRISlicer.presenter.presenter import LAST_LINES, NEEDS, REFRESH, Presenter, RefusedError
+from SRDynamicMRISlicer.presenter.states import RUNNING, STATE_OF, TRANSITIONS, State, check_transition
+from SRDynamicMRISlicer.step_queue import Stepwise
+
+from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.io.sidecar import NOTICE
+from SRDynamicMRILib.models import budgets
+from SRDynamicMRILib.models.recipes import PAPER
+
+pytestmark = pytest.mark.usefixtures("lost_errors")
+
+PRIOR = ImageFacts("prior 1", "Planning", (256, 192, 16), (1.36, 1.36, 4.0))
+SERIES = ImageFacts("series 1", "Cine", (64, 48, 16), (5.44, 5.44, 4.0), 10)
+TRUTH = ImageFacts("truth 1", "Full", (256, 192, 16), (1.36, 1.36, 4.0), 10)
+RESULT = replace(TRUTH, id="result 1", name="Result")
+INPUTS = InputFacts(PRIOR, SERIES, effective_resolution=(5.44, 5.44), fraction=0.0625, overlap=True)
+COMPARED = replace(INPUTS, truth=TRUTH, result=RESULT)
+FILES = Files(
+    Path("/o"), Path("/prior"), Path("/series"), Path("/truth"), Path("/result"), Path("/checkpoint"), {"A": Path("/a")}
+)
+
+
+class Panel:
+    """A presenter and all around it, and what it has told."""
+
+    def __init__(self, inputs: InputFacts | None = None, process: Callable[[], FakeProcess] = FakeProcess) -> None:
+        self.timer = FakeTimer()
+        self.processes: list[FakeProcess] = []
+        self.settings: dict[str, object] = {}
+        self.missing = ""
+        self.meanwhile: Callable[[], None] = lambda: None
+        self.files: Callable[[Kind], Files] = lambda kind: FILES
+        self._process = process
+        self.parts = 0
+        self.presenter = Presenter(self._new_worker, self._ensure, self._prepare, self.timer, self.timer, self.settings)
+        self.views: list[View] = []
+        self.frames: list[tuple[int, Path]] = []
+        self.finished: list[tuple[Job, dict[str, Path]]] = []
+        self.log: list[str] = []
+        self.presenter.changed.connect(self.views.append)
+        self.presenter.frame_ready.connect(lambda number, path, model: self.frames.append((number, path)))
+        self.presenter.finished.connect(lambda job, outputs: self.finished.append((job, outputs)))
+        self.presenter.logged.connect(self.log.append)
+        if inputs is not None:
+            self.presenter.set_inputs(inputs)
+
+    def _new_worker(self) -> Worker:
+        self.processes.append(self._process())
+        return Worker(self.processes[-1], self.timer, INTERPRETER)
+
+    def _ensure(self) -> str:
+        self.meanwhile()
+        return self.missing
+
+    def _prepare(self, kind: Kind) -> Stepwise[Files]:
+        for _part in range(self.parts):
+            yield
+        return self.files(kind)
+
+    @property
+    def process(self) -> FakeProcess:
+        return self.processes[-1]
+
+    @property
+    def state(self) -> State:
+        return self.presenter.state
+
+    @property
+    def view(self) -> View:
+        return self.presenter.view
+
+    def begin(self, kind: Kind) -> FakeProcess:
+        START_OF[kind](self.presenter)
+        self.process.begin()
+        return self.process
+
+    def bring_to(self, state: State) -> None:
+        """From any idle state with inputs."""
+        if state is State.NO_INPUT:
+            self.presenter.close_scene()
+        elif state in RUNNING:
+            self.begin(next(kind for kind, s in STATE_OF.items() if s is state))
+        elif state is not State.READY:
+            self.begin(Kind.SUPER_RESOLVE)
+            {
+                State.CANCELLING: self.presenter.cancel,
+                State.FAILED: lambda: self.process.end(3),
+                State.DONE: lambda: self.process.complete(output="/o"),
+            }[state]()
+        assert self.state is state
+
+
+START_OF: dict[Kind, Callable[[Presenter], None]] = {
+    Kind.FINE_TUNE: Presenter.fine_tune,
+    Kind.SUPER_RESOLVE: Presenter.super_resolve,
+    Kind.EVALUATE: Presenter.evaluate,
+    Kind.INTERPOLATE: Presenter.interpolate,
+    Kind.PHANTOM: Presenter.make_sample_data,
+    Kind.DOWNSAMPLE: Presenter.simulate,
+    Kind.IMPORT_MODEL: Presenter.import_model,
+}
+BUTTONS = {
+    Kind.FINE_TUNE: "fine_tune",
+    Kind.SUPER_RESOLVE: "super_resolve",
+    Kind.INTERPOLATE: "interpolate",
+    Kind.EVALUATE: "evaluate",
+    Kind.PHANTOM: "sample_data",
+    Kind.DOWNSAMPLE: "simulate",
+    Kind.IMPORT_MODEL: "import_model",
+}
+
+
+@pytest.fixture
+def panel() -> Panel:
+    return Panel(COMPARED)
+
+
+# States
+
+ALLOWED = {
+    State.NO_INPUT: {State.READY, State.SIMULATING, State.FAILED},
+    State.READY: {State.NO_INPUT, State.FAILED, *RUNNING},
+    State.FINE_TUNING: {State.CANCELLING, State.FAILED, State.DONE},
+    State.SUPER_RESOLVING: {State.CANCELLING, State.FAILED, State.DONE},
+    State.SIMULATING: {State.CANCELLING, State.FAILED, State.DONE},
+    State.EVALUATING: {State.CANCELLING, State.FAILED, State.DONE},
+    State.CANCELLING: {State.NO_INPUT, State.READY, State.DONE},
+    State.FAILED: {State.NO_INPUT, State.READY, State.FAILED, *RUNNING},
+    State.DONE: {State.NO_INPUT, State.READY, State.FAILED, *RUNNING},
+}
+
+
+@pytest.mark.parametrize(("before", "after"), [*itertools.product(State, State)], ids=lambda s: s.name)
+def test_transitions(before: State, after: State) -> None:
+    assert (after in TRANSITIONS[before]) == (after in ALLOWED[before])
+    if after in ALLOWED[before]:
+        check_transition(before, after)
+    else:
+        with pytest.raises(RuntimeError, match=f"{after.name} does not follow {before.name}"):
+            check_transition(before, after)
+
+
+@pytest.mark.parametrize("state", State, ids=lambda s: s.name)
+def test_every_state_is_reached_and_says_what_it_is(panel: Panel, state: State) -> None:
+    panel.bring_to(state)
+    view = panel.view
+    assert view.state is state
+    assert view.status
+    assert view == panel.views[-1]
+    assert (view.running is not None) == (state in RUNNING or state is State.CANCELLING)
+    assert bool(view.failure) == bool(view.advice) == bool(view.last_lines) == (state is State.FAILED)
+
+
+@pytest.mark.parametrize("state", State, ids=lambda s: s.name)
+@pytest.mark.parametrize("kind", Kind, ids=lambda k: k.name)
+def test_what_may_start_in_which_state(panel: Panel, state: State, kind: Kind) -> None:
+    panel.bring_to(state)
+    before = len(panel.processes)
+    needs_nothing = kind in (Kind.PHANTOM, Kind.IMPORT_MODEL)
+    possible = state in (State.READY, State.FAILED, State.DONE) or (state is State.NO_INPUT and needs_nothing)
+    if kind in BUTTONS:
+        control: Control = getattr(panel.view, BUTTONS[kind])
+        assert control.enabled is possible
+    if possible:
+        panel.begin(kind)
+        assert panel.state is STATE_OF[kind]
+        assert panel.view.running is kind
+        assert len(panel.processes) == before + 1
+    else:
+        with pytest.raises(RefusedError) as refused:
+            START_OF[kind](panel.presenter)
+        if kind in BUTTONS:
+            assert str(refused.value) == control.reason
+        assert panel.state is state
+        assert len(panel.processes) == before
+
+
+@pytest.mark.parametrize("state", State, ids=lambda s: s.name)
+def test_what_may_be_cancelled(panel: Panel, state: State) -> None:
+    panel.bring_to(state)
+    assert panel.view.cancel.enabled is (state in RUNNING)
+    if state in RUNNING:
+        panel.presenter.cancel()
+        assert panel.state is State.CANCELLING
+        assert panel.process.asked == ["start", "stop"]
+    else:
+        reason = panel.view.cancel.reason
+        with pytest.raises(RefusedError, match=reason):
+            panel.presenter.cancel()
+        assert panel.state is state
+
+
+@pytest.mark.parametrize("state", State, ids=lambda s: s.name)
+def test_choices_are_free_unless_something_runs(panel: Panel, state: State) -> None:
+    panel.bring_to(state)
+    view = panel.view
+    busy = state in RUNNING or state is State.CANCELLING
+    for control in (view.inputs, view.base_model, view.budget, view.device, view.frames):
+        assert control.enabled is not busy
+        assert bool(control.reason) is busy
+
+
+@pytest.mark.parametrize("state", State, ids=lambda s: s.name)
+def test_what_cannot_be_used_says_why(panel: Panel, state: State) -> None:
+    panel.bring_to(state)
+    for field in fields(View):
+        control = getattr(panel.view, field.name)
+        if isinstance(control, Control) and not control.enabled:
+            assert control.reason.endswith(".")
+
+
+# Reasons
+
+NOTHING = InputFacts()
+APART = "Planning scan and series do not overlap in space; choose two of the same patient and body region."
+REASONS: dict[str, tuple[InputFacts, Choices, Kind, str]] = {
+    "no planning scan": (InputFacts(series=SERIES), Choices(), Kind.FINE_TUNE, "Choose a planning scan first."),
+    "no series": (InputFacts(PRIOR), Choices(), Kind.FINE_TUNE, "Choose a dynamic series first."),
+    "nothing": (NOTHING, Choices(), Kind.SUPER_RESOLVE, "Choose a dynamic series first."),
+    "apart": (replace(INPUTS, overlap=False), Choices(), Kind.FINE_TUNE, APART),
+    "problem first": (
+        replace(INPUTS, overlap=False, problems=("Empty.",)),
+        Choices(),
+        Kind.SUPER_RESOLVE,
+        "Empty.",
+    ),
+    "budget": (
+        INPUTS,
+        Choices(budget="huge"),
+        Kind.FINE_TUNE,
+        "There is no budget named huge; choose another.",
+    ),
+    "no resolution": (
+        InputFacts(series=SERIES),
+        Choices(),
+        Kind.SUPER_RESOLVE,
+        "Choose a planning scan, or the fraction of k-space, to say which resolution is wanted.",
+    ),
+    "no truth": (replace(COMPARED, truth=None), Choices(), Kind.EVALUATE, "Choose a ground truth first."),
+    "no result": (replace(COMPARED, result=None), Choices(), Kind.EVALUATE, "Super-resolve the series first."),
+    "bad truth": (replace(COMPARED, truth_problems=("Short.",)), Choices(), Kind.EVALUATE, "Short."),
+    "nothing to simulate": (NOTHING, Choices(), Kind.DOWNSAMPLE, "Choose a dynamic series first."),
+    "no planning scan to interpolate to": (
+        InputFacts(series=SERIES),
+        Choices(),
+        Kind.INTERPOLATE,
+        "Choose a planning scan first.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_reasons(name: str) -> None:
+    inputs, choices, kind, reason = REASONS[name]
+    panel = Panel(inputs)
+    panel.presenter.set_choices(choices)
+    with pytest.raises(RefusedError) as refused:
+        START_OF[kind](panel.presenter)
+    assert str(refused.value) == reason
+    if kind in BUTTONS:
+        assert getattr(panel.view, BUTTONS[kind]) == Control(reason)
+
+
+@pytest.mark.parametrize("fraction", [-1.0, 0.0, 1.0, 2.0])
+def test_a_fraction_that_is_none(panel: Panel, fraction: float) -> None:
+    panel.presenter.set_choices(Choices(simulated_fraction=fraction))
+    assert panel.view.simulate.reason == "Choose a share of k-space between 0 and 100%."
+
+
+@pytest.mark.parametrize(
+    ("choices", "possible"),
+    [
+        (Choices(frames=TimePoints.RANGE, first=0, last=9), True),
+        (Choices(frames=TimePoints.RANGE, first=3, last=3), True),
+        (Choices(frames=TimePoints.RANGE, first=0, last=10), False),
+        (Choices(frames=TimePoints.RANGE, first=4, last=3), False),
+        (Choices(frames=TimePoints.RANGE, first=-1, last=3), False),
+        (Choices(frames=TimePoints.SHOWN, shown=9), True),
+        (Choices(frames=TimePoints.SHOWN, shown=10), False),
+        (Choices(frames=TimePoints.ALL, first=99, last=3), True),
+    ],
+)
+def test_time_points(panel: Panel, choices: Choices, possible: bool) -> None:
+    panel.presenter.set_choices(choices)
+    reason = "" if possible else "Choose time points from 0 to 9: the series has no others."
+    assert panel.view.super_resolve.reason == reason
+    assert bool(panel.view.super_resolve_text) is possible
+
+
+def test_a_series_alone_is_enough_where_the_fraction_is_known() -> None:
+    panel = Panel(InputFacts(series=SERIES))
+    panel.presenter.set_choices(Choices(fraction=0.1))
+    panel.files = lambda kind: Files(Path("/o"), series=Path("/series"))
+    arguments = panel.begin(Kind.SUPER_RESOLVE).arguments
+    assert arguments[arguments.index("--fraction") + 1] == "0.1"
+
+
+# Facts in words
+
+
+def test_inputs_in_words() -> None:
+    times = {"interval": 0.0512, "acquisition_time": 6.616}
+    view = Panel(replace(COMPARED, **times, warnings=("A stack?",), truth_problems=("Short.",))).view
+    assert view.prior_text == "256 x 192 x 16 voxels of 1.36 x 1.36 x 4.00 mm"
+    assert view.series_text == "64 x 48 x 16 voxels of 5.44 x 5.44 x 4.00 mm, 10 time points"
+    assert view.truth_text == "256 x 192 x 16 voxels of 1.36 x 1.36 x 4.00 mm, 10 time points"
+    assert view.about_series.splitlines() == [
+        "Effective resolution 5.44 x 5.44 mm in plane.",
+        "6.25% of k-space was measured.",
+        "The time points are 0.0512 s apart.",
+        "Estimated from the matrix, a time point takes 6.62 s without acceleration.",
+    ]
+    assert view.problems == ("Short.",)
+    assert view.warnings == ("A stack?",)
+    assert view.notice == NOTICE
+
+
+def test_nothing_in_words() -> None:
+    view = Panel().view
+    assert view.prior_text == view.series_text == view.truth_text == view.about_series == view.notice == ""
+    assert view.status == "Choose a planning scan and a dynamic series, or load the sample data."
+    assert view.budget_texts == {
+        "quick": "Quick",
+        "standard": "Standard",
+        "long": "Long",
+        "paper": "As in the paper",
+    }
+
+
+def test_problems_are_shown_and_told() -> None:
+    view = Panel(replace(INPUTS, overlap=False, problems=("Empty.",))).view
+    assert view.problems == ("Empty.", APART)
+    assert view.status == "Empty."
+
+
+def test_a_model_of_another_planning_scan(panel: Panel) -> None:
+    tuned = Choices(tuned_model=Path("/m"), tuned_on="prior 1")
+    panel.presenter.set_choices(tuned)
+    assert panel.view.warnings == ()
+    panel.presenter.set_choices(replace(tuned, tuned_on="prior 2"))
+    assert "another planning scan" in panel.view.warnings[0]
+    panel.presenter.set_choices(replace(tuned, tuned_on="prior 2", use_tuned=False))
+    assert panel.view.warnings == ()
+
+
+def test_export_needs_figures(panel: Panel) -> None:
+    assert not panel.view.export.enabled
+    panel.presenter.set_inputs(replace(COMPARED, compared=True))
+    assert panel.view.export.enabled
+
+
+# What is run
+
+
+def test_arguments_of_every_job(panel: Panel) -> None:
+    choices = Choices(
+        base_model=Path("/base"),
+        tuned_model=Path("/tuned"),
+        tuned_on="prior 1",
+        budget="quick",
+        keep_contrast=True,
+        device="cuda:1",
+        frames=TimePoints.RANGE,
+        first=2,
+        last=4,
+        simulated_fraction=0.25,
+        seed=7,
+    )
+    panel.presenter.set_choices(choices)
+    expected = {
+        Kind.FINE_TUNE: "/prior --like /series --output /o --model /base --budget quick --device cuda:1 --seed 7"
+        " --keep-contrast",
+        Kind.SUPER_RESOLVE: "/series /o --model /tuned --like /prior --frames 2:5 --device cuda:1 --seed 7",
+        Kind.EVALUATE: "/result /truth --baseline A=/a --output /o",
+        Kind.INTERPOLATE: "/series /o --like /prior --method zero_filled",
+        Kind.PHANTOM: "/o --time-points 10 --seed 7",
+        Kind.DOWNSAMPLE: "/series /o --fraction 0.25",
+        Kind.IMPORT_MODEL: "/checkpoint /o",
+    }
+    for kind, words in expected.items():
+        process = panel.begin(kind)
+        start = f"-m SRDynamicMRILib {kind.value} {words} --progress json --stop-with-stdin"
+        assert process.arguments == start.split()
+        assert panel.log[-1] == f"python {start}"
+        process.complete()
+
+
+def test_frames_and_models(panel: Panel) -> None:
+    panel.presenter.set_choices(Choices(frames=TimePoints.SHOWN, shown=3, tuned_model=Path("/tuned"), use_tuned=False))
+    arguments = panel.begin(Kind.SUPER_RESOLVE).arguments
+    assert arguments[arguments.index("--frames") + 1] == "3"
+    assert "--model" not in arguments
+
+
+def test_a_file_that_was_not_prepared_is_a_fault(panel: Panel) -> None:
+    panel.files = lambda kind: Files(Path("/o"))
+    with pytest.raises(TypeError):
+        panel.presenter.fine_tune()
+    assert panel.state is State.FAILED
+    assert not panel.processes
+
+
+# A job from beginning to end
+
+
+def test_fine_tuning(panel: Panel) -> None:
+    process = panel.begin(Kind.FINE_TUNE)
+    assert panel.view.progress is None
+    assert panel.view.progress_text == "Starting"
+    process.say("log", message="The prior is resampled.")
+    process.say("stage", name="Fine-tuning")
+    assert panel.view.progress_text == "Fine-tuning"
+    process.say("progress", done=0, total=300)
+    assert panel.view.progress_text == "Fine-tuning: 0 of 300"
+    for step in range(1, 151):
+        panel.timer.advance(0.5)
+        process.say("loss", step=step, value=1 / step)
+        process.say("progress", done=step, total=300)
+    view = panel.view
+    assert view.progress == 0.5
+    assert view.progress_text == "Fine-tuning: 150 of 300, about 1 min left"
+    assert view.loss[0] == (1, 1.0)
+    assert view.loss[-1] == (150, 1 / 150)
+    assert view.log[1:] == ("The prior is resampled.", "Fine-tuning")
+    process.complete(model="/m.safetensors")
+    assert panel.state is State.DONE
+    assert [(job.kind, outputs) for job, outputs in panel.finished] == [
+        (Kind.FINE_TUNE, {"model": Path("/m.safetensors")})
+    ]
+    view = panel.view
+    assert view.status == "The model is fine-tuned; now super-resolve the series."
+    assert (view.progress, view.progress_text, view.running) == (None, "", None)
+    assert len(view.loss) == 150, "the curve stays"
+    assert panel.timer.waiting == 1, "the last tick is still due"
+    panel.timer.advance(10)
+    assert panel.timer.waiting == 0
+
+
+def warn(process: FakeProcess, sentence: str) -> None:
+    """As the worker does: an event, and a line on standard error."""
+    process.say("log", message=f"Warning: {sentence}", level="warning")
+    process.error_output.emit(f"Warning: {sentence}\n".encode())
+
+
+def test_warnings_of_the_worker_are_shown_until_they_are_about_something_else(panel: Panel) -> None:
+    process = panel.begin(Kind.FINE_TUNE)
+    warn(process, "The scan does not fit.")
+    assert panel.view.warnings == ("The scan does not fit.",)
+    assert panel.log.count("Warning: The scan does not fit.") == 1
+    process.complete(model="/m")
+    process = panel.begin(Kind.SUPER_RESOLVE)
+    warn(process, "The scan does not fit.")
+    warn(process, "It is noisy.")
+    process.complete(output="/o")
+    assert panel.view.warnings == ("The scan does not fit.", "It is noisy.")
+    panel.begin(Kind.FINE_TUNE).end(3)
+    assert panel.view.warnings == ("The scan does not fit.", "It is noisy."), "the result is still there"
+    panel.begin(Kind.SUPER_RESOLVE).end(3)
+    assert panel.view.warnings == ()
+    warn(panel.begin(Kind.SUPER_RESOLVE), "It is noisy.")
+    panel.process.end(3)
+    inputs = panel.presenter.inputs
+    assert inputs.series is not None
+    panel.presenter.set_inputs(replace(inputs, series=replace(inputs.series, id="other")))
+    assert panel.view.warnings == ()
+
+
+def test_a_result_that_was_saved_says_again_what_is_to_be_known(panel: Panel) -> None:
+    inputs = replace(panel.presenter.inputs, result=panel.presenter.inputs.series, fidelity=(0.0312, 0.0778))
+    panel.presenter.set_inputs(replace(inputs, result_warnings=("It is noisy.",)))
+    assert panel.view.warnings == ("It is noisy.",)
+    assert panel.view.notice.startswith(NOTICE)
+    assert "3.12%" in panel.view.notice
+    assert "7.78%" in panel.view.notice
+    panel.presenter.set_inputs(replace(inputs, fidelity=None))
+    assert panel.view.notice == NOTICE
+
+
+def test_frames_are_shown_at_once(panel: Panel) -> None:
+    process = panel.begin(Kind.SUPER_RESOLVE)
+    process.say("stage", name="Super-resolving")
+    process.say("frame", index=0, path="/f/0")
+    assert panel.frames == [(0, Path("/f/0"))]
+    panel.presenter.cancel()
+    process.say("frame", index=1, path="/f/1")
+    assert len(panel.frames) == 2, "finished time points are kept, also while it is being cancelled"
+    process.end(130)
+    assert panel.state is State.READY
+    assert not panel.finished
+
+
+def test_a_flood_of_words_is_shown_now_and_then(panel: Panel) -> None:
+    process = panel.begin(Kind.FINE_TUNE)
+    process.say("stage", name="Fine-tuning")
+    before = len(panel.views)
+    for step in range(1, 10_001):
+        process.say("loss", step=step, value=1.0)
+        process.say("progress", done=step, total=10_000)
+        process.say("log", message=f"step {step}")
+    assert len(panel.views) == before
+    assert len(panel.log) > 10_000
+    panel.timer.advance(REFRESH)
+    assert len(panel.views) == before + 1
+    assert len(panel.views[-1].loss) <= 401
+    assert len(panel.views[-1].log) == 2000
+    panel.timer.advance(REFRESH * 4)
+    assert len(panel.views) == before + 1, "what has not changed is not shown again"
+
+
+def test_a_view_is_never_told_twice(panel: Panel) -> None:
+    for state in (State.READY, State.DONE, State.FAILED, State.CANCELLING):
+        panel.bring_to(state)
+    panel.timer.advance(100)
+    panel.presenter.set_inputs(COMPARED)
+    panel.presenter.set_choices(panel.presenter.choices)
+    assert all(a != b for a, b in itertools.pairwise(panel.views))
+
+
+def test_a_listener_may_start_the_next_job(panel: Panel) -> None:
+    panel.presenter.finished.connect(lambda job, outputs: panel.presenter.evaluate() if len(panel.processes) < 2 else 0)
+    panel.begin(Kind.SUPER_RESOLVE).complete(output="/o")
+    assert panel.state is State.EVALUATING
+    assert panel.views[-1].state is State.EVALUATING
+    panel.process.complete(metrics="/m")
+    assert panel.state is State.DONE
+    assert [job.kind for job, _ in panel.finished] == [Kind.SUPER_RESOLVE, Kind.EVALUATE]
+
+
+def test_the_fault_of_a_listener_leaves_the_state_right(panel: Panel, lost_errors: list[BaseException]) -> None:
+    def failing(*_: object) -> None:
+        raise ValueError("mine")
+
+    panel.presenter.finished.connect(failing)
+    panel.presenter.frame_ready.connect(failing)
+    process = panel.begin(Kind.SUPER_RESOLVE)
+    process.say("frame", index=0, path="/f")
+    process.complete(output="/o")
+    assert panel.state is State.DONE
+    assert panel.views[-1].state is State.DONE
+    assert len(lost_errors) == 2
+    lost_errors.clear()
+
+
+# Failures
+
+
+def test_failure_of_the_worker(panel: Panel) -> None:
+    process = panel.begin(Kind.SUPER_RESOLVE)
+    for line in range(20):
+        process.say("log", message=f"line {line}")
+    process.say("error", message="There is not enough memory; close other programs.")
+    process.error_output.emit(b"There is not enough memory; close other programs.\n")
+    process.end(2)
+    view = panel.view
+    assert view.state is State.FAILED
+    assert view.failure == view.status == "There is not enough memory; close other programs."
+    assert view.advice == "Put that right and press the button again."
+    assert view.last_lines == (*[f"line {n}" for n in range(16, 20)], view.failure)
+    assert len(view.last_lines) == LAST_LINES
+    assert not panel.finished
+
+
+ADVICE: dict[str, tuple[Callable[[FakeProcess], object], str]] = {
+    "crash": (lambda process: process.end(None), "Memory may have run out"),
+    "no result": (lambda process: process.end(0), "Look at the log"),
+    "fault": (lambda process: process.end(1), "Look at the log"),
+    "result, then a fault": (lambda process: [process.say("result", outputs={}), process.end(1)], "Look at the log"),
+}
+
+
+@pytest.mark.parametrize("name", ADVICE)
+def test_advice(panel: Panel, name: str) -> None:
+    end, advice = ADVICE[name]
+    end(panel.begin(Kind.FINE_TUNE))
+    assert panel.state is State.FAILED
+    assert panel.view.failure
+    assert panel.view.advice.startswith(advice)
+
+
+def test_a_worker_that_does_not_start() -> None:
+    panel = Panel(INPUTS, FakeFailingToStart)
+    panel.presenter.fine_tune()
+    assert panel.state is State.FAILED
+    assert "could not be started" in panel.view.failure
+    assert "Install the extension again" in panel.view.advice
+    panel.timer.advance(10)
+    assert panel.timer.waiting == 0
+
+
+def test_dependencies_are_missing(panel: Panel) -> None:
+    panel.missing = "PyTorch is missing."
+    panel.presenter.fine_tune()
+    assert panel.view.failure == "PyTorch is missing."
+    assert not panel.processes
+    panel.presenter.fine_tune()
+    assert panel.state is State.FAILED, "and again"
+    panel.missing = ""
+    panel.presenter.fine_tune()
+    assert panel.state is State.FINE_TUNING
+    assert panel.view.failure == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (InputError("The series is empty; choose another."), "The series is empty; choose another."),
+        (
+            OSError(28, "No space left on device", "/tmp/a.nii"),
+            "/tmp/a.nii cannot be written: No space left on device.",
+        ),
+        (OSError("strange"), "A file cannot be written: strange."),
+    ],
+)
+def test_inputs_cannot_be_written(panel: Panel, error: Exception, sentence: str) -> None:
+    def failing(kind: Kind) -> Files:
+        raise error
+
+    panel.files = failing
+    panel.presenter.super_resolve()
+    assert panel.view.failure == sentence
+    assert panel.state is State.FAILED
+    assert not panel.processes
+
+
+def test_a_fault_of_preparing_is_shown_and_raised(panel: Panel) -> None:
+    def failing(kind: Kind) -> Files:
+        raise AttributeError("GetName")
+
+    panel.files = failing
+    with pytest.raises(AttributeError):
+        panel.presenter.super_resolve()
+    assert panel.view.failure == "The inputs could not be prepared (AttributeError: GetName)."
+    assert panel.view.fine_tune.enabled
+
+
+def test_while_it_is_prepared_nothing_else_starts(panel: Panel) -> None:
+    def press_again() -> None:
+        assert panel.view.fine_tune.reason == "The computation is being prepared; wait a moment."
+        with pytest.raises(RefusedError):
+            panel.presenter.fine_tune()
+
+    panel.meanwhile = press_again
+    panel.presenter.super_resolve()
+    assert len(panel.processes) == 1
+
+
+@pytest.mark.parametrize("what", ["close", "remove", "quit"])
+def test_while_it_is_prepared_everything_may_go(panel: Panel, what: str) -> None:
+    panel.meanwhile = {
+        "close": panel.presenter.close_scene,
+        "remove": lambda: panel.presenter.set_inputs(InputFacts(PRIOR)),
+        "quit": panel.presenter.shut_down,
+    }[what]
+    panel.presenter.fine_tune()
+    assert not panel.processes
+    assert panel.state is (State.READY if what == "quit" else State.NO_INPUT)
+
+
+@pytest.mark.parametrize("kind", Kind, ids=lambda k: k.name)
+def test_inputs_are_written_in_steps(panel: Panel, kind: Kind) -> None:
+    """The application goes on between two steps, and the job is the one that was asked for."""
+    panel.parts = 3
+    panel.presenter.set_choices(Choices(device="cpu"))
+    START_OF[kind](panel.presenter)
+    assert panel.state is STATE_OF[kind]
+    assert panel.view.progress_text == "Writing the inputs"
+    assert panel.view.cancel.enabled
+    assert not panel.view.fine_tune.enabled
+    panel.presenter.set_choices(Choices(device="cuda:0"))
+    assert not panel.processes
+    panel.timer.advance(0)
+    assert len(panel.processes) == 1
+    assert panel.view.running is kind
+    assert "cuda:0" not in panel.process.arguments
+
+
+@pytest.mark.parametrize("what", ["cancel", "close", "remove", "quit"])
+def test_while_inputs_are_written_everything_may_go(panel: Panel, what: str) -> None:
+    panel.parts = 3
+    panel.presenter.fine_tune()
+    {
+        "cancel": panel.presenter.cancel,
+        "close": panel.presenter.close_scene,
+        "remove": lambda: panel.presenter.set_inputs(InputFacts(PRIOR)),
+        "quit": panel.presenter.shut_down,
+    }[what]()
+    panel.timer.advance(1)
+    assert not panel.processes
+    assert panel.timer.waiting == 0
+    if what == "cancel":
+        assert (panel.state, panel.view.status) == (State.READY, "Cancelled.")
+    if what == "remove":
+        assert "no longer there" in panel.view.status
+    if what != "quit":
+        panel.presenter.set_inputs(COMPARED)
+        panel.parts = 0
+        assert panel.begin(Kind.EVALUATE).asked == ["start"]
+
+
+def test_a_question_while_inputs_are_written_may_end_it(panel: Panel) -> None:
+    """A dialog runs the application's loop: the user closes the scene before answering."""
+
+    def asking(kind: Kind) -> Files:
+        panel.presenter.close_scene()
+        return FILES
+
+    panel.files = asking
+    panel.presenter.super_resolve()
+    assert panel.state is State.NO_INPUT
+    assert not panel.processes
+
+
+def test_a_fault_in_a_later_step_is_shown(panel: Panel) -> None:
+    def failing(kind: Kind) -> Files:
+        raise InputError("Time point 7 of cine holds nothing.")
+
+    panel.parts, panel.files = 1, failing
+    panel.presenter.super_resolve()
+    panel.timer.advance(1)
+    assert panel.view.failure == "Time point 7 of cine holds nothing."
+    assert panel.view.super_resolve.enabled
+
+
+# What jobs have made is brought into the scene
+
+
+def test_nothing_is_started_before_the_last_result_is_there(panel: Panel) -> None:
+    panel.begin(Kind.DOWNSAMPLE).complete(output="/o")
+    panel.presenter.bring_in(True)
+    assert panel.view.super_resolve.reason == "The result is being brought into the scene; wait a moment."
+    panel.presenter.bring_in(False)
+    assert panel.view.super_resolve.enabled
+    assert panel.state is State.DONE
+
+
+def test_a_result_that_cannot_be_brought_in_is_not_done(panel: Panel) -> None:
+    panel.begin(Kind.SUPER_RESOLVE).complete(output="/o")
+    panel.presenter.bring_in(True)
+    panel.presenter.complain("The result was deleted.")
+    panel.presenter.bring_in(False)
+    assert panel.state is State.FAILED
+    assert (panel.view.status, panel.view.problems) == ("The result was deleted.", ())
+    panel.begin(Kind.SUPER_RESOLVE)
+    assert panel.view.failure == ""
+
+
+def test_a_result_deleted_half_way_stops_the_job(panel: Panel) -> None:
+    process = panel.begin(Kind.SUPER_RESOLVE)
+    panel.presenter.give_up("The result was deleted, so the computation was stopped.")
+    assert process.asked == ["start", "stop"]
+    process.complete(output="/o")
+    assert panel.state is State.READY
+    assert panel.view.status == "The result was deleted, so the computation was stopped."
+    assert not panel.finished
+    assert "--resume" not in panel.begin(Kind.SUPER_RESOLVE).arguments
+    panel.presenter.shut_down()
+
+
+def test_giving_up_stops_only_what_runs(panel: Panel) -> None:
+    panel.presenter.give_up("Gone.")
+    assert panel.view.status == "Ready."
+
+
+def test_what_cannot_be_shown_is_said_until_something_changes(panel: Panel) -> None:
+    panel.presenter.complain("Cine cannot be shown.")
+    assert panel.state is State.READY
+    assert panel.view.problems == ("Cine cannot be shown.",)
+    assert panel.view.super_resolve.enabled
+    panel.presenter.set_inputs(replace(COMPARED, series=replace(SERIES, id="series 2")))
+    assert panel.view.problems == ()
+    panel.presenter.complain("Cine cannot be shown.")
+    panel.presenter.complain("")
+    assert panel.view.problems == ()
+    panel.presenter.complain("Cine cannot be shown.")
+    panel.begin(Kind.EVALUATE)
+    assert panel.view.problems == ()
+
+
+# Cancelling
+
+
+def test_cancelling_politely(panel: Panel) -> None:
+    process = panel.begin(Kind.EVALUATE)
+    panel.presenter.cancel()
+    assert panel.view.status == "Stopping: what is finished is kept."
+    process.end(130)
+    assert panel.state is State.READY
+    assert panel.view.status == "Cancelled."
+    assert panel.view.failure == ""
+
+
+@pytest.mark.parametrize("kind", Kind, ids=lambda k: k.name)
+def test_cancelling_what_does_not_listen(panel: Panel, kind: Kind) -> None:
+    process = panel.begin(kind)
+    panel.presenter.cancel()
+    panel.timer.advance(GRACE + 1)
+    assert process.asked == ["start", "stop", "kill"]
+    assert panel.state is State.READY
+
+
+def test_cancelling_what_nothing_ends() -> None:
+    panel = Panel(INPUTS, lambda: FakeProcess(ends_when_killed=False))
+    panel.begin(Kind.FINE_TUNE)
+    panel.presenter.cancel()
+    panel.timer.advance(GRACE + PATIENCE)
+    assert panel.state is State.READY
+    panel.process.end(None)
+    assert panel.state is State.READY
+
+
+def test_what_finishes_while_it_is_cancelled_is_done(panel: Panel) -> None:
+    process = panel.begin(Kind.FINE_TUNE)
+    panel.presenter.cancel()
+    process.complete(model="/m")
+    assert panel.state is State.DONE
+    assert len(panel.finished) == 1
+
+
+def test_a_failure_while_it_is_cancelled_is_none(panel: Panel) -> None:
+    process = panel.begin(Kind.FINE_TUNE)
+    panel.presenter.cancel()
+    process.say("error", message="Disk full.")
+    process.end(2)
+    assert panel.state is State.READY
+
+
+# Going on
+
+
+@pytest.mark.parametrize("kind", [Kind.FINE_TUNE, Kind.SUPER_RESOLVE], ids=lambda k: k.name)
+def test_the_same_job_goes_on_where_it_was_cancelled(panel: Panel, kind: Kind) -> None:
+    for again in (False, True, True):
+        process = panel.begin(kind)
+        assert ("--resume" in process.arguments) is again
+        panel.presenter.cancel()
+        process.end(130)
+        assert panel.view.status == "Cancelled. With the same choices, the next start goes on from here."
+    panel.begin(kind).complete()
+    assert "--resume" not in panel.begin(kind).arguments
+
+
+def test_the_curve_goes_on_too(panel: Panel) -> None:
+    process = panel.begin(Kind.FINE_TUNE)
+    process.say("loss", step=1, value=1.0)
+    panel.presenter.cancel()
+    process.end(130)
+    panel.begin(Kind.FINE_TUNE).say("loss", step=11, value=0.5)
+    assert panel.view.loss == ((1, 1.0), (11, 0.5))
+    panel.process.complete()
+    panel.begin(Kind.FINE_TUNE).say("loss", step=1, value=0.9)
+    assert panel.view.loss == ((1, 0.9),)
+
+
+def test_other_choices_begin_anew(panel: Panel) -> None:
+    panel.begin(Kind.FINE_TUNE)
+    panel.presenter.cancel()
+    panel.process.end(130)
+    panel.presenter.set_choices(Choices(seed=1))
+    assert "--resume" not in panel.begin(Kind.FINE_TUNE).arguments
+
+
+def test_what_fails_goes_on_once_and_then_begins_anew(panel: Panel) -> None:
+    for again in (False, True, False, True):
+        process = panel.begin(Kind.SUPER_RESOLVE)
+        assert ("--resume" in process.arguments) is again
+        process.end(None)
+
+
+def test_what_cannot_be_resumed_begins_anew(panel: Panel) -> None:
+    for _ in range(2):
+        process = panel.begin(Kind.EVALUATE)
+        assert "--resume" not in process.arguments
+        process.end(1)
+
+
+# Inputs that come and go
+
+
+def test_inputs_come_and_go() -> None:
+    panel = Panel()
+    panel.presenter.set_inputs(InputFacts(PRIOR))
+    assert panel.state is State.NO_INPUT
+    panel.presenter.set_inputs(INPUTS)
+    assert panel.presenter.inputs == INPUTS
+    assert panel.state is State.READY
+    assert panel.view.status == "Ready."
+    panel.presenter.set_inputs(NOTHING)
+    assert panel.state is State.NO_INPUT
+
+
+@pytest.mark.parametrize("state", [State.DONE, State.FAILED], ids=lambda s: s.name)
+def test_what_was_said_stays_until_other_inputs_are_chosen(panel: Panel, state: State) -> None:
+    panel.bring_to(state)
+    status = panel.view.status
+    panel.presenter.set_inputs(replace(COMPARED, result=replace(RESULT, id="result 2"), compared=True))
+    assert panel.state is state, "a result that appears is no other input"
+    assert panel.view.status == status
+    panel.presenter.set_inputs(replace(COMPARED, series=replace(SERIES, id="series 2")))
+    assert panel.state is State.READY
+    assert panel.view.status == "Ready."
+
+
+@pytest.mark.parametrize("role", ["prior", "series", "truth", "result"])
+@pytest.mark.parametrize("kind", Kind, ids=lambda k: k.name)
+def test_a_job_whose_input_is_deleted_is_stopped(panel: Panel, kind: Kind, role: str) -> None:
+    panel.begin(kind)
+    panel.presenter.set_inputs(replace(COMPARED, **{role: None}))
+    assert panel.state is (State.CANCELLING if role in NEEDS[kind] else STATE_OF[kind])
+
+
+def test_an_input_is_deleted_half_way(panel: Panel) -> None:
+    process = panel.begin(Kind.SUPER_RESOLVE)
+    panel.presenter.set_inputs(replace(COMPARED, series=None))
+    assert panel.state is State.CANCELLING
+    process.say("frame", index=0, path="/f")
+    process.complete(output="/o")
+    assert panel.state is State.NO_INPUT
+    assert not panel.frames + panel.finished
+    assert "no longer there" in panel.view.status
+    panel.presenter.set_inputs(COMPARED)
+    assert "--resume" not in panel.begin(Kind.SUPER_RESOLVE).arguments
+
+
+def test_facts_may_change_half_way(panel: Panel) -> None:
+    panel.begin(Kind.SUPER_RESOLVE)
+    panel.presenter.set_inputs(replace(COMPARED, series=replace(SERIES, name="Renamed"), truth=None))
+    assert panel.state is State.SUPER_RESOLVING
+
+
+def test_the_phantom_needs_no_input() -> None:
+    panel = Panel()
+    process = panel.begin(Kind.PHANTOM)
+    panel.presenter.set_inputs(INPUTS)
+    panel.presenter.set_inputs(NOTHING)
+    assert panel.state is State.SIMULATING
+    process.complete(static="/s", dynamic="/d")
+    assert panel.state is State.DONE
+    assert not panel.view.fine_tune.enabled
+    panel.presenter.set_inputs(INPUTS)
+    assert panel.state is State.READY
+
+
+def test_inputs_while_cancelling(panel: Panel) -> None:
+    panel.bring_to(State.CANCELLING)
+    panel.presenter.set_inputs(NOTHING)
+    assert panel.state is State.CANCELLING
+    panel.process.end(130)
+    assert panel.state is State.NO_INPUT
+
+
+# Scene closed, reload, quit
+
+
+@pytest.mark.parametrize("state", State, ids=lambda s: s.name)
+@pytest.mark.parametrize("end", ["complete", "cancelled", "crashed"])
+def test_the_scene_is_closed(panel: Panel, state: State, end: str) -> None:
+    panel.bring_to(state)
+    before = len(panel.finished)
+    panel.presenter.close_scene()
+    running = state in RUNNING or state is State.CANCELLING
+    assert panel.state is (State.CANCELLING if running else State.NO_INPUT)
+    if running:
+        assert panel.process.asked == ["start", "stop"]
+        panel.process.say("frame", index=0, path="/f")
+        {
+            "complete": panel.process.complete,
+            "cancelled": lambda: panel.process.end(130),
+            "crashed": lambda: panel.process.end(None),
+        }[end]()
+    assert panel.state is State.NO_INPUT
+    assert not panel.frames
+    assert len(panel.finished) == before
+    assert panel.view.failure == ""
+    panel.presenter.close_scene()
+    panel.presenter.set_inputs(COMPARED)
+    assert panel.state is State.READY
+    assert "--resume" not in panel.begin(Kind.SUPER_RESOLVE).arguments
+
+
+def test_another_scene_is_open_before_the_job_of_the_closed_one_has_ended(panel: Panel) -> None:
+    process = panel.begin(Kind.SUPER_RESOLVE)
+    panel.presenter.close_scene()
+    panel.presenter.set_inputs(INPUTS)
+    process.complete(output="/o")
+    assert panel.state is State.READY
+    assert not panel.finished
+
+
+@pytest.mark.parametrize("state", State, ids=lambda s: s.name)
+@pytest.mark.parametrize("polite", [True, False])
+def test_shut_down(state: State, polite: bool) -> None:
+    panel = Panel(COMPARED, lambda: FakeProcess(ends_when_stopped=polite and state is not State.CANCELLING))
+    panel.bring_to(state)
+    told = len(panel.views), len(panel.finished)
+    panel.presenter.shut_down()
+    panel.presenter.shut_down()
+    if state in RUNNING:
+        assert panel.process.asked == ["start", "stop", *([] if polite else ["wait 3", "kill"])]
+    assert panel.timer.waiting == 0, "nothing is called after the module is gone"
+    if panel.processes:
+        panel.process.complete()
+    panel.presenter.set_inputs(INPUTS)
+    with pytest.raises(RefusedError, match="being closed"):
+        panel.presenter.make_sample_data()
+    assert told == (len(panel.views), len(panel.finished))
+
+
+# How long it takes
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "10 s"),
+        (9.9, "10 s"),
+        (10, "10 s"),
+        (11, "15 s"),
+        (59, "60 s"),
+        (60, "1 min"),
+        (100, "2 min"),
+        (3569, "59 min"),
+        (3600, "1 h 0 min"),
+        (9000, "2 h 30 min"),
+    ],
+)
+def test_durations_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_budgets_are_those_of_the_library() -> None:
+    assert {budget.name: budget.steps for budget in budgets.BUDGETS.values()} == BUDGETS
+
+
+def test_steps_of_the_paper() -> None:
+    assert fine_tuning_steps("quick", PRIOR) == 100
+    assert fine_tuning_steps("paper", replace(PRIOR, matrix=(40, 30, 25))) == -(-17 * 7 * 2 // PAPER.batch)
+    assert fine_tuning_steps("paper", replace(PRIOR, matrix=(24, 24, 4))) == 1
+    with pytest.raises(KeyError):
+        fine_tuning_steps("huge", PRIOR)
+
+
+def test_voxels_of_a_result() -> None:
+    assert result_voxels(SERIES, PRIOR, None) == pytest.approx(256 * 192 * 16)
+    assert result_voxels(SERIES, None, 0.0625) == pytest.approx(256 * 192 * 16)
+    assert result_voxels(SERIES, None, None) == 64 * 48 * 16
+
+
+def test_estimates_are_cautious_and_learn() -> None:
+    store: dict[str, object] = {}
+    estimates = Estimates(store)
+    assert estimates.fine_tuning("standard", "cpu", PRIOR) == pytest.approx(START + 300)
+    assert estimates.fine_tuning("standard", "cuda:0", PRIOR) == pytest.approx(START + 30)
+    assert estimates.fine_tuning("paper", "cpu", PRIOR) > 10_000
+    for _ in range(10):
+        estimates.learn_step("quick", "cpu", 0.2)
+        estimates.learn_time_point("cpu", 1000, 3.0)
+    assert estimates.fine_tuning("standard", "cpu", PRIOR) == pytest.approx(START + 60)
+    assert estimates.super_resolution("cpu", 2000, 5) == pytest.approx(START + 30)
+    assert Estimates(store).fine_tuning("quick", "cpu", PRIOR) == pytest.approx(START + 20)
+    assert estimates.fine_tuning("quick", "cuda:0", PRIOR) == pytest.approx(START + 10), "each device for itself"
+    estimates.learn_step("quick", "cpu", 0.4)
+    assert estimates.fine_tuning("quick", "cpu", PRIOR) == pytest.approx(START + 30), "no run decides alone"
+
+
+@pytest.mark.parametrize("value", ["0.5", 0.5])
+def test_settings_may_come_back_as_text(value: object) -> None:
+    assert Estimates({"secondsPerStep/default/cpu": value}).fine_tuning("quick", "cpu", PRIOR) == START + 50
+
+
+@pytest.mark.parametrize("value", ["", "fast", None, [], "nan", "inf", "-1", 0])
+def test_settings_that_are_no_speed(value: object) -> None:
+    assert Estimates({"secondsPerStep/default/cpu": value}).fine_tuning("quick", "cpu", PRIOR) == START + 100
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+def test_what_is_no_speed_is_not_learned(value: float) -> None:
+    store: dict[str, object] = {}
+    Estimates(store).learn_step("quick", "cpu", value)
+    assert not store
+
+
+def test_the_panel_tells_and_learns_how_long_it_takes(panel: Panel) -> None:
+    panel.presenter.set_choices(Choices(device="cpu"))
+    assert panel.view.budget_texts["standard"] == "Standard (about 5 min on this computer)"
+    assert panel.view.super_resolve_text == "10 time points, about 3 min on this computer"
+    process = panel.begin(Kind.FINE_TUNE)
+    process.say("stage", name="Fine-tuning")
+    for step in range(1, 301):
+        panel.timer.advance(0.1)
+        process.say("progress", done=step, total=300)
+    process.complete()
+    assert panel.view.budget_texts["standard"] == "Standard (about 40 s on this computer)"
+    process = panel.begin(Kind.SUPER_RESOLVE)
+    process.say("stage", name="Super-resolving")
+    for step in range(1, 11):
+        panel.timer.advance(1)
+        process.say("progress", done=step, total=10)
+    process.say("stage", name="Writing")
+    process.complete()
+    assert panel.view.super_resolve_text == "10 time points, about 20 s on this computer"
+    panel.presenter.set_choices(Choices(device="cpu", frames=TimePoints.SHOWN))
+    assert panel.view.super_resolve_text == "1 time point, about 15 s on this computer"
+
+
+def test_what_has_gone_on_teaches_nothing(panel: Panel) -> None:
+    panel.begin(Kind.SUPER_RESOLVE).end(None)
+    process = panel.begin(Kind.SUPER_RESOLVE)
+    process.say("stage", name="Super-resolving")
+    for step in range(1, 11):
+        panel.timer.advance(0.001)
+        process.say("progress", done=step, total=10)
+    process.complete()
+    assert not panel.settings
+
+
+def test_time_left() -> None:
+    timer = FakeTimer()
+    left = TimeLeft(timer)
+    assert (left.fraction, left.seconds) == (None, None)
+    left.update(0, 10)
+    assert (left.fraction, left.seconds) == (0.0, None)
+    for done in range(1, 6):
+        timer.advance(2)
+        left.update(done, 10)
+    assert left.fraction == 0.5
+    assert left.seconds == pytest.approx(10)
+    timer.advance(1)
+    assert left.seconds == pytest.approx(9)
+    timer.advance(100)
+    assert left.seconds == 0
+    left.restart()
+    assert (left.fraction, left.seconds) == (None, None)
+
+
+def test_time_left_where_an_earlier_run_had_come_far() -> None:
+    timer = FakeTimer()
+    left = TimeLeft(timer)
+    left.update(200, 300)
+    assert left.seconds is None
+    timer.advance(1)
+    left.update(201, 300)
+    assert left.seconds == pytest.approx(99)
+
+
+def test_time_left_is_smooth_but_follows() -> None:
+    timer = FakeTimer()
+    left = TimeLeft(timer)
+    for done in range(1, 101):
+        timer.advance(1.5 if done % 2 else 0.5)
+        left.update(done, 1000)
+    assert left.seconds_per_step == pytest.approx(1, abs=0.1)
+    for done in range(101, 200):
+        timer.advance(3)
+        left.update(done, 1000)
+    assert left.seconds_per_step == pytest.approx(3, abs=0.1)
+
+
+def test_progress_that_goes_back_does_no_harm() -> None:
+    timer = FakeTimer()
+    left = TimeLeft(timer)
+    for done in (1, 2, 2, 1, 2):
+        timer.advance(1)
+        left.update(done, 10)
+    assert left.seconds == pytest.approx(8)
+
+
+# The loss curve
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 11, 1000, 12_345])
+def test_loss_curve_is_bounded_and_even(count: int) -> None:
+    curve = LossCurve(10)
+    for step in range(count):
+        curve.add(step, 1 / (step + 1))
+        assert len(curve.points) <= 11
+    steps = [step for step, _ in curve.points]
+    assert steps == sorted(set(steps))
+    if count:
+        assert steps[0] == 0
+        assert steps[-1] == count - 1
+        assert len(steps) >= min(count, 5)
+        assert len({b - a for a, b in itertools.pairwise(steps[:-1])}) <= 1
+    assert all(value == 1 / (step + 1) for step, value in curve.points)
+
+
+def test_loss_curve_only_goes_on() -> None:
+    curve = LossCurve()
+    for step in (5, 6, 6, 3, 7):
+        curve.add(step, 1.0)
+    assert [step for step, _ in curve.points] == [5, 6, 7]
+
+
+# With real workers
+
+
+class RealPanel:
+    """A presenter whose workers are the command line."""
+
+    def __init__(self, patient: Patient, folder: Path) -> None:
+        self.loop = Loop()
+        self.frames: list[int] = []
+        self.finished: list[tuple[Job, dict[str, Path]]] = []
+        names = {Kind.FINE_TUNE: "m.safetensors", Kind.SUPER_RESOLVE: "sr.nii.gz", Kind.EVALUATE: "evaluation"}
+
+        def prepare(kind: Kind) -> Stepwise[Files]:
+            truth, result = patient.dynamic, folder / names[Kind.SUPER_RESOLVE]
+            output = folder / names[kind]
+            yield
+            return Files(output, patient.static, patient.low, truth, result, baselines={"trilinear": patient.low})
+
+        self.presenter = Presenter(
+            lambda: Worker(RealProcess(self.loop), self.loop, INTERPRETER),
+            lambda: "",
+            prepare,
+            self.loop,
+            FakeTimer(),
+            {},
+        )
+        self.presenter.frame_ready.connect(lambda number, path, model: self.frames.append(number))
+        self.presenter.finished.connect(lambda job, outputs: self.finished.append((job, outputs)))
+        self.presenter.set_choices(Choices(base_model=patient.model, device="cpu"))
+        self.presenter.set_inputs(COMPARED)
+
+    def wait(self) -> View:
+        busy = (*RUNNING, State.CANCELLING)
+        self.loop.run_until(lambda: self.presenter.state not in busy)
+        return self.presenter.view
+
+
+def test_super_resolve_and_evaluate_really(patient: Patient, tmp_path: Path) -> None:
+    panel = RealPanel(patient, tmp_path)
+    panel.presenter.super_resolve()
+    assert panel.wait().failure == ""
+    assert panel.frames == list(range(TIME_POINTS))
+    panel.presenter.evaluate()
+    assert panel.wait().failure == ""
+    assert panel.presenter.state is State.DONE
+    assert panel.finished[-1][1]["metrics"].is_file()
+
+
+def test_cancel_fine_tuning_and_go_on_really(patient: Patient, tmp_path: Path) -> None:
+    panel = RealPanel(patient, tmp_path)
+    panel.presenter.fine_tune()
+    panel.loop.run_until(lambda: bool(panel.presenter.view.loss))
+    panel.presenter.cancel()
+    assert panel.wait().state is State.READY
+    assert [p.name for p in tmp_path.iterdir()] == ["m.state.safetensors"]
+    panel.presenter.fine_tune()
+    panel.loop.run_until(lambda: any("Resuming after step" in line for line in panel.presenter.view.log))
+    panel.presenter.close_scene()
+    assert panel.wait().state is State.NO_INPUT
+    assert not panel.finished
+
+
+def test_shut_down_really(patient: Patient, tmp_path: Path) -> None:
+    panel = RealPanel(patient, tmp_path)
+    panel.presenter.fine_tune()
+    panel.loop.run_until(lambda: bool(panel.presenter.view.loss))
+    panel.presenter.shut_down()
+    assert not (tmp_path / "m.safetensors").exists()
