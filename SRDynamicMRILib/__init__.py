@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from .evaluation.evaluation import Evaluation
     from .evaluation.metrics import Metrics, compare, psnr, ssim, ssim_map
     from .io.files import read_series, read_volume, write_series, write_volume
-    from .models.checkpoints import Model, ModelInfo, load_model, save_model
+    from .models.checkpoints import Model, load_model, save_model
     from .models.import_checkpoint import import_checkpoint
+    from .models.model_info import ModelInfo
     from .volume import Geometry, Series, Volume
 
 _MODULES = {
@@ -31,8 +32,9 @@ _MODULES = {
     "evaluation.evaluation": ("Evaluation",),
     "evaluation.metrics": ("Metrics", "compare", "psnr", "ssim", "ssim_map"),
     "io.files": ("read_series", "read_volume", "write_series", "write_volume"),
-    "models.checkpoints": ("Model", "ModelInfo", "load_model", "save_model"),
+    "models.checkpoints": ("Model", "load_model", "save_model"),
     "models.import_checkpoint": ("import_checkpoint",),
+    "models.model_info": ("ModelInfo",),
     "volume": ("Geometry", "Series", "Volume"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

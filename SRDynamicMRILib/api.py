@@ -38,6 +38,7 @@ from .inference.tiling import Inference
 from .io.room import check_disk
 from .io.sidecar import NOTICE, check_acquired, frames_in
 from .io.times import frames_text
+from .models.budgets import budget_named
 from .models.checkpoints import Model, identified, load_info, load_model
 from .models.pretrained import PERCEPTUAL_NETWORK, base_model, shipped_file, start_model
 from .models.prior_copy import PriorCopy, voxels_sha256
@@ -47,9 +48,8 @@ from .process.distributed import is_first
 from .process.precision import Precision
 from .progress import Progress, PythonWarnings, tell
 from .training.fine_tuning import (
-    LITTLE_OF_THE_WAY,
+    STRENGTH_OF_POOR_FIT,
     adapt_prior,
-    budget_named,
     check_detail,
     match_prior,
 )
@@ -237,7 +237,7 @@ def _lesson_for(
     fit = fit_of(copy_of_prior.volume, time_points)
     strength = 1.0
     if fit is not None and not fit.is_good:
-        strength = LITTLE_OF_THE_WAY
+        strength = STRENGTH_OF_POOR_FIT
         progress.log("Fine-tuning therefore stays close to the base model.")
     elif not keep_contrast:
         adapted = adapt_prior(prior, time_points[fit.best if fit else 0], progress)

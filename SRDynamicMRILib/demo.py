@@ -17,11 +17,11 @@ from .evaluation.evaluation import write_csv
 from .inference.series import FrameFolder
 from .io.files import read_series, read_volume, write_series, write_volume
 from .io.sidecar import environment
+from .models.budgets import BUDGETS
 from .models.checkpoints import save_model
 from .phantom import abdomen
 from .process.devices import device_named
 from .progress import Progress
-from .training.fine_tuning import BUDGETS
 from .volume import Series, Shape
 
 FRACTION = 0.0625

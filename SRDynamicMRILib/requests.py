@@ -15,10 +15,10 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin,
 
 from .acquisition.methods import Method
 from .errors import InputError
+from .models.budgets import BUDGETS
 from .models.recipes import FRACTIONS, RECIPES
 from .process.precision import Precision
 
-Budget = Literal["quick", "standard", "long", "paper"]
 Matrix = tuple[int, int]
 
 R = TypeVar("R", bound="Request")
@@ -168,7 +168,7 @@ class FineTuneRequest(Request):
     acquired_matrix: Matrix | None = option(None, metavar="HxW", help=f"{_ACQUIRED} LRVOLUME")
     output: Path = option(metavar="M.safetensors")
     model: Path | None = option(None, metavar="BASE", help="model to begin with (default: the pretrained one)")
-    budget: Budget = option("standard", help="training budget (default: standard)")
+    budget: str = option("standard", choices=tuple(BUDGETS), help="training budget (default: standard)")
     precision: Precision | None = option(None, help="of the convolutions (default: the fastest here)")
     keep_contrast: bool = option(False, help="never match the prior's intensities to the series")
     perceptual_network: Path | None = option(None, metavar="FILE", help="weights of the perceptual loss")
@@ -227,7 +227,7 @@ class BenchmarkRequest(Request):
     output: Path = option(metavar="DIR")
     fractions: tuple[float, ...] = option(FRACTIONS, help="shares of k-space to keep")
     model: Path | None = option(None, metavar="BASE", help="model after main training (default: the pretrained one)")
-    budget: Budget = option("standard", help="training budget of fine-tuning (default: standard)")
+    budget: str = option("standard", choices=tuple(BUDGETS), help="training budget of fine-tuning (default: standard)")
     perceptual_network: Path | None = option(None, metavar="FILE", help="weights of the perceptual loss")
     frames: str | None = option(None, metavar="A:B", help="time points of every series to compare (default: all)")
     figures: bool = option(True, flag="--no-figures", help="numbers only (no matplotlib)")

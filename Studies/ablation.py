@@ -24,6 +24,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real_scans import data_folder
+from torch import Tensor
+from torch.nn import functional as F
 
 from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import zero_filled
@@ -31,11 +33,25 @@ from SRDynamicMRILib.evaluation.metrics import compare
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.inference.tiling import Inference
 from SRDynamicMRILib.io.files import read_series
+from SRDynamicMRILib.losses.perceptual import PerceptualLoss
+from SRDynamicMRILib.losses.registry import PERCEPTUAL_LOSSES, VOXEL_LOSSES
 from SRDynamicMRILib.models.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.models.recipes import DEFAULT, FRACTIONS, PAPER, Recipe
 from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.training.main_training import MainTraining, train
 from SRDynamicMRILib.volume import Volume
+
+
+class L1AndPerceptual(PerceptualLoss):
+    """Sum of the L1 loss of voxels and the perceptual loss."""
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Loss of images ``(B, 1, D, H, W)``: a scalar."""
+        return F.l1_loss(output, target) + super().forward(output, target)
+
+
+VOXEL_LOSSES["l1"] = F.l1_loss
+PERCEPTUAL_LOSSES["l1+perceptual"] = L1AndPerceptual
 
 HELD_OUT = "SCD0000201_dynamic.nii.gz"
 SLICES = 6

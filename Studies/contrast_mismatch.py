@@ -26,9 +26,10 @@ from SRDynamicMRILib.acquisition.interpolation import zero_filled
 from SRDynamicMRILib.evaluation.metrics import compare
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import read_volume
+from SRDynamicMRILib.models.budgets import TrainingBudget
 from SRDynamicMRILib.models.checkpoints import Model, load_model
 from SRDynamicMRILib.models.pretrained import start_model
-from SRDynamicMRILib.training.fine_tuning import AdaptedPrior, Budget, adapt_prior, fine_tune
+from SRDynamicMRILib.training.fine_tuning import AdaptedPrior, adapt_prior, fine_tune
 from SRDynamicMRILib.volume import Volume
 
 FRACTION = 0.0625
@@ -67,7 +68,9 @@ def study(data: Path, scan: str, steps: int) -> list[dict[str, object]]:
 
     def tuned(on: AdaptedPrior) -> Model:
         acquisition = Acquisition.centre(on.volume.shape[1:], FRACTION)
-        return fine_tune(on.volume, base, acquisition.acquired_matrix, Budget("study", steps), strength=on.strength)
+        return fine_tune(
+            on.volume, base, acquisition.acquired_matrix, TrainingBudget("study", steps), strength=on.strength
+        )
 
     add("", "zero-filled", truth.with_data(zero_filled(acquired.data, truth.shape[1:])))
     add("", "main training", super_resolve(acquired, base, truth.geometry))

@@ -23,12 +23,12 @@ from SRDynamicMRILib.acquisition.interpolation import zero_filled
 from SRDynamicMRILib.evaluation.metrics import compare
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import read_volume
+from SRDynamicMRILib.models.budgets import TrainingBudget
 from SRDynamicMRILib.models.checkpoints import load_model
 from SRDynamicMRILib.models.pretrained import base_model, start_model
-from SRDynamicMRILib.models.recipes import DEFAULT, FAST
+from SRDynamicMRILib.models.recipes import DEFAULT, FAST, RECIPES
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.training import fine_tuning_plan
-from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune
+from SRDynamicMRILib.training.fine_tuning import fine_tune
 from SRDynamicMRILib.volume import Volume
 
 RUNS = ("100@1.5e-3", "300@1.5e-3", "600@1.5e-3", "3000@1.5e-3")
@@ -55,8 +55,6 @@ def main() -> None:
     parser.add_argument("--network", choices=tuple(STARTS), default="fast", help="to begin with (default: fast)")
     parser.add_argument("--moved", type=float, help="share of patches from scans that lie otherwise")
     arguments = parser.parse_args()
-    if arguments.moved is not None:
-        fine_tuning_plan.MOVED = dict.fromkeys(fine_tuning_plan.MOVED, arguments.moved)
     prior, truth = patient(arguments.scan)
     acquired = downsample(truth, arguments.fraction)
     base = load_model(STARTS[arguments.network](arguments.fraction))
@@ -65,19 +63,20 @@ def main() -> None:
     for run in ("0@0", *arguments.runs):
         steps, rate = int(run.split("@")[0]), float(run.split("@")[1])
         for recipe in (DEFAULT, FAST):
-            setattr(fine_tuning_plan, recipe.name.upper(), replace(recipe, fine_tuning_learning_rate=rate))
+            shifted = recipe.shifted if arguments.moved is None else arguments.moved
+            RECIPES[recipe.name] = replace(recipe, fine_tuning_learning_rate=rate, shifted=shifted)
         started = time.perf_counter()
         model = base
         if steps:
             acquired_matrix = Acquisition.centre(prior.shape[1:], arguments.fraction).acquired_matrix
-            model = fine_tune(prior, base, acquired_matrix, Budget("study", steps))
+            model = fine_tune(prior, base, acquired_matrix, TrainingBudget("study", steps))
         seconds = time.perf_counter() - started
         metrics = compare(super_resolve(acquired, model, truth.geometry).data, truth.data)[0]
         record = {
             "scan": arguments.scan,
             "fraction": arguments.fraction,
             "network": arguments.network,
-            "moved": fine_tuning_plan.MOVED,
+            "moved": {name: recipe.shifted for name, recipe in RECIPES.items()},
             "steps": steps,
             "learning rate": rate,
             "seconds": seconds,

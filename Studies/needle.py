@@ -24,11 +24,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
 from SRDynamicMRILib.acquisition.interpolation import zero_filled
 from SRDynamicMRILib.inference.super_resolution import super_resolve
+from SRDynamicMRILib.models.budgets import TrainingBudget
 from SRDynamicMRILib.models.checkpoints import load_model
 from SRDynamicMRILib.models.pretrained import base_model, start_model
 from SRDynamicMRILib.models.recipes import FRACTIONS
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune
+from SRDynamicMRILib.training.fine_tuning import fine_tune
 from SRDynamicMRILib.volume import Volume
 
 SHAPE = (12, 192, 256)
@@ -85,7 +86,7 @@ def study(subjects: int, steps: int) -> list[dict[str, object]]:
         for fraction in FRACTIONS:
             base, start = load_model(base_model(fraction)), load_model(start_model(fraction))
             acquisition = Acquisition.centre(phantom.static.shape[1:], fraction)
-            tuned = fine_tune(phantom.static, start, acquisition.acquired_matrix, Budget("study", steps))
+            tuned = fine_tune(phantom.static, start, acquisition.acquired_matrix, TrainingBudget("study", steps))
             for time in range(TIME_POINTS):
                 truth = phantom.dynamic[time]
                 acquired = downsample(truth, fraction)

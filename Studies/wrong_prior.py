@@ -27,10 +27,11 @@ from SRDynamicMRILib.acquisition.interpolation import zero_filled
 from SRDynamicMRILib.evaluation.metrics import compare
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import read_series
+from SRDynamicMRILib.models.budgets import TrainingBudget
 from SRDynamicMRILib.models.checkpoints import Model, load_model
 from SRDynamicMRILib.models.pretrained import start_model
 from SRDynamicMRILib.prior.similarity import similarity
-from SRDynamicMRILib.training.fine_tuning import Budget, adapt_prior, fine_tune
+from SRDynamicMRILib.training.fine_tuning import adapt_prior, fine_tune
 from SRDynamicMRILib.volume import Geometry, Volume
 
 SCANS = {
@@ -93,7 +94,7 @@ def study(data: Path, name: str, wanted: argparse.Namespace) -> list[dict[str, o
         alike = similarity(prior, acquired)
         on = adapt_prior(prior, acquired).volume if wanted.adapted else prior
         acquisition = Acquisition.between(on.geometry, acquired.geometry)
-        tuned = fine_tune(on, base, acquisition.acquired_matrix, Budget("study", wanted.steps))
+        tuned = fine_tune(on, base, acquisition.acquired_matrix, TrainingBudget("study", wanted.steps))
         for strength in wanted.strengths:
             model = part_of_the_way(base, tuned, strength)
             add(prior_name, f"strength {strength:g}", super_resolve(acquired, model, truth.geometry), alike)

@@ -39,13 +39,14 @@ from SRDynamicMRILib.inference.series import FrameFolder, super_resolve_series
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.inference.tiling import Inference
 from SRDynamicMRILib.io.files import read_series, write_series, write_volume
+from SRDynamicMRILib.models.budgets import TrainingBudget
 from SRDynamicMRILib.models.checkpoints import Model, load_model
 from SRDynamicMRILib.models.pretrained import base_model, fast_model, start_model
 from SRDynamicMRILib.models.recipes import FRACTIONS, PAPER
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.process.devices import fastest_precision
 from SRDynamicMRILib.progress import Progress
-from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune, kept_by_fraction
+from SRDynamicMRILib.training.fine_tuning import fine_tune, kept_by_fraction
 from SRDynamicMRILib.volume import Series, Volume, shape_of
 
 SHAPE = (40, 192, 256)
@@ -221,7 +222,7 @@ def fine_tuning(device: torch.device) -> Iterator[dict[str, object]]:
         start = load_model(path)
         for steps in (0, *STEPS):
             started = time.perf_counter()
-            model = fine_tune(prior, start, kept, Budget("bench", steps), device=device) if steps else start
+            model = fine_tune(prior, start, kept, TrainingBudget("bench", steps), device=device) if steps else start
             seconds = time.perf_counter() - started
             metrics = compare(super_resolve(low, model, truth.geometry, device=device).data, truth.data)[0]
             gap = (metrics.ssim - reference.ssim) / (1 - reference.ssim)

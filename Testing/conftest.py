@@ -18,9 +18,10 @@ from helpers.patient import FRACTION, SHAPE, SPACING, TIME_POINTS, Patient
 from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.cli.program import main
 from SRDynamicMRILib.io.files import write_series, write_volume
+from SRDynamicMRILib.models import budgets
 from SRDynamicMRILib.models.checkpoints import Model, save_model
+from SRDynamicMRILib.models.recipes import DEFAULT, RECIPES
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
 from SRDynamicMRILib.volume import Series
 
 
@@ -98,8 +99,8 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> int:
     """Make the budget ``quick`` so small that it takes a moment; returns its number of steps."""
-    monkeypatch.setattr(fine_tuning_plan, "DEFAULT", replace(fine_tuning_plan.DEFAULT, patch=(8, 16, 16)))
-    monkeypatch.setitem(fine_tuning.BUDGETS, "quick", fine_tuning.Budget("quick", 4))
+    monkeypatch.setitem(RECIPES, "default", replace(DEFAULT, patch=(8, 16, 16)))
+    monkeypatch.setitem(budgets.BUDGETS, "quick", budgets.TrainingBudget("quick", 4))
     return 4
 
 

@@ -23,10 +23,10 @@ from SRDynamicMRILib.acquisition.acquisition import Acquisition, acquisition_of
 from SRDynamicMRILib.acquisition.interpolation import non_negative, trilinear, trilinear_index, zero_filled
 from SRDynamicMRILib.acquisition.kspace import crop_kspace, to_kspace
 from SRDynamicMRILib.evaluation.evaluation import Evaluation
+from SRDynamicMRILib.models.budgets import BUDGETS
 from SRDynamicMRILib.models.pretrained import base_model
 from SRDynamicMRILib.models.recipes import FRACTIONS
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.training.fine_tuning import BUDGETS
 from SRDynamicMRILib.volume import FloatArray
 
 FOLDER = Path(__file__).parent / "figures"

@@ -1,8 +1,8 @@
 """How a result agrees with what was acquired, and how much of it was not acquired at all.
 
 With D of `Acquisition` (keep the centre of k-space), x a result and y the acquired image, both figures are ratios of
-root mean squares, which by Parseval's theorem are the same in k-space: the residual ``|D x - y| / |y|`` says how far the
-result's centre of k-space is from the acquired one, and the synthesised share ``|x - D+ D x| / |x|``, with D+ the
+root mean squares, which by Parseval's theorem are the same in k-space: the residual ``|D x - y| / |y|`` says how far
+the result's centre of k-space is from the acquired one, and the synthesised share ``|x - D+ D x| / |x|``, with D+ the
 pseudoinverse of D, how much of the result lies beyond it. The scale is the root mean square and no percentile, so that
 both figures have one unit and the brightest vessel does not count.
 

@@ -32,13 +32,14 @@ from ..io.image_files import written_whole
 from ..io.paths import read_bounded
 from ..io.sidecar import environment
 from ..io.tables import write_json, write_table
-from ..losses.perceptual import loss_named, perceptual_identity
+from ..losses.registry import loss_named, perceptual_identity
+from ..models.budgets import TrainingBudget
 from ..models.checkpoints import Model, file_sha256, load_model, save_model
 from ..models.recipes import DEFAULT, PAPER
 from ..process.devices import device_named
 from ..process.distributed import is_first, ranks, share, wait
 from ..progress import Progress
-from ..training.fine_tuning import Budget, default_precision, match_prior
+from ..training.fine_tuning import default_precision, match_prior
 from ..volume import Geometry, Series, Volume
 from .folder import BenchmarkFolder, Plan, TimePoints
 from .subjects import Subject
@@ -85,7 +86,7 @@ class Benchmark:
     subjects: Sequence[Subject]
     bases: Mapping[float, Model]
     starts: Mapping[float, Model]
-    budget: Budget
+    budget: TrainingBudget
     frames: Sequence[slice]
     seed: int
     device: str

@@ -12,12 +12,12 @@ from ..inference.suited import other_fraction
 from ..io.locking import alone
 from ..io.paths import make_folder
 from ..io.times import frame_ranges
+from ..models.budgets import budget_named
 from ..models.checkpoints import load_model
 from ..models.pretrained import PERCEPTUAL_NETWORK, base_model, shipped_file, start_model
 from ..process.distributed import is_first
 from ..progress import Progress
 from ..requests import BenchmarkRequest
-from ..training.fine_tuning import budget_named
 from .outputs import Outputs, require_matplotlib
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from ..acquisition.full_matrix import recorded_matrix
 from ..acquisition.matrices import check_fraction
 from ..errors import InputError
-from ..models.checkpoints import Model, ModelInfo
+from ..models.checkpoints import Model
+from ..models.model_info import ModelInfo
 from ..models.pretrained import FRACTION_TOLERANCE, base_model, fast_model
 from ..models.recipes import DEFAULT, PAPER, RECIPES
 from ..process.precision import Precision
@@ -129,7 +130,7 @@ def suited_inference(
         raise InputError(f"The number of shifts must be from 1 to {len(SHIFTS)}; give another one.")
     if stride is None and recipe.whole_volume:
         return Inference(precision=precision, shifts=shifts)
-    if model.info.factor > 1:
+    if not model.network.by_patches:
         raise InputError("The fast network takes whole volumes only; leave out --stride.")
     step = stride or PAPER_STRIDE
     if min(step) < 1:

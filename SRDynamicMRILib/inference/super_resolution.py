@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from ..acquisition.interpolation import high_resolution_grid, non_negative, upsample
-from ..acquisition.kspace import data_consistency, from_sub_pixels, full_size
+from ..acquisition.kspace import data_consistency, full_size
 from ..errors import InputError
-from ..models.checkpoints import Model, ModelInfo
+from ..models.checkpoints import Model
+from ..models.model_info import ModelInfo
 from ..networks.normalisation import intensity_scale
 from ..progress import Progress
 from ..volume import Geometry, Volume
@@ -104,10 +105,9 @@ def super_resolve(
     scale = np.float32(
         intensity_scale(interpolated if info.normalisation == "maximum" else acquired, info.normalisation)
     )
-    given = interpolated if info.factor == 1 else acquired
-    output = apply_network(model.network, given / scale, device, inference, progress)
-    if info.factor > 1:
-        output = from_sub_pixels(output, (acquired.shape[1], acquired.shape[2]), size)
+    network = model.network
+    output = apply_network(network, network.input_of(acquired, interpolated) / scale, device, inference, progress)
+    output = network.on_grid(output, (acquired.shape[1], acquired.shape[2]), size)
     if info.residual:
         output = output + interpolated / scale
     if not np.isfinite(output).all():

@@ -9,11 +9,9 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..errors import InputError
-from ..networks.sub_pixel import SubPixelNetwork
-from ..networks.unet import UNet3D
+from ..networks.network import SuperResolutionNetwork
 from ..process.devices import fastest_precision, is_out_of_memory
 from ..process.precision import Precision
 from ..progress import Progress
@@ -87,7 +85,7 @@ class Layout:
 
 
 def apply_network(
-    network: nn.Module, image: FloatArray, device: torch.device, inference: Inference, progress: Progress
+    network: SuperResolutionNetwork, image: FloatArray, device: torch.device, inference: Inference, progress: Progress
 ) -> FloatArray:
     """Apply a network on a device; with less memory where there is too little, at last on the CPU.
 
@@ -156,15 +154,13 @@ def _averaged(
     return total / np.float32(shifts)
 
 
-def _layout(network: nn.Module) -> Layout:
-    """How a network may be cut into tiles; of one that is not ours as if it were a U-Net of one feature map."""
-    if not isinstance(network, (UNet3D, SubPixelNetwork)):
-        network = UNet3D(1)
+def _layout(network: SuperResolutionNetwork) -> Layout:
+    """How the work of a network may be cut into tiles."""
     return Layout(network.halo, network.grid_step, network.factor, network.features * network.maps_at_once)
 
 
 def _on(
-    network: nn.Module, device: torch.device, precision: Precision = "float32"
+    network: SuperResolutionNetwork, device: torch.device, precision: Precision = "float32"
 ) -> Callable[[FloatArray], FloatArray]:
     """The network on a device as a function of images ``(B, d, h, w)``."""
     network.to(device=device, memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]

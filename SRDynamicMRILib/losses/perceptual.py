@@ -1,8 +1,7 @@
-"""What training minimises: voxel differences, or differences of features of a vessel network (paper, section 2.3.1)."""
+"""The perceptual loss: differences of features of a vessel network (paper, section 2.3.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -10,15 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import InputError
-from ..models.checkpoints import file_sha256, load_tensors
+from ..models.checkpoints import load_tensors
 from ..networks.vessel_unet import VesselEncoder
 
 LEVELS = 3
 """Levels of contraction that the loss compares (paper, section 2.3.1)."""
 
 _FIRST_WEIGHT = "levels.0.conv.0.weight"
-_VOXEL_WEIGHT = 1.0
-_SMALL_DIFFERENCE = 0.01
 
 
 class PerceptualLoss(nn.Module):
@@ -50,15 +47,6 @@ class PerceptualLoss(nn.Module):
         return torch.stack([F.l1_loss(a, b) for a, b in zip(found, wanted, strict=True)]).sum()
 
 
-def charbonnier(output: Tensor, target: Tensor) -> Tensor:
-    """Mean of sqrt(difference^2 + 0.01^2): quadratic for small differences, absolute for large ones.
-
-    Charbonnier et al. 1994. Where most voxels are nearly right already, as in super-resolution, the L1 loss asks for
-    their median and so for no change; this one asks for their mean.
-    """
-    return torch.sqrt((output - target) ** 2 + _SMALL_DIFFERENCE**2).mean()
-
-
 def load_encoder(path: Path) -> VesselEncoder:
     """Read the contraction path of a vessel network.
 
@@ -79,41 +67,3 @@ def load_encoder(path: Path) -> VesselEncoder:
         message = f"{path} does not hold the three levels of a perceptual network; choose another file."
         raise InputError(message) from error
     return encoder
-
-
-def perceptual_identity(loss: str, network: Path | None) -> str:
-    """Hash of the weights that a loss depends on; empty if it does not depend on any."""
-    return file_sha256(network) if "perceptual" in loss and network is not None else ""
-
-
-def loss_named(name: str, device: torch.device, perceptual_network: Path | None) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return the loss of a recipe.
-
-    Parameters
-    ----------
-    name
-        ``l1``, ``charbonnier``, ``perceptual`` or ``l1+perceptual``.
-    device
-        Where it will be computed.
-    perceptual_network
-        Weights of the vessel network; needed by the losses that are named perceptual.
-
-    Raises
-    ------
-    InputError
-        If the weights are missing.
-    """
-    if name == "l1":
-        return F.l1_loss
-    if name == "charbonnier":
-        return charbonnier
-    if perceptual_network is None:
-        message = (
-            f"The loss {name} needs a perceptual network and none comes with this version; "
-            "name one with --perceptual-network, or use the default recipe."
-        )
-        raise InputError(message)
-    perceptual = PerceptualLoss(load_encoder(perceptual_network)).to(device)
-    if name == "perceptual":
-        return perceptual
-    return lambda output, target: _VOXEL_WEIGHT * F.l1_loss(output, target) + perceptual(output, target)

@@ -1,6 +1,6 @@
 """Models on disk: a ``.safetensors`` file whose metadata says everything needed to use it.
 
-Nothing in such a file is ever executed. Pickled checkpoints of others are read by `checkpoint_import` alone.
+Nothing in such a file is ever executed. Pickled checkpoints of others are read by `import_checkpoint` alone.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,149 +17,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from .. import __version__
-from ..acquisition.interpolation import INPUTS
 from ..errors import InputError
 from ..io.image_files import written_whole
 from ..io.paths import check_name, check_readable
-from ..networks.sub_pixel import FACTORS, SubPixelNetwork
-from ..networks.unet import UNet3D
+from ..networks.network import SuperResolutionNetwork
+from .model_info import ModelInfo, new_network
 from .prior_copy import TENSOR, PriorCopy
 
-MAXIMUM_FEATURES = 512
-"""Of the first level; a file that claims more is damaged."""
-
-_LARGEST_NUMBER = 1e15
 _METADATA_KEY = "SRDynamicMRI"
 _PRIOR_KEY = "SRDynamicMRI planning scan"
 _WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """Everything needed to use a model and to know where it comes from.
-
-    Parameters
-    ----------
-    architecture
-        ``UNet3D`` or ``SubPixelNetwork``.
-    features
-        Feature maps of its first level.
-    factor
-        Voxels it gives per voxel it is fed with, along rows and along columns; 1 of a ``UNet3D``.
-    fractions
-        Shares of k-space it was trained for.
-    interpolation
-        What a ``UNet3D`` is fed with and what the residual is added to: one of `interpolation.INPUTS`. A
-        ``SubPixelNetwork`` is fed with the acquired image.
-    normalisation
-        ``maximum`` or ``percentile``; see `recipes.Recipe`.
-    residual
-        Whether its output is added to the interpolated image.
-    data_consistency
-        Whether the acquired k-space is put back into the result.
-    loss, training_data, recipe, seed, precision, steps, version, created
-        How it was made. `precision` is `recipes.Precision`, `steps` are optimisation steps, `created` an ISO date.
-    metrics
-        Figures measured with it, by name.
-    parent
-        SHA-256 of the model it was fine-tuned from; empty for a base model.
-    prior_spacing
-        Voxel size ``(x, y, z)`` in mm of the prior it was fine-tuned on; empty for a base model.
-    """
-
-    architecture: str = "UNet3D"
-    features: int = 64
-    factor: int = 1
-    fractions: tuple[float, ...] = ()
-    interpolation: str = "trilinear_index"
-    normalisation: str = "maximum"
-    residual: bool = False
-    data_consistency: bool = False
-    loss: str = ""
-    training_data: str = ""
-    recipe: str = ""
-    seed: int = 0
-    precision: str = "float32"
-    steps: int = 0
-    version: str = __version__
-    created: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    parent: str = ""
-    prior_spacing: tuple[float, ...] = ()
-
-    @property
-    def adds_input(self) -> bool:
-        """Whether the output is added to the very image that the network is fed with."""
-        return self.residual and self.factor == 1
-
-    def to_json(self) -> str:
-        """The metadata as JSON, keys sorted."""
-        return json.dumps(asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> ModelInfo:
-        """Read metadata written by `to_json`.
-
-        Raises
-        ------
-        ValueError
-            If it is not such metadata; the message says what is wrong.
-        """
-        values = json.loads(text)
-        if not isinstance(values, dict):
-            raise ValueError("the metadata is not an object")
-        defaults = cls()
-        known = {}
-        for item in fields(cls):
-            if item.name not in values:
-                continue
-            value, default = values[item.name], getattr(defaults, item.name)
-            known[item.name] = _checked(item.name, value, default)
-        info = cls(**known)
-        if info.architecture not in ARCHITECTURES:
-            raise ValueError(f"its architecture {info.architecture[:40]!r} is not known")
-        if not 1 <= info.features <= MAXIMUM_FEATURES:
-            raise ValueError(f"it claims {info.features} features")
-        if not (info.factor in FACTORS if info.architecture == "SubPixelNetwork" else info.factor == 1):
-            raise ValueError(f"it claims to make {info.factor} voxels of each")
-        if info.interpolation not in INPUTS:
-            raise ValueError(f"its interpolation {info.interpolation[:40]!r} is not known")
-        if info.normalisation not in ("maximum", "percentile"):
-            raise ValueError(f"its normalisation {info.normalisation[:40]!r} is not known")
-        if not all(0 < fraction <= 1 for fraction in info.fractions):
-            raise ValueError("its fractions are not between 0 and 1")
-        if len(info.prior_spacing) not in (0, 3) or not all(spacing > 0 for spacing in info.prior_spacing):
-            raise ValueError("its prior's voxel size is not three positive numbers")
-        return info
-
-
-def _checked(name: str, value: Any, default: Any) -> Any:
-    """`value` as the type of `default`, or ValueError."""
-    if isinstance(default, tuple):
-        if not isinstance(value, list) or not all(_is_number(v) for v in value):
-            raise ValueError(f"{name} is not a list of numbers")
-        return tuple(value)
-    if isinstance(default, dict):
-        if not isinstance(value, dict) or not all(_is_number(v) for v in value.values()):
-            raise ValueError(f"{name} is not a table of numbers")
-        return {str(key): float(number) for key, number in value.items()}
-    if type(value) is not type(default):
-        raise ValueError(f"{name} is not of type {type(default).__name__}")
-    return value
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) < _LARGEST_NUMBER
-
-
-Network = UNet3D | SubPixelNetwork
-ARCHITECTURES = ("UNet3D", "SubPixelNetwork")
-
-
-def new_network(info: ModelInfo) -> Network:
-    """The network that a model's metadata describe, with new weights."""
-    return UNet3D(info.features) if info.factor == 1 else SubPixelNetwork(info.features, info.factor)
 
 
 @dataclass(frozen=True)
@@ -179,7 +46,7 @@ class Model:
         there were such copies.
     """
 
-    network: nn.Module
+    network: SuperResolutionNetwork
     info: ModelInfo
     sha256: str = ""
     prior: PriorCopy | None = None
@@ -390,7 +257,7 @@ def _model_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Mod
 def _shapes(info: ModelInfo) -> dict[str, tuple[int, ...]]:
     """Shapes of the weights of a network, known before one of a size that a file claims is made.
 
-    Every size is linear in the number of features, so two small networks tell those of all.
+    Every size is linear in the number of features (see `networks.network`), so two small networks tell those of all.
     """
     two, three = (new_network(replace(info, features=n)).state_dict() for n in (2, 3))
     more = info.features - 2
@@ -399,7 +266,7 @@ def _shapes(info: ModelInfo) -> dict[str, tuple[int, ...]]:
     }
 
 
-def network_with(tensors: Mapping[str, Tensor], info: ModelInfo) -> Network:
+def network_with(tensors: Mapping[str, Tensor], info: ModelInfo) -> SuperResolutionNetwork:
     """The network with these weights; ValueError if they do not fit."""
     expected = _shapes(info)
     found = {name: tuple(t.shape) for name, t in tensors.items()}

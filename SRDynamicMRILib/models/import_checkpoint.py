@@ -17,7 +17,8 @@ from torch import Tensor
 from ..acquisition.kspace import check_fraction
 from ..errors import InputError
 from ..io.paths import check_name, check_readable
-from .checkpoints import MAXIMUM_FEATURES, Model, ModelInfo, network_with
+from .checkpoints import Model, network_with
+from .model_info import MAXIMUM_FEATURES, ModelInfo
 
 
 def import_checkpoint(source: Path, fractions: tuple[float, ...] = ()) -> Model:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -33,9 +31,9 @@ class Recipe:
     data_consistency
         Whether the acquired k-space is put back into the result.
     loss
-        ``l1``, ``charbonnier``, ``perceptual`` or ``l1+perceptual``.
+        Name of the loss; see `losses.registry`.
     patch
-        Patch size ``(D, H, W)`` in training and in inference by patches.
+        Patch size ``(D, H, W)`` of the network's input, in training and in inference by patches.
     stride
         Step ``(D, H, W)`` between patches of main training; None draws patches at random.
     batch
@@ -48,9 +46,13 @@ class Recipe:
         Step between patches of fine-tuning; None draws patches at random.
     whole_volume
         Whether inference takes whole volumes (in tiles where memory is short) rather than overlapping patches.
-    sub_pixel
-        Whether the network is a `networks.sub_pixel.SubPixelNetwork`: fed with the low-resolution image itself, of
-        which the patches are then.
+    network
+        Name of the network; see `networks.registry`.
+    thin_patches
+        Whether patches of fine-tuning get as thin as a planning scan of less than half their slices.
+    shifted
+        Share of the patches of fine-tuning from the planning scan as it would look had the patient lain a little
+        differently; see `augmentation.ShiftAndMirror`.
     """
 
     name: str
@@ -59,7 +61,7 @@ class Recipe:
     normalisation: Literal["maximum", "percentile"]
     residual: bool
     data_consistency: bool
-    loss: Literal["l1", "charbonnier", "perceptual", "l1+perceptual"]
+    loss: str
     patch: tuple[int, int, int]
     stride: tuple[int, int, int] | None
     batch: int
@@ -67,14 +69,9 @@ class Recipe:
     fine_tuning_learning_rate: float
     fine_tuning_stride: tuple[int, int, int] | None
     whole_volume: bool
-    sub_pixel: bool = False
-
-    def factor(self, fractions: Sequence[float]) -> int:
-        """Voxels that the network gives per voxel along rows and columns, enough for the smallest of the fractions.
-
-        Not every number can be trained for; see `networks.sub_pixel.FACTORS`.
-        """
-        return math.ceil(1 / math.sqrt(min(fractions)) - 1e-6) if self.sub_pixel else 1
+    network: str = "UNet3D"
+    thin_patches: bool = False
+    shifted: float = 0.0
 
 
 PAPER = Recipe(
@@ -119,7 +116,9 @@ FAST = replace(
     features=48,
     interpolation="zero_filled",
     patch=(12, 24, 24),
-    sub_pixel=True,
+    network="SubPixelNetwork",
+    thin_patches=True,  # the network is used on a single slice with nothing around it, so this is how it has to learn
+    shifted=0.5,  # the U-Net gains nothing by it (Studies/README.md)
 )
 """For speed: a fifth of the time of the default at 6.25% of k-space, for images that are almost as good.
 
@@ -141,3 +140,11 @@ def recipe_named(name: str) -> Recipe:
         message = f"There is no recipe named {name}; use one of {', '.join(RECIPES)}."
         raise InputError(message)
     return RECIPES[name]
+
+
+def fine_tuning_recipe(network: str) -> Recipe:
+    """Recipe for fine-tuning a network of that name on random patches: the first of its own, else the default one."""
+    return next(
+        (recipe for recipe in RECIPES.values() if recipe.network == network and recipe.fine_tuning_stride is None),
+        RECIPES[DEFAULT.name],
+    )

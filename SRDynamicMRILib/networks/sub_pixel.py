@@ -6,8 +6,21 @@ nothing new.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from ..acquisition.interpolation import zero_filled
+from ..acquisition.kspace import crop_kspace, from_sub_pixels, to_sub_pixels
+from ..volume import FloatArray
+from .network import SuperResolutionNetwork
+from .normalisation import intensity_scale
+from .training_pair import TrainingPair
 
 FACTORS = range(2, 9)
 """Voxels that a network may give per voxel, along rows and along columns."""
@@ -43,7 +56,40 @@ class ResidualBlock(nn.Module):
         return out
 
 
-class SubPixelNetwork(nn.Module):
+@dataclass(frozen=True)
+class SubPixelPair(TrainingPair):
+    """Pair of the acquired image ``(D, h, w)`` and what zero-filling it lacks, ``(D, n * h, n * w)``."""
+
+    mirror_axes: ClassVar[tuple[int, ...]] = (0,)
+    """Sub-pixels lie on one side of their voxel, so only slices can be mirrored."""
+
+    @property
+    def lack(self) -> float:
+        """Sum over voxels of what the network has to add, regardless of sign; where the target is NaN, nothing."""
+        return float(np.nansum(np.abs(self.target)))
+
+
+def sub_pixel_pair(target: FloatArray, acquired: tuple[int, int], factor: int, normalisation: str) -> SubPixelPair:
+    """Degrade a high-resolution image, for a network that gets the low-resolution image and gives sub-pixels.
+
+    Parameters
+    ----------
+    target
+        High-resolution image ``(D, H, W)``.
+    acquired
+        Acquired matrix: rows and columns of its k-space that are kept.
+    factor
+        Voxels of the network's output per voxel of its input, along rows and along columns.
+    normalisation
+        As the model wants it; see `recipes.Recipe`.
+    """
+    low_resolution = crop_kspace(target, acquired)
+    missing = target - zero_filled(low_resolution, (target.shape[1], target.shape[2]))
+    scale = np.float32(intensity_scale(low_resolution, normalisation))
+    return SubPixelPair(low_resolution / scale, to_sub_pixels(missing, acquired, factor) / scale)
+
+
+class SubPixelNetwork(SuperResolutionNetwork):
     """Residual blocks on the low-resolution grid, then `factor` x `factor` voxels in the plane out of each voxel.
 
     Parameters
@@ -58,16 +104,14 @@ class SubPixelNetwork(nn.Module):
     halo = 2 * BLOCKS + 4
     """Voxels of the input on each side that a voxel of the result can depend on, and two to spare."""
 
-    grid_step = 1
-    """Tiles may begin anywhere."""
-
-    maps_at_once = 5
-    """Sets of feature maps that are alive at a time, found by measurement."""
+    maps_at_once, by_patches, factors = 5, False, FACTORS
 
     def __init__(self, features: int = 64, factor: int = 4) -> None:
         super().__init__()
         self.features, self.factor = features, factor
-        self.first = nn.Sequential(nn.Conv3d(1, features, kernel_size=3, padding=1), nn.ReLU(inplace=True))
+        self.first = nn.Sequential(
+            nn.Conv3d(len(self.inputs), features, kernel_size=3, padding=1), nn.ReLU(inplace=True)
+        )
         self.trunk = nn.Sequential(*(ResidualBlock(features) for _ in range(BLOCKS)))
         self.last = nn.Conv3d(features, factor * factor, kernel_size=(1, 3, 3), padding=(0, 1, 1))
         blocks = []
@@ -81,8 +125,37 @@ class SubPixelNetwork(nn.Module):
         for block in blocks:
             block.begin_near_identity()
 
+    @classmethod
+    def new(cls, features: int, factor: int) -> SubPixelNetwork:
+        """A network with new weights."""
+        return cls(features, factor)
+
+    @classmethod
+    def factor_for(cls, fractions: Sequence[float]) -> int:
+        """Smallest whole factor with which the voxels of the result are no larger than those of the full matrix."""
+        return math.ceil(1 / math.sqrt(min(fractions)) - 1e-6)
+
+    @classmethod
+    def training_pair(
+        cls, target: FloatArray, acquired: tuple[int, int], factor: int, interpolation: str, normalisation: str
+    ) -> TrainingPair:
+        """Make input and target of a high-resolution image; see `sub_pixel_pair`."""
+        return sub_pixel_pair(target, acquired, factor, normalisation)
+
+    def prediction(self, inputs: Tensor, output: Any, residual: bool) -> Any:
+        """The output itself: the target is what zero-filling lacks."""
+        return output
+
+    def input_of(self, acquired: FloatArray, interpolated: FloatArray) -> FloatArray:
+        """The acquired image."""
+        return acquired
+
+    def on_grid(self, output: FloatArray, acquired: tuple[int, int], size: tuple[int, int]) -> FloatArray:
+        """Its output ``(D, n * h, n * w)`` on the grid of the result ``(D, *size)``."""
+        return from_sub_pixels(output, acquired, size)
+
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(B, 1, D, h, w)`` to ``(B, 1, D, factor * h, factor * w)``."""
+        """Map ``(B, C, D, h, w)`` to ``(B, 1, D, factor * h, factor * w)``."""
         x = self.last(self.trunk(self.first(x)))
         batch, _, depth, height, width = x.shape
         split = x.reshape(batch, self.factor, self.factor, depth, height, width)

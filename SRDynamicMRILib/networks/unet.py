@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from .network import SuperResolutionNetwork
+
 LEVELS = 3
 """Resolution levels; each halves the grid of the one above."""
 
@@ -71,7 +73,7 @@ class UpBlock(nn.Module):
         return merged
 
 
-class UNet3D(nn.Module):
+class UNet3D(SuperResolutionNetwork):
     """3D U-Net with three levels, average pooling and transposed convolutions (paper, section 2.2).
 
     The names of the parameters are those of the checkpoints that the paper's authors publish.
@@ -83,9 +85,7 @@ class UNet3D(nn.Module):
         (5,418,177 parameters).
     """
 
-    halo, grid_step, factor = HALO, GRID_STEP, 1
-    maps_at_once = 8
-    """Full-size sets of feature maps that are alive at a time at its widest place, found by measurement."""
+    halo, grid_step, maps_at_once = HALO, GRID_STEP, 8
 
     checkpointing = False
     """Whether feature maps are computed again for the gradient rather than kept: less memory, a third more time."""
@@ -95,13 +95,18 @@ class UNet3D(nn.Module):
         widths = [features * 2**level for level in range(LEVELS)]
         self.features = features
         self.down_path = nn.ModuleList(
-            ConvBlock(before, width) for before, width in zip([1, *widths[:-1]], widths, strict=True)
+            ConvBlock(before, width) for before, width in zip([len(self.inputs), *widths[:-1]], widths, strict=True)
         )
         self.up_path = nn.ModuleList(
             UpBlock(deep, shallow) for deep, shallow in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
         self.last = nn.Conv3d(features, 1, kernel_size=1)
         self._initialise()
+
+    def save_memory(self) -> bool:
+        """Compute feature maps again for the gradient from now on; False if that is done already."""
+        before, self.checkpointing = self.checkpointing, True
+        return not before
 
     def _initialise(self) -> None:
         """Draw weights that keep the variance through ReLUs (He et al. 2015).
@@ -115,7 +120,7 @@ class UNet3D(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(B, 1, D, H, W)`` to the same shape; any size works.
+        """Map ``(B, C, D, H, W)`` to ``(B, 1, D, H, W)``; any size works.
 
         Where an axis is only one voxel long at some level, it is not pooled there.
         """

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .network import Network
+
 
 class NormalisedConvBlock(nn.Module):
     """Convolution, batch normalisation and ReLU, twice."""
@@ -60,7 +62,7 @@ class VesselEncoder(nn.Module):
         return found
 
 
-class VesselUNet(nn.Module):
+class VesselUNet(Network):
     """3D U-Net with deep supervision that finds vessels in an angiogram.
 
     Parameters

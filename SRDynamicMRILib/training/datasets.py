@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..acquisition.kspace import low_resolution_size
+from ..networks.training_pair import TrainingPair
 from ..phantom import random_abdomen
 from ..volume import FloatArray, Volume, shape_of
 from .augmentation import augment
-from .pairs import Pair, PairMaker
-from .subjects import Subject
+from .pairs import PairMaker
+from .subjects import TrainingSubject
 
 Source = Callable[[np.random.Generator], FloatArray]
 """Gives a high-resolution image ``(D, H, W)`` drawn with a source of chance."""
@@ -25,7 +26,7 @@ _ISOTROPIC = 1.5
 _SMALLEST_PLANE = 64
 
 
-def real_source(subjects: Sequence[Subject]) -> Source:
+def real_source(subjects: Sequence[TrainingSubject]) -> Source:
     """Draw from real scans: any subject, scan and time point, some slices, thick slices made of thin ones."""
 
     def draw(rng: np.random.Generator) -> FloatArray:
@@ -112,7 +113,7 @@ class PairStream:
         self._make = make
         self._seed = seed
 
-    def pair(self, number: int) -> Pair:
+    def pair(self, number: int) -> TrainingPair:
         """Pair of that number."""
         rng = np.random.default_rng([self._seed, 2, number])
         source = self._sources[int(rng.choice(len(self._sources), p=self._probabilities))]

@@ -12,79 +12,46 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import __version__
 from ..acquisition.interpolation import high_resolution_grid, resample
 from ..acquisition.kspace import low_resolution_size
 from ..errors import InputError
-from ..losses.perceptual import loss_named, perceptual_identity
+from ..losses.registry import loss_named, perceptual_identity
+from ..models.budgets import TrainingBudget
 from ..models.checkpoints import Model, weights_sha256
 from ..models.prior_copy import PriorCopy
+from ..networks.network import Network
 from ..prior.contrast import match_contrast
 from ..process.devices import fastest_precision
 from ..process.precision import Precision
 from ..progress import Progress
 from ..volume import Geometry, Volume
-from .fine_tuning_plan import Plan, fine_tuning_plan
-from .held_back import of_what_is_known
+from .fine_tuning_plan import FineTuningPlan, fine_tuning_plan
+from .fine_tuning_validation import masked_loss
 from .optimisation import LossFunction, Validation, optimise
 
+VALIDATIONS = 20
+"""Validations of one fine-tuning, unless early stopping ends it."""
 
-@dataclass(frozen=True)
-class Budget:
-    """How much fine-tuning to do.
-
-    Parameters
-    ----------
-    name
-        What the command line calls it.
-    steps
-        Optimisation steps; None means one epoch over all patches of the paper's grid.
-    """
-
-    name: str
-    steps: int | None
-
-
-ROUNDS = 20
-"""How often a fine-tuning is judged where nothing was learnt."""
-
-SHORTEST_ROUND = 25
-"""Steps between two judgements at least: one takes as long as two steps."""
+LEAST_STEPS_BETWEEN_VALIDATIONS = 25
+"""One validation takes as long as two steps."""
 
 PATIENCE = 8
-"""Judgements without a better one after which fine-tuning ends; the weights that were best are kept."""
+"""Early-stopping patience, in validations; the weights of the best one are kept."""
 
-MOST_OF_THE_WAY = 0.75
-"""Strength of fine-tuning on a prior that a curve has made like the series."""
+STRENGTH_AFTER_CURVE = 0.75
+"""Strength of fine-tuning on a prior whose intensities were remapped with a curve."""
 
-HALF_WAY = 0.5
-"""Strength of fine-tuning on a prior that can be made like the series region by region only."""
+STRENGTH_AFTER_REGIONS = 0.5
+"""Strength of fine-tuning on a prior whose intensities were remapped region by region."""
 
-LITTLE_OF_THE_WAY = 0.25
-"""Strength of fine-tuning on a prior that does not show what the series shows, as far as can be told."""
-
-BUDGETS = {
-    b.name: b for b in (Budget("quick", 100), Budget("standard", 300), Budget("long", 1000), Budget("paper", None))
-}
+STRENGTH_OF_POOR_FIT = 0.25
+"""Strength of fine-tuning on a prior that does not seem to show what the series shows."""
 
 
-def budget_named(name: str) -> Budget:
-    """Return the budget of that name.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    if name not in BUDGETS:
-        message = f"There is no budget named {name}; use one of {', '.join(BUDGETS)}."
-        raise InputError(message)
-    return BUDGETS[name]
-
-
-def default_precision(budget: Budget, device: torch.device) -> Precision:
+def default_precision(budget: TrainingBudget, device: torch.device) -> Precision:
     """Precision to fine-tune with: the fastest, but for the paper's own way, which is kept to the letter.
 
     On two scans, both gave the same SSIM to 0.0001 (Studies/README.md).
@@ -167,7 +134,7 @@ def adapt_prior(prior: Volume, low_resolution: Volume, progress: Progress | None
         f"The prior explains only {100 * match.by_line:.0f}% of the series, as a scan of another sequence would; "
         f"its intensities are replaced by way of {how}, which explains {100 * match.explained:.0f}%."
     )
-    return AdaptedPrior(match.prior, MOST_OF_THE_WAY if match.way == "curve" else HALF_WAY)
+    return AdaptedPrior(match.prior, STRENGTH_AFTER_CURVE if match.way == "curve" else STRENGTH_AFTER_REGIONS)
 
 
 def kept_size(prior: Geometry, low_resolution: Geometry) -> tuple[int, int]:
@@ -209,7 +176,7 @@ def fine_tune(
     prior: Volume,
     base: Model,
     kept: tuple[int, int],
-    budget: Budget,
+    budget: TrainingBudget,
     *,
     seed: int = 0,
     device: torch.device | None = None,
@@ -274,12 +241,12 @@ def fine_tune(
     share = kept[0] * kept[1] / (prior.shape[1] * prior.shape[2])
     loss = loss_named(recipe.loss, device, perceptual_network)
     validation = None
-    if plan.held_back is None:
+    if plan.validation is None:
         _tell_how_long(network, plan, loss, device, progress)
     else:
-        score = partial(plan.held_back.score, residual=base.info.residual, precision=precision)
-        validation = Validation(score, max(SHORTEST_ROUND, schedule.steps // ROUNDS), PATIENCE)
-        loss = of_what_is_known(loss)
+        score = partial(plan.validation.score, residual=base.info.residual, precision=precision)
+        validation = Validation(score, max(LEAST_STEPS_BETWEEN_VALIDATIONS, schedule.steps // VALIDATIONS), PATIENCE)
+        loss = masked_loss(loss)
     progress.stage("Fine-tuning")
     record = optimise(
         network,
@@ -287,7 +254,6 @@ def fine_tune(
         loss,
         schedule,
         residual=base.info.residual,
-        adds_input=base.info.adds_input,
         device=device,
         progress=progress,
         state_file=state_file,
@@ -329,7 +295,7 @@ def _part_of_the_way(start: Mapping[str, Tensor], end: Mapping[str, Tensor], sha
 
 
 def _tell_how_long(
-    network: nn.Module, plan: Plan, loss: LossFunction, device: torch.device, progress: Progress
+    network: Network, plan: FineTuningPlan, loss: LossFunction, device: torch.device, progress: Progress
 ) -> None:
     """Say how long a long fine-tuning will take, by doing one step of a copy."""
     trial = copy.deepcopy(network).to(device)

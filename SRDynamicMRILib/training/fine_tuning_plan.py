@@ -13,29 +13,24 @@ from torch import Tensor
 from ..errors import InputError
 from ..inference.patches import patch_positions
 from ..models.checkpoints import Model
-from ..models.recipes import DEFAULT, FAST, PAPER, Recipe
+from ..models.recipes import PAPER, Recipe, fine_tuning_recipe
+from ..networks.training_pair import TrainingPair
 from ..volume import Volume, shape_of
-from .held_back import HeldBack, at_size, hold_back, with_gaps
+from .augmentation import random_shift_and_mirror
+from .fine_tuning_validation import ValidationPatches, choose_validation_patches, resize_mask, without_targets
 from .needles import with_needles
 from .optimisation import Batches, Schedule
-from .pairs import Pair, as_tensors, batch_at, detailed_patch, fit_to_patch, pair_maker
-from .placements import random_placement
+from .pairs import as_tensors, batch_at, detailed_patch, fit_to_patch, pair_maker
 
 NEEDLES = 0.25
 """Share of the patches from a planning scan into which needles were drawn."""
 
-MOVED = {"default": 0.0, "fast": 0.5}
-"""Share of the patches from the planning scan as it might have lain, by recipe; see `placements`.
-
-The U-Net gains nothing by them (Studies/README.md).
-"""
-
-PLACEMENTS = 16
-"""How many such scans one fine-tuning sees, one after the other."""
+SHIFTED_SCANS = 16
+"""Shifted and mirrored planning scans that one fine-tuning sees, one after the other."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class FineTuningPlan:
     """What a budget means for a prior.
 
     Parameters
@@ -46,17 +41,17 @@ class Plan:
         Length and rate.
     batches
         What to learn from.
-    held_back
-        Places that nothing is learnt at, if there are any.
+    validation
+        Patches that tell how it goes, if there are any.
     """
 
     recipe: Recipe
     schedule: Schedule
     batches: Batches
-    held_back: HeldBack | None = None
+    validation: ValidationPatches | None = None
 
 
-def fine_tuning_plan(prior: Volume, base: Model, kept: tuple[int, int], steps: int | None, seed: int) -> Plan:
+def fine_tuning_plan(prior: Volume, base: Model, kept: tuple[int, int], steps: int | None, seed: int) -> FineTuningPlan:
     """Plan the fine-tuning of a model.
 
     Parameters
@@ -79,55 +74,56 @@ def fine_tuning_plan(prior: Volume, base: Model, kept: tuple[int, int], steps: i
     """
     if steps is not None:
         return _random_patches(prior, base, kept, steps, seed)
-    if base.info.factor > 1:
-        raise InputError("The paper's budget is for its own network; choose another budget for a fast model.")
+    if base.info.architecture != PAPER.network:
+        raise InputError("The paper's budget is for its own network; choose another budget for this model.")
     return _papers_epoch(pair_maker(base.info)(prior.data, kept), seed)
 
 
-def _random_patches(prior: Volume, base: Model, kept: tuple[int, int], steps: int, seed: int) -> Plan:
-    """Patches from where detail lacks, some of them with needles, some of the scan as it might have lain."""
-    recipe = DEFAULT if base.info.factor == 1 else _for_few_slices(FAST, prior.shape[0])
+def _random_patches(prior: Volume, base: Model, kept: tuple[int, int], steps: int, seed: int) -> FineTuningPlan:
+    """Patches from where detail lacks, some of them with needles, some of the scan shifted and mirrored."""
+    recipe = _for_few_slices(fine_tuning_recipe(base.info.architecture), prior.shape[0])
     make = pair_maker(base.info)
     pierced = with_needles(prior.data, prior.geometry.spacing, np.random.default_rng([seed, 5]))
     plain, with_some = make(prior.data, kept), make(pierced, kept)
-    judge, held = hold_back(plain, recipe.patch, np.random.default_rng([seed, 6]))
-    held = at_size(held, shape_of(prior.data)[1:])
+    validation, masked = choose_validation_patches(plain, recipe.patch, np.random.default_rng([seed, 6]))
+    masked = resize_mask(masked, shape_of(prior.data)[1:])
 
-    def known(pair: Pair, held: NDArray[np.bool_]) -> Pair:
-        return fit_to_patch(with_gaps(pair, at_size(held, shape_of(pair.target)[1:])), recipe.patch)
+    def known(pair: TrainingPair, masked: NDArray[np.bool_]) -> TrainingPair:
+        return fit_to_patch(without_targets(pair, resize_mask(masked, shape_of(pair.target)[1:])), recipe.patch)
 
-    plain, with_some = known(plain, held), known(with_some, held)
+    plain, with_some = known(plain, masked), known(with_some, masked)
 
     @lru_cache(maxsize=1)  # one at a time, for memory
-    def moved(number: int) -> Pair:
+    def shifted(number: int) -> TrainingPair:
         rng = np.random.default_rng([seed, 7, number])
-        placement = random_placement(prior.shape, kept, rng)
+        change = random_shift_and_mirror(prior.shape, kept, rng)
         image = pierced if rng.random() < NEEDLES else prior.data
-        return known(make(placement.of(image), kept), placement.of(held))
+        return known(make(change.apply(image), kept), change.apply(masked))
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng([seed, 4, step])
 
-        def source() -> Pair:
-            if rng.random() < MOVED[recipe.name]:
-                return moved(step * PLACEMENTS // steps)
+        def source() -> TrainingPair:
+            if rng.random() < recipe.shifted:
+                return shifted(step * SHIFTED_SCANS // steps)
             return with_some if rng.random() < NEEDLES else plain
 
         return as_tensors([detailed_patch(source(), recipe.patch, rng) for _ in range(recipe.batch)])
 
-    return Plan(recipe, Schedule(steps, recipe.fine_tuning_learning_rate), batch, judge)
+    return FineTuningPlan(recipe, Schedule(steps, recipe.fine_tuning_learning_rate), batch, validation)
 
 
 def _for_few_slices(recipe: Recipe, depth: int) -> Recipe:
-    """A recipe whose patches are not made of repeated slices for the most part.
+    """A recipe whose patches are not made of repeated slices for the most part, where it allows thin ones.
 
-    The network is used on a single slice with nothing around it, so this is how it has to learn it: of a heart's and a
-    pelvis' gap it closes 39% and 40% then, 31% and 28% after patches of twelve times the same slice.
+    From single slices of a heart and a pelvis the network of `recipes.FAST` then brings back 39% and 40% of what lacks,
+    rather than 31% and 28% from patches of twelve times the same slice.
     """
-    return replace(recipe, patch=(depth, *recipe.patch[1:])) if 2 * depth < recipe.patch[0] else recipe
+    thin = recipe.thin_patches and 2 * depth < recipe.patch[0]
+    return replace(recipe, patch=(depth, *recipe.patch[1:])) if thin else recipe
 
 
-def _papers_epoch(pair: Pair, seed: int) -> Plan:
+def _papers_epoch(pair: TrainingPair, seed: int) -> FineTuningPlan:
     """All patches of the paper's grid once, in random order."""
     recipe = PAPER
     pairs = [fit_to_patch(pair, recipe.patch)]
@@ -140,4 +136,4 @@ def _papers_epoch(pair: Pair, seed: int) -> Plan:
         return batch_at(pairs, [(0, positions[n]) for n in chosen], recipe.patch)
 
     steps = math.ceil(len(positions) / recipe.batch)
-    return Plan(recipe, Schedule(steps, recipe.fine_tuning_learning_rate, decay=False), batch)
+    return FineTuningPlan(recipe, Schedule(steps, recipe.fine_tuning_learning_rate, decay=False), batch)

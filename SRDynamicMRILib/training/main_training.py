@@ -13,18 +13,21 @@ import torch
 
 from .. import __version__
 from ..errors import InputError
-from ..losses.perceptual import loss_named, perceptual_identity
-from ..models.checkpoints import Model, ModelInfo, Network, new_network, weights_sha256
+from ..losses.registry import loss_named, perceptual_identity
+from ..models.checkpoints import Model, weights_sha256
+from ..models.model_info import ModelInfo, new_network
 from ..models.recipes import FRACTIONS, Recipe
-from ..networks.sub_pixel import FACTORS
+from ..networks.network import SuperResolutionNetwork
+from ..networks.registry import network_named
+from ..networks.training_pair import TrainingPair
 from ..process.distributed import ranks, share
 from ..process.precision import Precision
 from ..progress import Progress
 from ..volume import FloatArray, Shape
 from .datasets import PairStream, Source, real_source, synthetic_source
 from .optimisation import Batches, Schedule, Validation, optimise
-from .pairs import Pair, as_tensors, fit_to_patch, pair_maker, random_patch
-from .subjects import Subject, find_subjects, split
+from .pairs import as_tensors, fit_to_patch, pair_maker, random_patch
+from .subjects import TrainingSubject, find_subjects, split
 from .validation import validation_images, validation_score
 
 POOL = 32
@@ -46,9 +49,9 @@ class _Pool:
     def __init__(self, stream: PairStream, patch: Shape, batch: int) -> None:
         self._stream, self._patch, self._batch = stream, patch, batch
         self._pairs_per_place = max(4, -(-POOL // batch))
-        self._pairs: dict[int, Pair] = {}
+        self._pairs: dict[int, TrainingPair] = {}
 
-    def pair(self, step: int, place: int, rng: np.random.Generator) -> Pair:
+    def pair(self, step: int, place: int, rng: np.random.Generator) -> TrainingPair:
         """One of the pairs of a place in the batch."""
         first = step // STEPS_PER_PAIR
         number = (first + int(rng.integers(self._pairs_per_place))) * self._batch + place
@@ -77,11 +80,11 @@ class MainTraining:
     seed
         Seeds weights, data and their order.
     validation_share
-        Share of the subjects of each kind that is held back to judge the network.
+        Share of the subjects of each kind for validation.
     validate_every
-        Steps between two judgements.
+        Steps between two validations.
     patience
-        Judgements without a better one after which training ends; None never ends it early.
+        Early-stopping patience, in validations; None never stops early.
     precision
         Of the network's convolutions.
     """
@@ -106,7 +109,9 @@ class MainTraining:
         if not self.folders and not self.synthetic:
             raise InputError("There is nothing to train on; give folders of volumes or a number of synthetic ones.")
         if not 0 <= self.validation_share < 1:
-            message = f"The share of subjects held back must be from 0 to below 1, but it is {self.validation_share:g}."
+            message = (
+                f"The share of subjects for validation must be from 0 to below 1, but it is {self.validation_share:g}."
+            )
             raise InputError(message)
         kinds = len(self.folders) + bool(self.synthetic)
         if self.weights and (
@@ -119,19 +124,21 @@ class MainTraining:
         if recipe.batch % ranks():
             message = f"A batch of {recipe.batch} cannot be shared by {ranks()} processes; make it a multiple of them."
             raise InputError(message)
-        factor = recipe.factor(self.fractions)
-        if recipe.sub_pixel and factor not in FACTORS:
+        network = network_named(recipe.network)
+        factor = network.factor_for(self.fractions)
+        if factor not in network.factors:
+            least, most = min(network.factors), max(network.factors)
             message = (
-                f"The network of the recipe {recipe.name} makes {FACTORS[0]} to {FACTORS[-1]} voxels of each along "
-                f"rows and columns, but the fraction {min(self.fractions):g} asks for {factor}; give other fractions, "
-                "or choose another recipe."
+                f"The network of the recipe {recipe.name} makes {least} to {most} voxels of each along "
+                f"rows and columns, but the fraction {min(self.fractions):g} asks for {factor}; give "
+                "other fractions, or choose another recipe."
             )
             raise InputError(message)
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Where training draws from, and what judges it.
+    """Where training draws from, and what it is validated on.
 
     Parameters
     ----------
@@ -154,25 +161,25 @@ def training_data(task: MainTraining, progress: Progress) -> TrainingData:
         If what there is cannot be read.
     """
     sources: list[Source] = []
-    held_back: list[Subject] = []
+    for_validation: list[TrainingSubject] = []
     for folder in task.folders:
         progress.stage(f"Reading {folder.name}")
-        kept, judged = split(find_subjects(folder), task.validation_share, task.seed)
-        progress.log(f"{folder.name}: training on {_names(kept)}; validation on {_names(judged)}.")
+        kept, validated = split(find_subjects(folder), task.validation_share, task.seed)
+        progress.log(f"{folder.name}: training on {_names(kept)}; validation on {_names(validated)}.")
         sources.append(real_source(kept))
-        held_back += judged
+        for_validation += validated
     synthetic: list[int] = []
     if task.synthetic:
         kept_numbers, synthetic = split(range(task.synthetic), task.validation_share, task.seed)
         sources.append(synthetic_source(kept_numbers, task.seed))
     weights = task.weights or [1.0] * len(sources)
-    images = validation_images(held_back, synthetic, task.seed) if held_back or synthetic else []
+    images = validation_images(for_validation, synthetic, task.seed) if for_validation or synthetic else []
     if not images:
-        progress.log("No subject is held back for validation, so only the training loss tells how it goes.")
+        progress.log("There is no subject for validation, so only the training loss tells how it goes.")
     return TrainingData(list(zip(sources, weights, strict=True)), images)
 
 
-def _names(subjects: Sequence[Subject]) -> str:
+def _names(subjects: Sequence[TrainingSubject]) -> str:
     return ", ".join(subject.name for subject in subjects) or "nobody"
 
 
@@ -225,7 +232,6 @@ def train(
         loss,
         Schedule(task.steps, recipe.learning_rate, warm_up=WARM_UP),
         residual=recipe.residual,
-        adds_input=info.adds_input,
         device=device,
         progress=progress,
         state_file=state_file,
@@ -246,12 +252,12 @@ def train(
     return Model(network, replace(info, steps=record.steps, metrics=metrics))
 
 
-def _initial_network(recipe: Recipe, info: ModelInfo, start: Model | None) -> Network:
+def _initial_network(recipe: Recipe, info: ModelInfo, start: Model | None) -> SuperResolutionNetwork:
     """The network to begin with: the weights of a model, or new ones."""
     torch.manual_seed(info.seed)
     network = new_network(info)
-    if recipe.residual:  # begin near the interpolated image itself
-        network.last.weight.data *= 0.05
+    if recipe.residual:
+        network.begin_small()
     if start is None:
         return network
 
@@ -274,7 +280,7 @@ def _batches(data: TrainingData, task: MainTraining, recipe: Recipe) -> Batches:
     stream = PairStream(data.sources, task.fractions, pair_maker(_description(task, recipe, None)), task.seed)
     pool = _Pool(stream, recipe.patch, recipe.batch)
 
-    def patch(step: int, place: int) -> Pair:
+    def patch(step: int, place: int) -> TrainingPair:
         rng = np.random.default_rng([task.seed, 3, step, place])
         return random_patch(pool.pair(step, place, rng), recipe.patch, rng)
 
@@ -297,9 +303,9 @@ def _description(task: MainTraining, recipe: Recipe, start: Model | None) -> Mod
     if start is not None:
         names.append(f"before that: {start.info.training_data}, {start.info.steps} steps")
     return ModelInfo(
-        architecture="SubPixelNetwork" if recipe.sub_pixel else "UNet3D",
+        architecture=recipe.network,
         features=recipe.features,
-        factor=recipe.factor(task.fractions),
+        factor=network_named(recipe.network).factor_for(task.fractions),
         fractions=tuple(task.fractions),
         interpolation=recipe.interpolation,
         normalisation=recipe.normalisation,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..models.checkpoints import load_tensors, save_tensors
-from ..networks.unet import GRID_STEP, UNet3D
+from ..networks.network import Network
 from ..process.devices import is_out_of_memory
 from ..process.distributed import is_first, mean_over_ranks, ranks
 from ..process.precision import Precision
@@ -31,10 +31,6 @@ _STATE_KEY = "SRDynamicMRI training state"
 _MAXIMUM_GRADIENT_NORM = 1.0
 _RESIDUAL_SHARE = 0.1
 _MAXIMUM_SKIPPED = 10
-_THICKNESS = 3
-"""Slices, at least, of the U-Net's deepest level for bfloat16: with 2, PyTorch 2.13 takes weight gradients on CPUs from
-memory that was never written."""
-
 _SHOWN = 10  # steps that a reported loss is the mean of
 
 
@@ -67,7 +63,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Validation:
-    """Judges a network during training by images that it is not trained on.
+    """Validation of a network during training, on images that it is not trained on.
 
     Parameters
     ----------
@@ -75,12 +71,12 @@ class Validation:
         Gives figures by name for the network as it is; of the first, more is better. With several processes all must
         get the same figures.
     every
-        Steps between two judgements; there is one at the end as well.
+        Steps between two validations; there is one at the end as well.
     patience
-        Judgements without a better one after which training ends; None never ends it early.
+        Early-stopping patience, in validations; None never stops early.
     """
 
-    score: Callable[[nn.Module], Mapping[str, float]]
+    score: Callable[[Any], Mapping[str, float]]
     every: int
     patience: int | None = None
 
@@ -122,13 +118,12 @@ class TrainingRecord:
 
 
 def optimise(
-    network: nn.Module,
+    network: Network,
     batches: Batches,
     loss: LossFunction,
     schedule: Schedule,
     *,
     residual: bool,
-    adds_input: bool | None = None,
     device: torch.device,
     progress: Progress,
     state_file: Path | None = None,
@@ -154,10 +149,7 @@ def optimise(
     schedule
         How long and how fast.
     residual
-        Whether the network gives a residual.
-    adds_input
-        Whether the loss is of the residual added to the input, rather than of the residual itself; if not given, of
-        every residual.
+        Whether the network gives a residual; see `Network.prediction`.
     device
         Where to compute.
     progress
@@ -171,18 +163,17 @@ def optimise(
     save_every
         Seconds between states.
     validation
-        Judges the network now and then.
+        How to validate the network, and how often.
     distributed
         Whether all processes of ``torchrun`` train this one network, each with its own share of every batch.
     precision
-        Of the network's convolutions. Patches of fewer than 12 slices are always computed in float32.
+        Of the network's convolutions. Patches of fewer than `Network.bfloat16_slices` are always computed in float32.
 
     Raises
     ------
     InputError
         If the state to resume belongs to another training, or the loss stops being finite.
     """
-    adds_input = residual if adds_input is None else adds_input
     network.to(device=device, memory_format=torch.channels_last_3d).train()  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(_parameter_groups(network, residual))
     identity = {**(identity or {}), "steps": str(schedule.steps)}
@@ -213,13 +204,14 @@ def optimise(
             inputs, targets = (t.to(device, memory_format=torch.channels_last_3d) for t in batches(record.steps))
             optimiser.zero_grad(set_to_none=True)
             before = [buffer.clone() for buffer in network.buffers()]
+            thick = inputs.shape[2] >= network.bfloat16_slices
             try:
-                with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16" and _is_thick(inputs)):
+                with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16" and thick):
                     output = function(inputs)
-                value = loss(output + inputs if adds_input else output, targets)
+                value = loss(network.prediction(inputs, output, residual), targets)
                 value.backward()  # type: ignore[no-untyped-call]
             except RuntimeError as error:
-                if not is_out_of_memory(error) or not _can_do_with_less(network):
+                if not is_out_of_memory(error) or not network.save_memory():
                     raise
                 progress.log(f"Not enough memory on {device}: feature maps are computed twice rather than kept.")
                 continue
@@ -259,19 +251,6 @@ def optimise(
     return record
 
 
-def _is_thick(inputs: Tensor) -> bool:
-    """Whether patches ``(B, 1, d, h, w)`` have slices enough for bfloat16."""
-    return bool(inputs.shape[2] >= _THICKNESS * GRID_STEP)
-
-
-def _can_do_with_less(network: nn.Module) -> bool:
-    """Make a network need less memory for its gradient, if it can."""
-    if not isinstance(network, UNet3D) or network.checkpointing:
-        return False
-    network.checkpointing = True
-    return True
-
-
 def _parallel(network: nn.Module, device: torch.device) -> nn.Module:
     """The network, its gradients averaged over all processes."""
     if ranks() == 1:
@@ -286,14 +265,14 @@ def _set_buffers(network: nn.Module, values: Iterable[Tensor]) -> None:
 
 
 def _is_due(record: TrainingRecord, validation: Validation, schedule: Schedule) -> bool:
-    """Whether the network as it is should be judged and has not been yet (by the run that is resumed)."""
+    """Whether a validation is due that was not done yet (by the run that is resumed)."""
     if record.steps == 0 or record.steps in record.scores:
         return False
     return record.steps % validation.every == 0 or record.steps >= schedule.steps
 
 
 def _validate(state: _State, validation: Validation, progress: Progress) -> None:
-    """Judge the network as it is and keep its weights if they are the best so far."""
+    """Validate the network as it is and keep its weights if they are the best so far."""
     record = state.record
     device = next(state.network.parameters()).device
     score = dict(validation.score(state.network))
@@ -305,13 +284,13 @@ def _validate(state: _State, validation: Validation, progress: Progress) -> None
     progress.validation(record.steps, score)
 
 
-def _parameter_groups(network: nn.Module, residual: bool) -> list[dict[str, Any]]:
+def _parameter_groups(network: Network, residual: bool) -> list[dict[str, Any]]:
     """Parameters by the share of the learning rate they get.
 
     A residual is some tens of times smaller than the image, so steps of the last layer must be small for the others to
     be large.
     """
-    last = [p for name, p in network.named_parameters() if residual and name.startswith("last.")]
+    last = list(network.last.parameters()) if residual else []
     others = [p for p in network.parameters() if all(p is not q for q in last)]
     groups = [{"params": others, "share": 1.0}, {"params": last, "share": _RESIDUAL_SHARE}]
     return [group for group in groups if group["params"]]

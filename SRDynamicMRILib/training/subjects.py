@@ -20,7 +20,7 @@ _CHAOS_SEQUENCES = ("T1DUAL", "T2SPIR")
 
 
 @dataclass(frozen=True)
-class Subject:
+class TrainingSubject:
     """One person's scans.
 
     Parameters
@@ -35,7 +35,7 @@ class Subject:
     series: tuple[Series, ...]
 
 
-def find_subjects(folder: Path) -> list[Subject]:
+def find_subjects(folder: Path) -> list[TrainingSubject]:
     """Read all scans below a folder, subject by subject, in the order of their names.
 
     In the layout of CHAOS (Kavur et al. 2021; ``MR/<id>/T1DUAL/DICOM_anon/{InPhase,OutPhase}`` and
@@ -65,11 +65,13 @@ def find_subjects(folder: Path) -> list[Subject]:
     for path, name in zip(found, names, strict=True):
         if name:
             by_name.setdefault(name, []).append(path)
-    return [Subject(name, tuple(read_series(path) for path in paths)) for name, paths in sorted(by_name.items())]
+    return [
+        TrainingSubject(name, tuple(read_series(path) for path in paths)) for name, paths in sorted(by_name.items())
+    ]
 
 
 def _subject_names(paths: Sequence[Path], folder: str) -> list[str]:
-    """Subject of every image, by its path below the folder; empty for those that are to be left out."""
+    """TrainingSubject of every image, by its path below the folder; empty for those that are to be left out."""
     chaos = [_before_sequence(path, folder) for path in paths]
     if any(chaos):
         return chaos
@@ -84,19 +86,19 @@ def _before_sequence(path: Path, folder: str) -> str:
 
 
 def split(items: Sequence[Item], validation_share: float, seed: int) -> tuple[list[Item], list[Item]]:
-    """Divide subjects at random into those to train on and those held back for validation.
+    """Divide subjects at random into those to train on and those for validation.
 
     Parameters
     ----------
     items
         The subjects.
     validation_share
-        Share that is held back: at least one subject, unless there is only one or the share is 0.
+        Share for validation: at least one subject, unless there is only one or the share is 0.
     seed
         The same seed and number of subjects always give the same division.
     """
-    held_back = min(len(items) - 1, max(1, round(validation_share * len(items)))) if validation_share > 0 else 0
-    chosen = set(np.random.default_rng([seed, 8]).permutation(len(items))[: max(0, held_back)].tolist())
+    count = min(len(items) - 1, max(1, round(validation_share * len(items)))) if validation_share > 0 else 0
+    chosen = set(np.random.default_rng([seed, 8]).permutation(len(items))[: max(0, count)].tolist())
     return (
         [item for n, item in enumerate(items) if n not in chosen],
         [item for n, item in enumerate(items) if n in chosen],

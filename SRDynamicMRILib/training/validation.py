@@ -1,4 +1,4 @@
-"""Judging a network during main training: it super-resolves images that it is not trained on."""
+"""Validation during main training: the network super-resolves images that it is not trained on."""
 
 from __future__ import annotations
 
@@ -7,34 +7,35 @@ from itertools import islice
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..acquisition.kspace import downsample
 from ..evaluation.metrics import compare
 from ..inference.super_resolution import super_resolve
-from ..models.checkpoints import Model, ModelInfo
+from ..models.checkpoints import Model
+from ..models.model_info import ModelInfo
+from ..networks.network import SuperResolutionNetwork
 from ..process.distributed import mean_over_ranks, ranks, share
 from ..volume import FloatArray, Volume
 from .datasets import some_slices, synthetic_image
-from .subjects import Subject
+from .subjects import TrainingSubject
 
 IMAGES = 4
-"""Images that are judged at a time: a compromise, as whole series would take longer than the training between."""
+"""Images of one validation: a compromise, as whole series would take longer than the training between."""
 
 _DRAWS = 20
 _SLICES = 8
 _PLANE = 160
 
 
-def validation_images(subjects: Sequence[Subject], synthetic: Sequence[int], seed: int) -> list[FloatArray]:
+def validation_images(subjects: Sequence[TrainingSubject], synthetic: Sequence[int], seed: int) -> list[FloatArray]:
     """Images ``(D, H, W)`` for validation, of real subjects where there are any.
 
     Parameters
     ----------
     subjects
-        Held back from training.
+        Subjects that are not trained on.
     synthetic
-        Numbers of synthetic abdomens held back from training.
+        Numbers of synthetic abdomens that are not trained on.
     seed
         That of the training.
     """
@@ -45,11 +46,11 @@ def validation_images(subjects: Sequence[Subject], synthetic: Sequence[int], see
         rng = np.random.default_rng([seed, 9, number])
         subject = subjects[number % len(subjects)]
         drawn = (_drawn(subject, rng) for _ in range(_DRAWS))
-        images += islice((image for image in drawn if image.max() > 0), 1)  # an empty one cannot be judged
+        images += islice((image for image in drawn if image.max() > 0), 1)  # an empty one tells nothing
     return images
 
 
-def _drawn(subject: Subject, rng: np.random.Generator) -> FloatArray:
+def _drawn(subject: TrainingSubject, rng: np.random.Generator) -> FloatArray:
     """The middle of some slices of any scan and time point of a subject."""
     series = subject.series[int(rng.integers(len(subject.series)))]
     return _middle(some_slices(series[int(rng.integers(len(series)))], rng, _SLICES))
@@ -65,7 +66,7 @@ def _middle(image: FloatArray) -> FloatArray:
 
 
 def validation_score(
-    network: nn.Module, info: ModelInfo, images: Sequence[FloatArray], device: torch.device
+    network: SuperResolutionNetwork, info: ModelInfo, images: Sequence[FloatArray], device: torch.device
 ) -> Mapping[str, float]:
     """Mean SSIM and PSNR of a network over images and fractions, shared among all processes.
 

@@ -31,11 +31,11 @@ from SRDynamicMRILib.evaluation.evaluation import METRIC_NAMES, Evaluation
 from SRDynamicMRILib.evaluation.metrics import Metrics, body_mask, compare
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
+from SRDynamicMRILib.models import budgets
 from SRDynamicMRILib.models.checkpoints import file_sha256, load_model
-from SRDynamicMRILib.models.recipes import FRACTIONS
+from SRDynamicMRILib.models.recipes import DEFAULT, FRACTIONS, RECIPES
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import JsonProgress, Progress
-from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
 from SRDynamicMRILib.volume import Series, Volume
 
 SUBJECTS = {"one": [1, 2], "two": [0, 1]}
@@ -53,8 +53,8 @@ def _few_steps() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fine_tuning_plan, "DEFAULT", replace(fine_tuning_plan.DEFAULT, patch=(8, 16, 16)))
-        patch.setitem(fine_tuning.BUDGETS, "quick", fine_tuning.Budget("quick", STEPS))
+        patch.setitem(RECIPES, "default", replace(DEFAULT, patch=(8, 16, 16)))
+        patch.setitem(budgets.BUDGETS, "quick", budgets.TrainingBudget("quick", STEPS))
         yield
     torch.set_num_threads(threads)
 
@@ -368,9 +368,11 @@ def test_without_resume_nothing_of_before_is_left_but_what_others_put_there(
 
 LAUNCHER = """
 import dataclasses, runpy, sys
-from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
-fine_tuning_plan.DEFAULT = dataclasses.replace(fine_tuning_plan.DEFAULT, patch=(8, 16, 16))
-fine_tuning.BUDGETS["quick"] = fine_tuning.Budget("quick", 4)
+from SRDynamicMRILib.models.recipes import DEFAULT, RECIPES
+from SRDynamicMRILib.models import budgets
+from SRDynamicMRILib.training import fine_tuning
+RECIPES["default"] = dataclasses.replace(DEFAULT, patch=(8, 16, 16))
+budgets.BUDGETS["quick"] = budgets.TrainingBudget("quick", 4)
 runpy.run_module("SRDynamicMRILib", run_name="__main__", alter_sys=True)
 """
 

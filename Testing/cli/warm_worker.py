@@ -17,7 +17,9 @@ from dataclasses import replace
 import torch
 
 from SRDynamicMRILib.cli.program import load_commands, main
-from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan, optimisation
+from SRDynamicMRILib.models import budgets
+from SRDynamicMRILib.models.recipes import DEFAULT, RECIPES
+from SRDynamicMRILib.training import optimisation
 
 STEPS = 24
 
@@ -50,8 +52,8 @@ def outcome(child: int, seconds: float) -> tuple[int, float]:
 if __name__ == "__main__":
     load_commands()
     torch.set_num_threads(1)
-    fine_tuning_plan.DEFAULT = replace(fine_tuning_plan.DEFAULT, patch=(8, 16, 16))
-    fine_tuning.BUDGETS["quick"] = fine_tuning.Budget("quick", STEPS)
+    RECIPES["default"] = replace(DEFAULT, patch=(8, 16, 16))
+    budgets.BUDGETS["quick"] = budgets.TrainingBudget("quick", STEPS)
     optimisation.optimise.__kwdefaults__["save_every"] = 0.0
     for line in sys.stdin:
         order = json.loads(line)

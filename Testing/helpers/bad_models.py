@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from helpers.models import TINY, tiny_network
 from helpers.patient import Place
-from SRDynamicMRILib.models.checkpoints import ModelInfo
+from SRDynamicMRILib.models.model_info import ModelInfo
 
 
 def published(p: Place) -> Path:

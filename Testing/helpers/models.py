@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from SRDynamicMRILib.models.checkpoints import ModelInfo
+from SRDynamicMRILib.models.model_info import ModelInfo
 from SRDynamicMRILib.networks.unet import UNet3D
 
 FEATURES = 4

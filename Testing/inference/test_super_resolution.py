@@ -10,14 +10,16 @@ import torch
 from helpers.recorder import Recorder
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
-from torch import Tensor, nn
+from torch import Tensor
 
 from SRDynamicMRILib.acquisition.interpolation import trilinear_index, zero_filled
 from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.inference.super_resolution import super_resolve, target_grid
 from SRDynamicMRILib.inference.tiling import Inference
-from SRDynamicMRILib.models.checkpoints import Model, ModelInfo, new_network
+from SRDynamicMRILib.models.checkpoints import Model
+from SRDynamicMRILib.models.model_info import ModelInfo, new_network
+from SRDynamicMRILib.networks.network import SuperResolutionNetwork
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.volume import Geometry, Volume
 
@@ -94,7 +96,9 @@ def ramp_network(x: Tensor) -> Tensor:
     return 0.5 * x + 0.25
 
 
-class Function(nn.Module):
+class Function(SuperResolutionNetwork):
+    halo, grid_step, maps_at_once, features = 24, 4, 8, 1
+
     def __init__(self, function: object) -> None:
         super().__init__()
         self.function = function

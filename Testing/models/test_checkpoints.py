@@ -21,13 +21,12 @@ from torch import Tensor
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.models.checkpoints import (
     Model,
-    ModelInfo,
     file_sha256,
     load_model,
-    new_network,
     save_model,
 )
 from SRDynamicMRILib.models.import_checkpoint import import_checkpoint
+from SRDynamicMRILib.models.model_info import ModelInfo, new_network
 from SRDynamicMRILib.networks.unet import UNet3D
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.inference.tiling import SHIFTS, _averaged, _by_tiles, _layout, _on, _tile_shape
-from SRDynamicMRILib.losses.perceptual import PerceptualLoss, load_encoder, loss_named
+from SRDynamicMRILib.losses.perceptual import PerceptualLoss, load_encoder
+from SRDynamicMRILib.losses.registry import VOXEL_LOSSES, loss_named
 from SRDynamicMRILib.models.checkpoints import save_tensors
 from SRDynamicMRILib.networks.sub_pixel import SubPixelNetwork
 from SRDynamicMRILib.networks.unet import GRID_STEP, HALO, UNet3D, average_pool
@@ -344,8 +345,6 @@ def test_encoder_is_read_from_a_file(tmp_path: Path) -> None:
     expected = PerceptualLoss(network)(output, target)
     loss = loss_named("perceptual", CPU, tmp_path / "vessel.safetensors")
     torch.testing.assert_close(loss(output, target), expected)
-    both = loss_named("l1+perceptual", CPU, tmp_path / "vessel.safetensors")
-    torch.testing.assert_close(both(output, target), expected + F.l1_loss(output, target))
 
 
 @pytest.mark.parametrize("left_out", ["levels.0.conv.0.weight", "levels.2.conv.4.running_var"])
@@ -356,7 +355,15 @@ def test_file_without_an_encoder_is_refused(tmp_path: Path, left_out: str) -> No
         load_encoder(tmp_path / "other.safetensors")
 
 
-@pytest.mark.parametrize("name", ["perceptual", "l1+perceptual"])
-def test_perceptual_loss_without_its_network_is_refused(name: str) -> None:
+def test_perceptual_loss_without_its_network_is_refused() -> None:
     with pytest.raises(InputError, match="needs a perceptual network"):
-        loss_named(name, CPU, None)
+        loss_named("perceptual", CPU, None)
+
+
+def test_new_loss_is_a_function_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(VOXEL_LOSSES, "l2", F.mse_loss)
+    output, target = noise(1, 1, 4, 4, 4), noise(1, 1, 4, 4, 4, seed=1)
+    assert loss_named("l2", CPU, None)(output, target) == ((output - target) ** 2).mean()
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="no loss named l2; use one of charbonnier, perceptual"):
+        loss_named("l2", CPU, None)

@@ -22,8 +22,8 @@ from helpers.project import ROOT
 from SRDynamicMRILib import demo
 from SRDynamicMRILib.cli import phantom as phantom_command
 from SRDynamicMRILib.cli.program import build_parser
+from SRDynamicMRILib.models import budgets
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.training import fine_tuning
 
 DOCUMENTS = sorted(path for pattern in ("README.md", "CONTRIBUTING.md", "docs/*.md") for path in ROOT.glob(pattern))
 
@@ -108,7 +108,7 @@ def workspace(
     small = partial(abdomen, shape=SHAPE, spacing=SPACING)
     monkeypatch.setattr(phantom_command, "abdomen", small)
     monkeypatch.setattr(demo, "SHAPE", SHAPE)
-    monkeypatch.setitem(fine_tuning.BUDGETS, "standard", fine_tuning.BUDGETS["quick"])
+    monkeypatch.setitem(budgets.BUDGETS, "standard", budgets.BUDGETS["quick"])
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -34,15 +34,18 @@ from SRDynamicMRILib.evaluation.metrics import compare
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import write_series, write_volume
 from SRDynamicMRILib.models import checkpoints
-from SRDynamicMRILib.models.checkpoints import Model, ModelInfo, load_model, save_model
+from SRDynamicMRILib.models.checkpoints import Model, load_model, save_model
+from SRDynamicMRILib.models.model_info import ModelInfo
 from SRDynamicMRILib.models.recipes import DEFAULT, FAST, FRACTIONS, PAPER
+from SRDynamicMRILib.networks.sub_pixel import SubPixelNetwork
+from SRDynamicMRILib.networks.training_pair import TrainingPair
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.training import datasets, main_training, validation
 from SRDynamicMRILib.training.datasets import some_slices
 from SRDynamicMRILib.training.main_training import MainTraining, train, training_data
 from SRDynamicMRILib.training.optimisation import TrainingRecord, optimise
-from SRDynamicMRILib.training.pairs import Pair, random_patch
-from SRDynamicMRILib.training.subjects import Subject, find_subjects, split
+from SRDynamicMRILib.training.pairs import random_patch
+from SRDynamicMRILib.training.subjects import TrainingSubject, find_subjects, split
 from SRDynamicMRILib.training.tensorboard import TensorBoardProgress
 from SRDynamicMRILib.training.validation import validation_images, validation_score
 from SRDynamicMRILib.volume import FloatArray, Geometry, Series, Volume
@@ -275,7 +278,7 @@ def test_nobody_is_held_back_from_one_subject_or_where_none_is_wanted(marked: li
     for task in (MainTraining(folders=[tmp_path]), MainTraining(folders=marked, validation_share=0)):
         progress = Recorder()
         assert training_data(task, progress).validation == []
-        assert "No subject is held back" in progress.messages[-1]
+        assert "There is no subject for validation" in progress.messages[-1]
         assert progress.messages[0].endswith("validation on nobody.")
 
 
@@ -304,14 +307,14 @@ def test_synthetic_abdomens_are_split_too_and_judge_where_no_real_subject_does(
 def test_middle_of_an_image_is_judged_and_never_an_empty_one() -> None:
     shape = (8, 200, 181)
     numbers = Volume(1.0 + np.arange(np.prod(shape)).reshape(shape), Geometry(shape, THICK))
-    found = validation_images([Subject("large", (Series.of([numbers]),))], [], 0)
+    found = validation_images([TrainingSubject("large", (Series.of([numbers]),))], [], 0)
     assert all(np.array_equal(one, numbers.data[:, 20:180, 10:170]) for one in found)
     mostly_empty = np.zeros((60, 8, 8))
     mostly_empty[20:26] = 1
-    subject = Subject("dark", (Series.of([Volume(mostly_empty, Geometry((60, 8, 8), THICK))]),))
+    subject = TrainingSubject("dark", (Series.of([Volume(mostly_empty, Geometry((60, 8, 8), THICK))]),))
     for seed in range(5):
         assert all(one.max() == 1 for one in validation_images([subject], [], seed))
-    nothing = Subject("nothing", (Series.of([Volume(np.zeros((4, 8, 8)))]),))
+    nothing = TrainingSubject("nothing", (Series.of([Volume(np.zeros((4, 8, 8)))]),))
     assert validation_images([nothing], [], 0) == []
 
 
@@ -322,7 +325,7 @@ def spy_on_sources(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Notes the folder of every image that is drawn."""
     drawn: list[str] = []
 
-    def noted(subjects: Sequence[Subject]) -> datasets.Source:
+    def noted(subjects: Sequence[TrainingSubject]) -> datasets.Source:
         draw = datasets.real_source(subjects)
 
         def note(rng: np.random.Generator) -> FloatArray:
@@ -351,7 +354,9 @@ def test_weights_are_how_often_sources_are_drawn_from() -> None:
     def source(name: str) -> datasets.Source:
         return lambda rng: drawn.append(name) or np.ones((1, 4, 4), np.float32)
 
-    stream = datasets.PairStream([(source("a"), 3), (source("b"), 1)], (1.0,), lambda image, _: Pair(image, image), 0)
+    stream = datasets.PairStream(
+        [(source("a"), 3), (source("b"), 1)], (1.0,), lambda image, _: TrainingPair(image, image), 0
+    )
     for number in range(400):
         stream.pair(number)
     assert drawn.count("a") == pytest.approx(300, abs=30)
@@ -486,8 +491,8 @@ def test_fast_recipe_trains_a_network_that_ends_in_sub_pixels(scans: Path) -> No
 
 @pytest.mark.parametrize(("fraction", "factor"), [(0.25, 2), (0.1, 4), (0.0625, 4), (1.0, 1)])
 def test_fast_networks_make_as_many_voxels_as_the_fraction_lacks(fraction: float, factor: int) -> None:
-    assert FAST.factor([fraction, 1.0]) == factor
-    assert DEFAULT.factor([fraction]) == 1
+    assert SubPixelNetwork.factor_for([fraction, 1.0]) == factor
+    assert UNet3D.factor_for([fraction]) == 1
 
 
 def test_model_knows_how_it_was_made(undisturbed: Run) -> None:
@@ -725,7 +730,7 @@ def test_processes_share_the_very_batch_that_one_would_take(scans: Path, monkeyp
 def test_every_step_and_place_draws_by_itself(scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chances = []
 
-    def noted(pair: Pair, patch: tuple[int, int, int], rng: np.random.Generator) -> Pair:
+    def noted(pair: TrainingPair, patch: tuple[int, int, int], rng: np.random.Generator) -> TrainingPair:
         chances.append(rng.bit_generator.state["state"]["state"])
         return random_patch(pair, patch, rng)
 
@@ -887,7 +892,7 @@ def test_options_become_task_and_recipe(
         (("--synthetic", 1, "--steps", 0), "must be 1 or more"),
         (("--synthetic", 1, "--patience", 0), "must be 1 or more"),
         (("--synthetic", 1, "--weights", 1, 2), "Give 1 weights"),
-        (("--synthetic", 1, "--validation-share", 1), "held back must be from 0 to below 1"),
+        (("--synthetic", 1, "--validation-share", 1), "for validation must be from 0 to below 1"),
         (("--synthetic", 1, "--features", 0), "at least one feature map"),
         (("--synthetic", 1, "--learning-rate", "nan"), "a rate above zero"),
         (("--synthetic", 1, "--fractions", 2), "fraction"),

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from helpers.models import TINY, same_weights, tiny_network
 
+from SRDynamicMRILib.models.budgets import TrainingBudget
 from SRDynamicMRILib.models.checkpoints import Model
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.training import fine_tuning_plan
-from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune
+from SRDynamicMRILib.training.fine_tuning import fine_tune
 from SRDynamicMRILib.training.needles import with_needles
 
 SPACING = (1.5, 1.5, 5.0)
@@ -71,7 +72,7 @@ def test_an_empty_image_has_no_body_to_put_needles_in() -> None:
 def test_fine_tuning_sees_needles_in_a_share_of_its_patches(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
     prior = abdomen(1, (12, 48, 64), (5.0, 5.2, 9.0), 1).static
     base = Model(tiny_network(), TINY)
-    budget = Budget("quick", 2)
+    budget = TrainingBudget("quick", 2)
     as_it_is = fine_tune(prior, base, (24, 32), budget)
     monkeypatch.setattr(fine_tuning_plan, "NEEDLES", share)
     assert not same_weights(fine_tune(prior, base, (24, 32), budget).network, as_it_is.network)

@@ -15,10 +15,11 @@ from helpers.patient import FRACTION, Patient
 from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.io.files import read_series, read_volume, write_volume
+from SRDynamicMRILib.models.budgets import TrainingBudget
 from SRDynamicMRILib.models.checkpoints import Model, load_model
-from SRDynamicMRILib.training.fine_tuning import Budget, fine_tune
-from SRDynamicMRILib.training.held_back import HeldBack
-from SRDynamicMRILib.training.pairs import Pair
+from SRDynamicMRILib.networks.training_pair import TrainingPair
+from SRDynamicMRILib.training.fine_tuning import fine_tune
+from SRDynamicMRILib.training.fine_tuning_validation import ValidationPatches
 from SRDynamicMRILib.volume import Volume
 
 
@@ -90,13 +91,13 @@ def test_from_python_too(patient: Patient) -> None:
     prior = read_volume(patient.static)
     model: Model = load_model(patient.model)
     with pytest.raises(InputError, match="no finer detail"):
-        fine_tune(prior, model, (prior.shape[1], prior.shape[2]), Budget("test", 2))
+        fine_tune(prior, model, (prior.shape[1], prior.shape[2]), TrainingBudget("test", 2))
 
 
 @pytest.mark.parametrize("lacking", [0.0, 1e-9, 1e-7])
 def test_nothing_is_recovered_where_nothing_lacks(lacking: float) -> None:
     rng = np.random.default_rng(0)
     image = rng.random((8, 16, 16)).astype(np.float32)
-    held = HeldBack([Pair(image, (image + lacking).astype(np.float32))])
+    held = ValidationPatches([TrainingPair(image, (image + lacking).astype(np.float32))])
     with torch.no_grad():
         assert list(held.score(tiny_network(), residual=True, precision="float32").values()) == [0.0]

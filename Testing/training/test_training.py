@@ -21,16 +21,19 @@ from SRDynamicMRILib.acquisition.interpolation import INPUTS, upsample
 from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.inference.super_resolution import super_resolve
+from SRDynamicMRILib.models.budgets import TrainingBudget, budget_named
 from SRDynamicMRILib.models.checkpoints import (
     Model,
-    ModelInfo,
     load_model,
-    new_network,
     save_model,
     save_tensors,
     weights_sha256,
 )
+from SRDynamicMRILib.models.model_info import ModelInfo, new_network
 from SRDynamicMRILib.models.recipes import DEFAULT, FRACTIONS
+from SRDynamicMRILib.networks.network import Network
+from SRDynamicMRILib.networks.sub_pixel import SubPixelPair, sub_pixel_pair
+from SRDynamicMRILib.networks.training_pair import TrainingPair, interpolated_pair
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.networks.vessel_unet import VesselEncoder
 from SRDynamicMRILib.phantom import abdomen
@@ -38,37 +41,37 @@ from SRDynamicMRILib.process.devices import fastest_precision
 from SRDynamicMRILib.process.precision import PRECISIONS, Precision
 from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
-from SRDynamicMRILib.training.augmentation import augment
+from SRDynamicMRILib.training.augmentation import ShiftAndMirror, augment, random_shift_and_mirror
 from SRDynamicMRILib.training.datasets import PairStream, some_slices
 from SRDynamicMRILib.training.fine_tuning import (
-    Budget,
-    budget_named,
     default_precision,
     fine_tune,
     kept_by_fraction,
     kept_size,
     match_prior,
 )
-from SRDynamicMRILib.training.held_back import HeldBack, at_size, hold_back, of_what_is_known, with_gaps
+from SRDynamicMRILib.training.fine_tuning_validation import (
+    ValidationPatches,
+    choose_validation_patches,
+    masked_loss,
+    resize_mask,
+    without_targets,
+)
 from SRDynamicMRILib.training.optimisation import Schedule, TrainingRecord, Validation, optimise
 from SRDynamicMRILib.training.pairs import (
-    Pair,
     as_tensors,
     batch_at,
     detailed_patch,
     fit_to_patch,
-    make_pair,
-    make_sub_pixel_pair,
     pair_maker,
     random_patch,
 )
-from SRDynamicMRILib.training.placements import Placement, random_placement
 from SRDynamicMRILib.volume import Geometry, Shape, Volume
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CPU = torch.device("cpu")
-TINY = Budget("test", 8)
+TINY = TrainingBudget("test", 8)
 PRIOR = abdomen(0, (8, 48, 64), (6.0, 6.0, 8.0), time_points=1).static
 KEPT = (24, 32)
 INFO = ModelInfo(
@@ -108,7 +111,7 @@ def vessel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("interpolation", INPUTS)
 def test_maximum_divides_input_and_target_each_by_its_own(interpolation: str) -> None:
-    pair = make_pair(PRIOR.data, KEPT, interpolation, "maximum")
+    pair = interpolated_pair(PRIOR.data, KEPT, interpolation, "maximum")
     assert pair.input.max() == pytest.approx(1)
     assert pair.target.max() == pytest.approx(1)
     expected = upsample(crop_kspace(PRIOR.data, KEPT), PRIOR.shape[1:], interpolation)
@@ -117,7 +120,7 @@ def test_maximum_divides_input_and_target_each_by_its_own(interpolation: str) ->
 
 
 def test_percentile_divides_both_by_that_of_the_low_resolution_image() -> None:
-    pair = make_pair(PRIOR.data, KEPT, "zero_filled", "percentile")
+    pair = interpolated_pair(PRIOR.data, KEPT, "zero_filled", "percentile")
     acquired = crop_kspace(PRIOR.data, KEPT)
     scale = np.percentile(acquired, 99.9)
     np.testing.assert_allclose(pair.target * scale, PRIOR.data, rtol=1e-5, atol=1e-3)
@@ -126,29 +129,29 @@ def test_percentile_divides_both_by_that_of_the_low_resolution_image() -> None:
 
 @pytest.mark.parametrize("normalisation", ["maximum", "percentile"])
 def test_pair_does_not_depend_on_the_unit(normalisation: str) -> None:
-    pair = make_pair(PRIOR.data, KEPT, "non_negative", normalisation)
-    larger = make_pair(PRIOR.data * np.float32(1000), KEPT, "non_negative", normalisation)
+    pair = interpolated_pair(PRIOR.data, KEPT, "non_negative", normalisation)
+    larger = interpolated_pair(PRIOR.data * np.float32(1000), KEPT, "non_negative", normalisation)
     np.testing.assert_allclose(larger.input, pair.input, atol=1e-5)
     np.testing.assert_allclose(larger.target, pair.target, atol=1e-5)
 
 
 @pytest.mark.parametrize("normalisation", ["maximum", "percentile"])
 def test_empty_image_gives_a_finite_pair(normalisation: str) -> None:
-    pair = make_pair(np.zeros((2, 8, 8), dtype=np.float32), (4, 4), "non_negative", normalisation)
+    pair = interpolated_pair(np.zeros((2, 8, 8), dtype=np.float32), (4, 4), "non_negative", normalisation)
     assert not pair.input.any()
     assert not pair.target.any()
 
 
 def test_pair_grows_to_the_patch() -> None:
-    pair = make_pair(PRIOR.data[:5, :30, :41], (15, 20), "zero_filled", "maximum")
+    pair = interpolated_pair(PRIOR.data[:5, :30, :41], (15, 20), "zero_filled", "maximum")
     grown = fit_to_patch(pair, (12, 24, 24))
     assert grown.input.shape == grown.target.shape == (12, 30, 41)
     assert grown.target.max() == pair.target.max()
 
 
-def numbered_pair(shape: tuple[int, int, int]) -> Pair:
+def numbered_pair(shape: tuple[int, int, int]) -> TrainingPair:
     numbers = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
-    return Pair(numbers, -numbers)
+    return TrainingPair(numbers, -numbers)
 
 
 def test_batch_at_takes_input_and_target_from_the_same_place() -> None:
@@ -189,13 +192,13 @@ def test_random_patch_comes_from_everywhere_and_is_mirrored_along_every_axis_but
 def test_detailed_patch_is_where_the_input_lacks_most() -> None:
     target = np.zeros((6, 40, 40), dtype=np.float32)
     target[:, 24:, 24:] = 1
-    pair = Pair(np.zeros_like(target), target)
+    pair = TrainingPair(np.zeros_like(target), target)
 
-    def share(draw: Callable[..., Pair]) -> float:
+    def share(draw: Callable[..., TrainingPair]) -> float:
         return float(np.mean([draw(pair, (4, 8, 8), np.random.default_rng(n)).target.max() for n in range(100)]))
 
     assert share(random_patch) < 0.5 < share(detailed_patch)
-    flat = Pair(target, target)
+    flat = TrainingPair(target, target)
     assert detailed_patch(flat, (4, 8, 8), np.random.default_rng(0)).target.shape == (4, 8, 8)
 
 
@@ -205,7 +208,7 @@ SUB_PIXEL = replace(INFO, architecture="SubPixelNetwork", interpolation="zero_fi
 
 
 def test_sub_pixel_pair_and_zero_filling_make_up_the_target() -> None:
-    pair = make_sub_pixel_pair(PRIOR.data, KEPT, 2, "percentile")
+    pair = sub_pixel_pair(PRIOR.data, KEPT, 2, "percentile")
     acquired = crop_kspace(PRIOR.data, KEPT)
     scale = np.percentile(acquired, 99.9)
     assert pair.factor == 2
@@ -216,7 +219,7 @@ def test_sub_pixel_pair_and_zero_filling_make_up_the_target() -> None:
 
 def test_patches_of_sub_pixel_pairs_keep_both_together() -> None:
     voxels = np.arange(6 * 9 * 8, dtype=np.float32).reshape(6, 9, 8)
-    pair = Pair(voxels, voxels.repeat(2, axis=1).repeat(2, axis=2))
+    pair = SubPixelPair(voxels, voxels.repeat(2, axis=1).repeat(2, axis=2))
     slices = set()
     for seed in range(20):
         patch = random_patch(pair, (4, 5, 5), np.random.default_rng(seed))
@@ -233,7 +236,7 @@ def test_patches_of_sub_pixel_pairs_keep_both_together() -> None:
 def test_fine_tuning_a_sub_pixel_network_makes_it_better_on_its_prior() -> None:
     torch.manual_seed(0)
     start = Model(new_network(SUB_PIXEL).eval(), SUB_PIXEL)
-    tuned = fine_tune(PRIOR, start, KEPT, Budget("test", 40), seed=3)
+    tuned = fine_tune(PRIOR, start, KEPT, TrainingBudget("test", 40), seed=3)
 
     def error(model: Model) -> float:
         result = super_resolve(downsample(PRIOR, 0.25), model, PRIOR.geometry)
@@ -249,15 +252,15 @@ def test_fine_tuning_a_sub_pixel_network_makes_it_better_on_its_prior() -> None:
 
 
 def test_held_back_voxels_are_few_where_detail_is_and_do_not_reach_the_loss() -> None:
-    pair = make_pair(PRIOR.data, KEPT, "zero_filled", "percentile")
-    _, held = hold_back(pair, (8, 24, 24), np.random.default_rng(0))
+    pair = interpolated_pair(PRIOR.data, KEPT, "zero_filled", "percentile")
+    _, held = choose_validation_patches(pair, (8, 24, 24), np.random.default_rng(0))
     assert held.shape == pair.target.shape[1:]
     assert 0.02 < held.mean() < 0.5
-    gaps = with_gaps(pair, held)
+    gaps = without_targets(pair, held)
     assert all(np.array_equal(np.isnan(one), held) for one in gaps.target)
     assert gaps.lack < pair.lack
     output = torch.from_numpy(pair.input).requires_grad_()
-    of_what_is_known(F.l1_loss)(output, torch.from_numpy(gaps.target)).backward()
+    masked_loss(F.l1_loss)(output, torch.from_numpy(gaps.target)).backward()
     assert output.grad is not None
     assert not output.grad[:, torch.from_numpy(held)].any()
     assert output.grad[:, torch.from_numpy(~held)].any()
@@ -265,7 +268,7 @@ def test_held_back_voxels_are_few_where_detail_is_and_do_not_reach_the_loss() ->
 
 @pytest.mark.parametrize(("residual", "expected"), [(True, 0.5), (False, 0.5)])
 def test_score_is_the_share_of_what_lacks_that_comes_back(residual: bool, expected: float) -> None:
-    class Half(nn.Module):
+    class Half(Network):
         """Gives half of what lacks, which is 2 everywhere."""
 
         def __init__(self) -> None:
@@ -276,15 +279,15 @@ def test_score_is_the_share_of_what_lacks_that_comes_back(residual: bool, expect
             return torch.ones_like(x)
 
     inputs = np.zeros((8, 24, 24), dtype=np.float32)
-    judge, held = hold_back(Pair(inputs, inputs + 2), (8, 24, 24), np.random.default_rng(0))
+    judge, held = choose_validation_patches(TrainingPair(inputs, inputs + 2), (8, 24, 24), np.random.default_rng(0))
     (score,) = judge.score(Half(), residual, "float32").values()
     assert score == pytest.approx(expected)
     assert sum(np.isfinite(pair.target).sum() for pair in judge.patches) == 6 * 8 * held.sum() == 6 * 8 * 4 * 4
 
 
 def test_places_are_held_back_from_scans_smaller_than_a_patch() -> None:
-    pair = make_sub_pixel_pair(PRIOR.data, KEPT, 2, "percentile")
-    judge, held = hold_back(pair, (12, 48, 48), np.random.default_rng(0))
+    pair = sub_pixel_pair(PRIOR.data, KEPT, 2, "percentile")
+    judge, held = choose_validation_patches(pair, (12, 48, 48), np.random.default_rng(0))
     assert held.shape == pair.target.shape[1:]
     assert all(pair.input.shape == (12, 48, 48) for pair in judge.patches)
     (score,) = judge.score(new_network(SUB_PIXEL), True, "float32").values()
@@ -294,38 +297,39 @@ def test_places_are_held_back_from_scans_smaller_than_a_patch() -> None:
 def test_mask_on_a_grid_of_other_voxels_is_at_the_same_place() -> None:
     mask = np.zeros((20, 12), dtype=bool)
     mask[5:10, 6:9] = True
-    larger = at_size(mask, (40, 36))
+    larger = resize_mask(mask, (40, 36))
     assert larger.sum() == larger[10:20, 18:27].sum() == 10 * 9
-    assert np.array_equal(at_size(larger, mask.shape), mask)
+    assert np.array_equal(resize_mask(larger, mask.shape), mask)
 
 
 # The planning scan as it might have lain
 
 
 def test_placements_keep_the_anatomy_and_give_other_low_resolution_images() -> None:
-    placed = [random_placement(PRIOR.shape, KEPT, np.random.default_rng(seed)) for seed in range(100)]
+    placed = [random_shift_and_mirror(PRIOR.shape, KEPT, np.random.default_rng(seed)) for seed in range(100)]
     assert len(set(placed)) == 2 * 2 * 2 * 2  # 48 x 64 voxels are shifted by 0 or 1 of a voxel of 24 x 32, and mirrored
-    assert all(np.array_equal(np.sort(one.of(PRIOR.data), axis=None), np.sort(PRIOR.data, axis=None)) for one in placed)
-    assert len({crop_kspace(one.of(PRIOR.data), KEPT).tobytes() for one in placed}) == len(set(placed))
+    voxels = np.sort(PRIOR.data, axis=None)
+    assert all(np.array_equal(np.sort(one.apply(PRIOR.data), axis=None), voxels) for one in placed)
+    assert len({crop_kspace(one.apply(PRIOR.data), KEPT).tobytes() for one in placed}) == len(set(placed))
     image = np.arange(12).reshape(1, 3, 4)
-    assert Placement((1, 0), (False, True)).of(image).tolist() == [[[11, 10, 9, 8], [3, 2, 1, 0], [7, 6, 5, 4]]]
+    assert ShiftAndMirror((1, 0), (False, True)).apply(image).tolist() == [[[11, 10, 9, 8], [3, 2, 1, 0], [7, 6, 5, 4]]]
 
 
 def test_half_of_the_patches_are_of_a_scan_that_lies_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Pair] = []
+    made: list[TrainingPair] = []
     drawn: list[int] = []
 
-    def remembered(pair: Pair, patch: Shape) -> Pair:
+    def remembered(pair: TrainingPair, patch: Shape) -> TrainingPair:
         made.append(fit_to_patch(pair, patch))
         return made[-1]
 
-    def draw(pair: Pair, patch: Shape, rng: np.random.Generator) -> Pair:
+    def draw(pair: TrainingPair, patch: Shape, rng: np.random.Generator) -> TrainingPair:
         drawn.append(next(number for number, one in enumerate(made) if one is pair))
         return detailed_patch(pair, patch, rng)
 
     monkeypatch.setattr(fine_tuning_plan, "fit_to_patch", remembered)
     monkeypatch.setattr(fine_tuning_plan, "detailed_patch", draw)
-    fine_tune(PRIOR, Model(new_network(SUB_PIXEL).eval(), SUB_PIXEL), KEPT, Budget("test", 100), seed=3)
+    fine_tune(PRIOR, Model(new_network(SUB_PIXEL).eval(), SUB_PIXEL), KEPT, TrainingBudget("test", 100), seed=3)
     as_scanned = [number for number in drawn if number < 2]
     assert len(as_scanned) == pytest.approx(0.5 * len(drawn), rel=0.2)
     moved = [number for number in drawn if number >= 2]
@@ -338,11 +342,11 @@ def test_half_of_the_patches_are_of_a_scan_that_lies_otherwise(monkeypatch: pyte
 def test_fine_tuning_ends_when_it_gets_no_better_where_nothing_is_learnt(
     base: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fine_tuning, "SHORTEST_ROUND", 1)
+    monkeypatch.setattr(fine_tuning, "LEAST_STEPS_BETWEEN_VALIDATIONS", 1)
     scores = iter([0.1, 0.3, *[0.2] * 50])
-    monkeypatch.setattr(HeldBack, "score", lambda *_, **__: {"recovered": next(scores)})
+    monkeypatch.setattr(ValidationPatches, "score", lambda *_, **__: {"recovered": next(scores)})
     progress = Recorder()
-    tuned = fine_tune(PRIOR, base, KEPT, Budget("test", 40), seed=3, progress=progress)
+    tuned = fine_tune(PRIOR, base, KEPT, TrainingBudget("test", 40), seed=3, progress=progress)
     assert tuned.info.steps == 2 * (2 + fine_tuning.PATIENCE)
     assert tuned.info.metrics["recovered"] == 0.3
     assert "Validation has not improved since step 4, so training ends." in progress.messages
@@ -587,12 +591,17 @@ def test_step_whose_gradient_is_not_finite_is_left_out() -> None:
     assert all(torch.isfinite(parameter).all() for parameter in trained.parameters())
 
 
-class Normalised(nn.Sequential):
+class Normalised(Network):
     """A network with batch statistics, which a mere look at an image changes."""
 
     def __init__(self) -> None:
         torch.manual_seed(0)
-        super().__init__(nn.Conv3d(1, 2, 3, padding=1), nn.BatchNorm3d(2), nn.Conv3d(2, 1, 1))
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv3d(1, 2, 3, padding=1), nn.BatchNorm3d(2))
+        self.last = nn.Conv3d(2, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.first(x))
 
 
 def test_step_that_is_left_out_leaves_no_trace_in_batch_statistics() -> None:
@@ -602,7 +611,7 @@ def test_step_that_is_left_out_leaves_no_trace_in_batch_statistics() -> None:
 
     trained = Normalised()
     run(trained, batches=spoilt)
-    assert int(trained[1].num_batches_tracked) == 7
+    assert int(trained.first[1].num_batches_tracked) == 7
     assert all(torch.isfinite(tensor).all() for tensor in trained.state_dict().values())
 
 
@@ -806,8 +815,8 @@ def test_fine_tuning_is_deterministic(base: Model, tuned: tuple[Model, Recorder]
     again = fine_tune(PRIOR, base, KEPT, TINY, seed=3)
     assert same_weights(again.network, tuned[0].network)
     assert again.info == tuned[0].info
-    other = fine_tune(PRIOR, base, KEPT, Budget("test", 2), seed=4)
-    assert not same_weights(other.network, fine_tune(PRIOR, base, KEPT, Budget("test", 2), seed=3).network)
+    other = fine_tune(PRIOR, base, KEPT, TrainingBudget("test", 2), seed=4)
+    assert not same_weights(other.network, fine_tune(PRIOR, base, KEPT, TrainingBudget("test", 2), seed=3).network)
 
 
 def test_fine_tuned_model_knows_where_it_comes_from(base: Model, tuned: tuple[Model, Recorder]) -> None:

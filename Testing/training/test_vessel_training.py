@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.losses.perceptual import LEVELS, load_encoder, loss_named
+from SRDynamicMRILib.losses.perceptual import LEVELS, load_encoder
+from SRDynamicMRILib.losses.registry import loss_named
 from SRDynamicMRILib.models.checkpoints import load_tensors
 from SRDynamicMRILib.networks.vessel_unet import VesselEncoder, VesselUNet
 from SRDynamicMRILib.phantom import angiogram as angiograms

@@ -33,8 +33,8 @@ from SRDynamicMRISlicer.step_queue import Stepwise
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.io.sidecar import NOTICE
+from SRDynamicMRILib.models import budgets
 from SRDynamicMRILib.models.recipes import PAPER
-from SRDynamicMRILib.training import fine_tuning
 
 pytestmark = pytest.mark.usefixtures("lost_errors")
 
@@ -1057,7 +1057,7 @@ def test_durations_in_words(seconds: float, words: str) -> None:
 
 
 def test_budgets_are_those_of_the_library() -> None:
-    assert {budget.name: budget.steps for budget in fine_tuning.BUDGETS.values()} == BUDGETS
+    assert {budget.name: budget.steps for budget in budgets.BUDGETS.values()} == BUDGETS
 
 
 def test_steps_of_the_paper() -> None:

@@ -1,4 +1,4 @@
-"""Places in the planning scan that fine-tuning does not learn from: they tell when it gets no better elsewhere."""
+"""Validation of fine-tuning: some places in the planning scan are not trained on, and tell when to stop."""
 
 from __future__ import annotations
 
@@ -8,44 +8,46 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..networks.network import Network
+from ..networks.training_pair import TrainingPair
 from ..process.precision import Precision
 from ..volume import FloatArray, Shape
 from .optimisation import LossFunction
-from .pairs import Pair, as_tensors, detailed_position, fit_to_patch, patch_at, place_in_target
+from .pairs import as_tensors, detailed_position, fit_to_patch, patch_at, place_in_target
 
-PLACES = 6
-"""Places held back, each the middle of a patch."""
+VALIDATION_PATCHES = 6
+"""Patches for validation; the middle of each is not trained on."""
 
 NOTHING = 1e-5
 """Mean difference of input and target, bright intensities being 1, below which the input lacks nothing but rounding."""
 
 _MIDDLE = 6
-"""The middle of a patch is a sixth of its rows and columns: 2% of a scan of 256x256 are held back at most."""
+"""The middle of a patch is a sixth of its rows and columns: validation takes 2% of a scan of 256x256 at most."""
 
 
 @dataclass(frozen=True)
-class HeldBack:
-    """Patches in whose middle nothing is learnt.
+class ValidationPatches:
+    """Patches whose middle is not trained on.
 
     Parameters
     ----------
     patches
-        What the network gets there and what it should give, which is NaN outside what is held back.
+        What the network gets there and what it should give, which is NaN outside the middle.
     """
 
-    patches: list[Pair]
+    patches: list[TrainingPair]
 
-    def score(self, network: nn.Module, residual: bool, precision: Precision) -> Mapping[str, float]:
-        """Share of what the inputs lack there that a network brings back; it ends in evaluation mode.
+    def score(self, network: Network, residual: bool, precision: Precision) -> Mapping[str, float]:
+        """Share of the missing detail that a network recovers there; it ends in evaluation mode.
 
         Parameters
         ----------
         network
             The network, on any device.
         residual
-            Whether its output is added to its input.
+            Whether its output is a residual.
         precision
             Of its convolutions.
         """
@@ -56,15 +58,18 @@ class HeldBack:
             inputs, targets = (tensor.to(device) for tensor in as_tensors([pair]))
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
                 output = network(inputs.contiguous(memory_format=torch.channels_last_3d)).float()
-            before = inputs if residual and pair.factor == 1 else torch.zeros_like(output)
-            missed += float((before + output - targets).abs().nansum())
-            lacked += float((before - targets).abs().nansum())
+            nothing = network.prediction(inputs, torch.zeros_like(output), residual)
+            missed += float((network.prediction(inputs, output, residual) - targets).abs().nansum())
+            lacked += float((nothing - targets).abs().nansum())
             voxels += int(targets.isfinite().sum())
-        return {"recovered where nothing was learnt": 1 - missed / lacked if lacked > NOTHING * voxels else 0.0}
+        recovered = 1 - missed / lacked if lacked > NOTHING * voxels else 0.0
+        return {"validation: share of the missing detail recovered": recovered}
 
 
-def hold_back(pair: Pair, patch: Shape, rng: np.random.Generator) -> tuple[HeldBack, NDArray[np.bool_]]:
-    """Choose places to hold back.
+def choose_validation_patches(
+    pair: TrainingPair, patch: Shape, rng: np.random.Generator
+) -> tuple[ValidationPatches, NDArray[np.bool_]]:
+    """Choose the patches for validation.
 
     Parameters
     ----------
@@ -77,16 +82,16 @@ def hold_back(pair: Pair, patch: Shape, rng: np.random.Generator) -> tuple[HeldB
 
     Returns
     -------
-        The patches, and which voxels ``(H, W)`` of the pair's target are held back, in all slices.
+        The patches, and which voxels ``(H, W)`` of the pair's target are for validation, in all slices.
     """
     depth, height, width = (min(sizes) for sizes in zip(patch, pair.input.shape, strict=True))
     cut = (depth, height, width)
-    positions = [detailed_position(pair, cut, rng) for _ in range(PLACES)]
-    held = np.zeros(pair.target.shape[1:], dtype=bool)
+    positions = [detailed_position(pair, cut, rng) for _ in range(VALIDATION_PATCHES)]
+    masked = np.zeros(pair.target.shape[1:], dtype=bool)
     for position in positions:
-        held[_middle(place_in_target(position, cut, pair.factor))] = True
-    only = with_gaps(pair, ~held)
-    return HeldBack([fit_to_patch(patch_at(only, position, cut), patch) for position in positions]), held
+        masked[_middle(place_in_target(position, cut, pair.factor))] = True
+    only = without_targets(pair, ~masked)
+    return ValidationPatches([fit_to_patch(patch_at(only, position, cut), patch) for position in positions]), masked
 
 
 def _middle(place: tuple[slice, slice, slice]) -> tuple[slice, slice]:
@@ -99,13 +104,13 @@ def _middle(place: tuple[slice, slice, slice]) -> tuple[slice, slice]:
     return rows, columns
 
 
-def with_gaps(pair: Pair, gaps: NDArray[np.bool_]) -> Pair:
-    """A pair whose target is not known at some voxels ``(H, W)`` of all slices: NaN there, see `of_what_is_known`."""
-    target: FloatArray = np.where(gaps, np.float32(np.nan), pair.target)
+def without_targets(pair: TrainingPair, unknown: NDArray[np.bool_]) -> TrainingPair:
+    """A pair whose target is not known at some voxels ``(H, W)`` of all slices: NaN there, see `masked_loss`."""
+    target: FloatArray = np.where(unknown, np.float32(np.nan), pair.target)
     return replace(pair, target=target)
 
 
-def at_size(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
     """A mask ``(H, W)`` on a grid of other voxels in the same field of view; each takes the value at its middle."""
     rows, columns = (
         (2 * np.arange(wanted) + 1) * found // (2 * wanted) for wanted, found in zip(size, mask.shape, strict=True)
@@ -114,7 +119,7 @@ def at_size(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]
     return chosen
 
 
-def of_what_is_known(loss: LossFunction) -> LossFunction:
+def masked_loss(loss: LossFunction) -> LossFunction:
     """A loss that leaves out the voxels whose target is NaN."""
 
     def function(output: Tensor, target: Tensor) -> Tensor:
