@@ -10,8 +10,8 @@ import pytest
 from scenes import Slicer, oblique, random_series, random_volume, rigid
 from SRDynamicMRISlicer.jobs.job import Kind
 from SRDynamicMRISlicer.scene.browsers import browser_of, proxy_of
-from SRDynamicMRISlicer.scene.checks import scene_facts
-from SRDynamicMRISlicer.scene.description import input_facts
+from SRDynamicMRISlicer.scene.checks import check_images
+from SRDynamicMRISlicer.scene.chosen_result import with_result
 from SRDynamicMRISlicer.scene.job_files import STEP, TRILINEAR, ZERO_FILLED, JobFiles, JobNodes, numbers_of
 from SRDynamicMRISlicer.scene.metrics_nodes import MapSequences, evaluation_from_csv
 from SRDynamicMRISlicer.scene.model_nodes import add_model, hash_of_model, is_model, model_file
@@ -308,8 +308,8 @@ def test_other_texts_are_no_models(app: Slicer, tmp_path: Path) -> None:
 
 def test_facts_of_the_scene_as_the_presenter_takes_them(app: Slicer) -> None:
     nodes = compared(app, (0, 2))
-    found = scene_facts(nodes.prior, nodes.series, nodes.truth)
-    facts = input_facts(found, nodes.result, True)
+    found = check_images(nodes.prior, nodes.series, nodes.truth)
+    facts = with_result(found, nodes.result, True)
     assert (facts.prior.id, facts.prior.name, facts.prior.matrix) == (nodes.prior.GetID(), "planning", (10, 9, 8))
     assert facts.series.time_points == facts.truth.time_points == 3
     assert facts.prior.time_points == 1
@@ -321,8 +321,8 @@ def test_facts_of_the_scene_as_the_presenter_takes_them(app: Slicer) -> None:
 
 def test_an_empty_result_is_none(app: Slicer) -> None:
     empty = app.scene.AddNewNodeByClass("vtkMRMLSequenceNode", "empty")
-    assert input_facts(scene_facts(None, None), empty).result is None
-    assert input_facts(scene_facts(None, None)).series is None
+    assert with_result(check_images(None, None), empty).result is None
+    assert with_result(check_images(None, None)).series is None
 
 
 # What jobs have made

@@ -18,8 +18,8 @@ from SRDynamicMRISlicer.presenter.panel_choices import Metric, TimePoints
 from SRDynamicMRISlicer.presenter.presenter import Presenter
 from SRDynamicMRISlicer.presenter.states import RUNNING, State
 from SRDynamicMRISlicer.scene.browsers import browser_of, proxy_of
-from SRDynamicMRISlicer.scene.checks import scene_facts, voxel_facts
-from SRDynamicMRISlicer.scene.description import input_facts
+from SRDynamicMRISlicer.scene.checks import check_images, examine_voxels
+from SRDynamicMRISlicer.scene.chosen_result import with_result
 from SRDynamicMRISlicer.scene.job_files import JobFiles, JobNodes
 from SRDynamicMRISlicer.scene.job_scene import JobScene, is_compared
 from SRDynamicMRISlicer.scene.metrics_nodes import SHOWN, MapSequences
@@ -118,8 +118,8 @@ class Desk:
     def look(self, **choices: object) -> None:
         """Tell the presenter of the scene and the choices."""
         p = self.parameters
-        facts = scene_facts(p.priorVolume, p.dynamicSeries, p.groundTruth)
-        self.presenter.set_inputs(input_facts(facts, p.result, is_compared(p)))
+        facts = check_images(p.priorVolume, p.dynamicSeries, p.groundTruth)
+        self.presenter.set_images(with_result(facts, p.result, is_compared(p)))
         tuned = model_file(p.tunedModel, self.folder / "jobs") if p.tunedModel is not None else None
         base = Path(p.baseModel) if p.baseModel else None
         self.presenter.set_choices(Choices(base_model=base, tuned_model=tuned, device="cpu", **choices))
@@ -129,7 +129,7 @@ class Desk:
         getattr(self.presenter, start)()
         busy = (*RUNNING, State.CANCELLING)
         self.loop.run_until(lambda: self.presenter.state not in busy and self.queue.waiting == 0)
-        view = self.presenter.view
+        view = self.presenter.content
         assert view.state is State.DONE, (view.failure, view.last_lines)
         self.look()
 
@@ -165,7 +165,7 @@ def test_the_whole_path_on_a_moved_patient(desk: Desk, patient: Patient) -> None
     desk.run("fine_tune")
     assert p.tunedOn is p.priorVolume
     assert p.tunedModel.GetName() == "planning fine-tuned model"
-    assert len(desk.presenter.view.loss) > 1
+    assert len(desk.presenter.content.loss) > 1
 
     desk.run("super_resolve")
     assert desk.frames == [0, 1, 2]
@@ -182,7 +182,7 @@ def test_the_whole_path_on_a_moved_patient(desk: Desk, patient: Patient) -> None
     error, added = fidelity_of(p.result)
     assert error < 1e-4
     assert 0.001 < added < 0.5
-    assert f"{100 * added:.2f}% lies beyond" in desk.presenter.view.notice
+    assert f"{100 * added:.2f}% lies beyond" in desk.presenter.content.notice
     assert warnings_of(p.result) == ()
     texts = [*facts.values(), *facts_of(p.tunedModel).values()]
     assert not [text for text in texts if "planning" in text or "cine" in text], (
@@ -195,7 +195,7 @@ def test_the_whole_path_on_a_moved_patient(desk: Desk, patient: Patient) -> None
     assert not is_compared(p)
     desk.run("evaluate")
     assert is_compared(p)
-    assert desk.presenter.view.export.enabled
+    assert desk.presenter.content.export.enabled
     assert p.metricsTable.GetNumberOfRows() == TIME_POINTS
     assert p.metricsTable.GetNumberOfColumns() == 2 + 3 * len(SHOWN)
     assert [p.ssimMaps.GetNumberOfDataNodes(), p.differenceMaps.GetNumberOfDataNodes()] == [TIME_POINTS] * 2
@@ -240,7 +240,7 @@ def test_no_attribute_holds_the_name_of_a_patient(desk: Desk, patient: Patient) 
     p = desk.parameters
     p.priorVolume.SetName("ZQFAMILY planning")
     p.dynamicSeries.SetName("ZQFAMILY cine")
-    desk.look(first=1, last=1, frames=TimePoints.RANGE)
+    desk.look(first=1, last=1, time_point_selection=TimePoints.RANGE)
     desk.run("super_resolve")
     made = [p.result, p.result.GetNthDataNode(0), proxy_of(p.result)]
     assert all(facts_of(node) for node in made)
@@ -294,7 +294,7 @@ def test_a_result_deleted_while_it_is_computed_is_not_done(desk: Desk, patient: 
     desk.loop.run_until(lambda: desk.presenter.state not in (*RUNNING, State.CANCELLING) and desk.queue.waiting == 0)
     assert desk.made == []
     assert p.result is None
-    assert "was deleted" in desk.presenter.view.status
+    assert "was deleted" in desk.presenter.content.status
     desk.errors.clear()
     desk.run("super_resolve")
     assert p.result.GetNumberOfDataNodes() == TIME_POINTS
@@ -310,7 +310,7 @@ def test_a_result_deleted_before_it_is_all_there_is_not_done(desk: Desk, patient
     desk.parameters.result = None
     desk.loop.run_until(lambda: desk.presenter.state not in RUNNING and desk.queue.waiting == 0)
     assert desk.presenter.state is State.FAILED
-    assert desk.presenter.view.status == (
+    assert desk.presenter.content.status == (
         "The result was deleted from the scene before it was complete; super-resolve again."
     )
     assert desk.made == []
@@ -330,7 +330,7 @@ def test_time_points_that_the_worker_has_put_together_already_are_shown_too(desk
         lambda number, path, model: desk.jobs.add_frame(number, path.with_name("gone.nii.gz"), model)
     )
     p.result = None
-    desk.look(first=1, last=2, frames=TimePoints.RANGE)
+    desk.look(first=1, last=2, time_point_selection=TimePoints.RANGE)
     desk.run("super_resolve")
     assert index_of(p.result).values == index_of(p.dynamicSeries).values[1:3]
     assert desk.errors == []
@@ -356,8 +356,8 @@ def test_no_step_takes_long(desk: Desk, tmp_path: Path) -> None:
     series_file = at_once(JobFiles(tmp_path).prepare(Kind.DOWNSAMPLE, nodes)).series
     result = ResultSequence(nodes.series, "result", {})
     work = {
-        "tell of the inputs": (scene_facts(nodes.prior, nodes.series, nodes.truth) for _ in range(20)),
-        "look at the voxels": voxel_facts(nodes.prior, nodes.series, nodes.truth),
+        "tell of the inputs": (check_images(nodes.prior, nodes.series, nodes.truth) for _ in range(20)),
+        "look at the voxels": examine_voxels(nodes.prior, nodes.series, nodes.truth),
         "write the inputs": JobFiles(tmp_path / "jobs").prepare(Kind.SUPER_RESOLVE, nodes),
         "bring in a series": series_steps(result, series_file),
         "bring in maps": map_steps(
@@ -382,7 +382,7 @@ def test_results_are_never_lost_unasked(tmp_path: Path, patient: Patient, answer
     p.result = desk.app.sequence(random_series(FLAT), "precious")
     precious = p.result
     kept = series_of(precious)[0].data
-    desk.look(first=1, last=1, frames=TimePoints.RANGE)
+    desk.look(first=1, last=1, time_point_selection=TimePoints.RANGE)
     desk.run("super_resolve")
     assert desk.asked == ["precious holds results. Replace them? If not, the new results go to a new sequence."]
     assert (p.result is precious) is answer

@@ -20,8 +20,8 @@ from SRDynamicMRISlicer.jobs.graphics_cards import Device, devices, with_chosen
 from SRDynamicMRISlicer.jobs.process_tree import kill_tree
 from SRDynamicMRISlicer.panel import help_text
 from SRDynamicMRISlicer.presenter import panel_choices
-from SRDynamicMRISlicer.presenter.durations import BUDGETS
-from SRDynamicMRISlicer.presenter.panel_choices import Arrangement, Budget, Metric
+from SRDynamicMRISlicer.presenter.durations import BUDGET_STEPS
+from SRDynamicMRISlicer.presenter.panel_choices import Arrangement, Metric, TrainingBudget
 from SRDynamicMRISlicer.step_queue import StepQueue, at_once
 
 from SRDynamicMRILib.errors import InputError
@@ -239,7 +239,9 @@ def test_each_step_waits_only_a_moment_for_work_in_the_background() -> None:
 # Lists
 
 
-@pytest.mark.parametrize("name", ["Budget", "TimePoints", "Arrangement", "Reveal", "Other", "Metric"])
+@pytest.mark.parametrize(
+    "name", ["TrainingBudget", "TimePoints", "Arrangement", "CompareMode", "CompareWith", "Metric"]
+)
 def test_every_choice_of_a_list_has_its_words(name: str) -> None:
     choices: type[Enum] = getattr(panel_choices, name)
     words = [choice.label() for choice in choices]  # type: ignore[attr-defined]
@@ -248,7 +250,7 @@ def test_every_choice_of_a_list_has_its_words(name: str) -> None:
 
 
 def test_budgets_to_choose_are_those_whose_duration_is_known() -> None:
-    assert [budget.value for budget in Budget] == list(BUDGETS)
+    assert [budget.value for budget in TrainingBudget] == list(BUDGET_STEPS)
 
 
 def test_choices_of_the_comparison_are_those_of_the_views() -> None:

@@ -20,7 +20,7 @@ from SRDynamicMRILib.volume import Geometry, Series, Volume
 from ..comparison.captions import notice_text
 from ..comparison.layouts import View, shows_comparison
 from ..comparison.views import slice_node
-from ..presenter.panel_choices import Arrangement, Other, Reveal
+from ..presenter.panel_choices import Arrangement, CompareMode, CompareWith
 from ..scene.browsers import add_browser, browser_of
 from ..scene.metrics_nodes import MapSequences
 from ..scene.outputs import difference_map
@@ -90,7 +90,7 @@ class ComparisonPath(PanelUser):
         comparison.slider.step(-1)
         self._process_events()
         self._case.assertGreater(self._grey(View.RESULT), 0)
-        self._choices.reveal, self._choices.revealAgainst = Reveal.BLINK, Other.TRUTH
+        self._choices.compareMode, self._choices.compareWith = CompareMode.ALTERNATE, CompareWith.TRUTH
         self._process_events()
         self._widget.ui.swapButton.click()
         self._case.assertEqual(self._label(View.RESULT), "GT")
@@ -98,7 +98,7 @@ class ComparisonPath(PanelUser):
         self._case.assertIn("LR GT GT", comparison.picture_name)
         self._widget.ui.swapButton.click()
         self._case.assertEqual(self._label(View.RESULT), "SR")
-        self._choices.reveal = Reveal.NOTHING
+        self._choices.compareMode = CompareMode.NONE
 
     def the_scene_opens_anywhere(self) -> None:
         """It holds no layout of the module, and here the comparison comes back as it was saved."""
