@@ -549,10 +549,12 @@ def test_the_whole_comparison_and_the_way_back(app: Slicer) -> None:
 
 
 def whole(view: SliceView) -> bool:
-    """Whether a view shows all of `FLAT`, as large as it fits."""
+    """Whether a view shows all of `FLAT`, as large as it fits, and draws it with this size too."""
     (width, height), (columns, rows) = view.node.GetFieldOfView()[:2], view.node.GetDimensions()[:2]
     fits = max(FLAT.shape[2] / width, FLAT.shape[1] / height)
-    return bool(width / columns == pytest.approx(height / rows) and fits == pytest.approx(1, rel=1e-6))
+    drawn = np.linalg.norm([view.node.GetXYToRAS().GetElement(row, 0) for row in range(3)])
+    scales = [height / rows, drawn]
+    return bool(scales == pytest.approx([width / columns] * 2) and fits == pytest.approx(1, rel=1e-6))
 
 
 def test_views_that_get_their_size_later_show_all_of_the_image(app: Slicer) -> None:

@@ -8,13 +8,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import slicer
 from conftest import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, Patient
 from processes import INTERPRETER, FakeTimer, Loop, RealProcess
 from scenes import Slicer, random_series, random_volume, rigid
 from SRDynamicMRISlicer.jobs.job import Job, Kind
 from SRDynamicMRISlicer.jobs.worker import Worker
 from SRDynamicMRISlicer.presenter.choices import Choices
-from SRDynamicMRISlicer.presenter.panel_choices import Metric, TimePoints
+from SRDynamicMRISlicer.presenter.panel_choices import Metric, TimePoints, TrainingBudget
 from SRDynamicMRISlicer.presenter.presenter import Presenter
 from SRDynamicMRISlicer.presenter.states import RUNNING, State
 from SRDynamicMRISlicer.scene.browsers import browser_of, proxy_of
@@ -25,6 +26,7 @@ from SRDynamicMRISlicer.scene.job_scene import JobScene, is_compared
 from SRDynamicMRISlicer.scene.metrics_nodes import SHOWN, MapSequences
 from SRDynamicMRISlicer.scene.model_nodes import hash_of_model, model_file
 from SRDynamicMRISlicer.scene.outputs import SSIM_MAP, map_steps, series_steps
+from SRDynamicMRISlicer.scene.parameters import RENAMED, Parameters, by_name, rename_parameters
 from SRDynamicMRISlicer.scene.provenance import (
     facts_of,
     facts_of_fidelity,
@@ -487,3 +489,38 @@ def test_only_the_chosen_result_counts_as_compared(desk: Desk) -> None:
     assert is_compared(p)
     p.result = desk.app.sequence(random_series(FLAT), "other")
     assert not is_compared(p)
+
+
+def test_choices_of_earlier_scenes_keep_their_values_under_the_names_of_today() -> None:
+    node = slicer.vtkMRMLScriptedModuleNode()
+    before = {"reveal": "CURTAIN", "revealAgainst": "TRUTH", "curtain": "25", "knownPercent": "10", "frames": "RANGE"}
+    for name, value in {**before, "firstFrame": "1", "lastFrame": "3", "budget": "LONG"}.items():
+        node.SetParameter(name, value)
+    rename_parameters(node)
+    assert {name: node.GetParameter(name) for name in node.GetParameterNames()} == {
+        "compareMode": "SWIPE",
+        "compareWith": "TRUTH",
+        "swipePosition": "25",
+        "acquiredPercent": "10",
+        "timePointSelection": "RANGE",
+        "firstTimePoint": "1",
+        "lastTimePoint": "3",
+        "budget": "LONG",
+    }
+    node.SetParameter("reveal", "BLINK")  # as if saved by both versions
+    rename_parameters(node)
+    assert node.GetParameter("compareMode") == "SWIPE"
+    assert not node.HasParameter("reveal")
+    assert set(RENAMED.values()) <= set(Parameters.__annotations__)
+
+
+def test_choices_are_taken_from_the_parameter_of_their_name() -> None:
+    class Node(Parameters):
+        keepContrast = True
+        budget = TrainingBudget.LONG
+        timePointSelection = TimePoints.SHOWN
+
+    choices = Choices(**by_name(Node()))
+    assert choices == Choices(keep_contrast=True, budget="long", time_point_selection=TimePoints.SHOWN)
+    plain = {"use_tuned", "budget", "keep_contrast", "device", "seed"}
+    assert set(by_name(Node())) == plain | {"time_point_selection", "first_time_point", "last_time_point"}

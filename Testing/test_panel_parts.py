@@ -90,6 +90,25 @@ def test_a_process_is_killed_with_all_that_it_has_started(
     assert alive(os.getpid())
 
 
+def test_windows_kills_the_tree_without_opening_a_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has ended makes taskkill fail, which is no error either."""
+    commands: list[tuple[list[str], dict[str, object]]] = []
+
+    def run(command: list[str], **settings: object) -> subprocess.CompletedProcess[bytes]:
+        commands.append((command, settings))
+        return subprocess.CompletedProcess(command, 128)
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0x08000000, raising=False)
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("os.kill ends one process only on Windows"))
+    kill_tree(4711)
+    [(command, settings)] = commands
+    assert command == ["taskkill", "/PID", "4711", "/T", "/F"]
+    assert settings["creationflags"] == 0x08000000
+    assert settings["check"] is False
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 def test_what_has_ended_already_is_no_error() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])

@@ -3,8 +3,8 @@
 Names hold a hash of what is in the files and of what the job was asked: a job that goes on where it was cancelled finds
 its files under the same names, and one that was asked something else does not touch them.
 
-The files are for a worker on the same computer, so they are not compressed. A time point is copied from the scene in the
-main thread; hashing and writing it are done in the background.
+The files are for a worker on the same computer, so they are not compressed. A time point is copied from the scene in
+the main thread; hashing and writing it are done in the background.
 """
 
 from __future__ import annotations

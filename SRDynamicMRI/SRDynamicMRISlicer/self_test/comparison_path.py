@@ -147,13 +147,15 @@ class ComparisonPath(PanelUser):
         self._case.assertTrue(self._session.comparison.is_open)
 
     def _is_whole(self, view: View) -> bool:
-        """Whether a view has the size of its window and shows all of the truth."""
+        """Whether a view has the size of its window, and shows and draws all of the truth."""
         node = slice_node(slicer.mrmlScene, view)
         window = slicer.app.layoutManager().sliceWidget(view.value).sliceView().renderWindow()
         width, height = node.GetFieldOfView()[:2]
         sides = sorted((SHAPE[2] * SPACING[0], SHAPE[1] * SPACING[1]))
         fits = min(width, height) >= sides[0] * 0.999 and max(width, height) >= sides[1] * 0.999
-        return bool(fits and tuple(node.GetDimensions()[:2]) == tuple(window.GetSize()))
+        drawn = np.linalg.norm([node.GetXYToRAS().GetElement(row, 0) for row in range(3)]) * node.GetDimensions()[0]
+        is_drawn = abs(drawn - width) < 1e-6 * width
+        return bool(fits and is_drawn and tuple(node.GetDimensions()[:2]) == tuple(window.GetSize()))
 
     def _grey(self, view: View) -> int:
         """Number of grey pixels in the middle of a view: words are amber, annotations at the edge."""
