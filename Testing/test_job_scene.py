@@ -12,9 +12,10 @@ import slicer
 from conftest import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, Patient
 from processes import INTERPRETER, FakeTimer, Loop, RealProcess
 from scenes import Slicer, random_series, random_volume, rigid
-from SRDynamicMRISlicer.jobs.job import Job, Kind
+from SRDynamicMRISlicer.jobs.job import DownsampleRequest, ImportModelRequest, Job, Kind
 from SRDynamicMRISlicer.jobs.worker import Worker
 from SRDynamicMRISlicer.presenter.choices import Choices
+from SRDynamicMRISlicer.presenter.chosen_job import chosen_job
 from SRDynamicMRISlicer.presenter.panel_choices import Metric, TimePoints, TrainingBudget
 from SRDynamicMRISlicer.presenter.presenter import Presenter
 from SRDynamicMRISlicer.presenter.states import RUNNING, State
@@ -184,7 +185,7 @@ def test_the_whole_path_on_a_moved_patient(desk: Desk, patient: Patient) -> None
     error, added = fidelity_of(p.result)
     assert error < 1e-4
     assert 0.001 < added < 0.5
-    assert f"{100 * added:.2f}% lies beyond" in desk.presenter.content.notice
+    assert f"{100 * added:.2f}% of the signal is synthesised" in desk.presenter.content.notice
     assert warnings_of(p.result) == ()
     texts = [*facts.values(), *facts_of(p.tunedModel).values()]
     assert not [text for text in texts if "planning" in text or "cine" in text], (
@@ -242,7 +243,7 @@ def test_no_attribute_holds_the_name_of_a_patient(desk: Desk, patient: Patient) 
     p = desk.parameters
     p.priorVolume.SetName("ZQFAMILY planning")
     p.dynamicSeries.SetName("ZQFAMILY cine")
-    desk.look(first=1, last=1, time_point_selection=TimePoints.RANGE)
+    desk.look(first_time_point=1, last_time_point=1, time_point_selection=TimePoints.RANGE)
     desk.run("super_resolve")
     made = [p.result, p.result.GetNthDataNode(0), proxy_of(p.result)]
     assert all(facts_of(node) for node in made)
@@ -332,7 +333,7 @@ def test_time_points_that_the_worker_has_put_together_already_are_shown_too(desk
         lambda number, path, model: desk.jobs.add_frame(number, path.with_name("gone.nii.gz"), model)
     )
     p.result = None
-    desk.look(first=1, last=2, time_point_selection=TimePoints.RANGE)
+    desk.look(first_time_point=1, last_time_point=2, time_point_selection=TimePoints.RANGE)
     desk.run("super_resolve")
     assert index_of(p.result).values == index_of(p.dynamicSeries).values[1:3]
     assert desk.errors == []
@@ -384,7 +385,7 @@ def test_results_are_never_lost_unasked(tmp_path: Path, patient: Patient, answer
     p.result = desk.app.sequence(random_series(FLAT), "precious")
     precious = p.result
     kept = series_of(precious)[0].data
-    desk.look(first=1, last=1, time_point_selection=TimePoints.RANGE)
+    desk.look(first_time_point=1, last_time_point=1, time_point_selection=TimePoints.RANGE)
     desk.run("super_resolve")
     assert desk.asked == ["precious holds results. Replace them? If not, the new results go to a new sequence."]
     assert (p.result is precious) is answer
@@ -420,8 +421,8 @@ def test_sample_data_are_loaded_and_chosen(desk: Desk) -> None:
 
 def finished(desk: Desk, kind: Kind, outputs: dict[str, Path], **choices: object) -> None:
     desk.look(**choices)
-    at_once(desk.jobs.prepare(kind, desk.presenter.choices))
-    desk.jobs.finish(Job(kind, ()), outputs)
+    files = at_once(desk.jobs.prepare(kind, desk.presenter.choices))
+    desk.jobs.finish(chosen_job(kind, files, desk.presenter.choices, None), outputs)
     desk.loop.run_until(lambda: desk.queue.waiting == 0)
 
 
@@ -429,7 +430,7 @@ def test_an_imported_model_is_the_base_model(desk: Desk) -> None:
     desk.jobs.checkpoint, desk.jobs.imported = desk.folder / "a.pth", desk.folder / "a.safetensors"
     files = at_once(desk.jobs.prepare(Kind.IMPORT_MODEL, Choices()))
     assert (files.checkpoint, files.output) == (desk.jobs.checkpoint, desk.jobs.imported)
-    desk.jobs.finish(Job(Kind.IMPORT_MODEL, ()), {"model": desk.folder / "a.safetensors"})
+    desk.jobs.finish(Job(ImportModelRequest(Path(), Path())), {"model": desk.folder / "a.safetensors"})
     desk.loop.run_until(lambda: desk.queue.waiting == 0)
     assert desk.parameters.baseModel == str(desk.folder / "a.safetensors")
     assert at_once(desk.jobs.prepare(Kind.PHANTOM, Choices())).output == desk.folder / "samples"
@@ -441,7 +442,7 @@ def test_a_source_deleted_while_its_copy_comes_in_stops_that(desk: Desk) -> None
     source = desk.parameters.dynamicSeries = desk.app.sequence(series, "cine")
     desk.look()
     at_once(desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices))
-    desk.jobs.finish(Job(Kind.DOWNSAMPLE, ()), {"output": desk.folder / "low.seq.nrrd"})
+    desk.jobs.finish(Job(DownsampleRequest(Path(), Path(), 0.25)), {"output": desk.folder / "low.seq.nrrd"})
     desk.loop.run_until(lambda: "cine 6.25%" in desk.app.names("vtkMRMLSequenceNode"))
     desk.app.scene.RemoveNode(source)
     desk.loop.run_until(lambda: desk.queue.waiting == 0)
@@ -457,7 +458,7 @@ def test_a_closed_scene_gets_nothing_any_more(desk: Desk) -> None:
     desk.parameters.dynamicSeries = desk.app.sequence(random_series(FLAT), "cine")
     desk.look()
     at_once(desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices))
-    desk.jobs.finish(Job(Kind.DOWNSAMPLE, ()), {"output": desk.folder / "low.seq.nrrd"})
+    desk.jobs.finish(Job(DownsampleRequest(Path(), Path(), 0.25)), {"output": desk.folder / "low.seq.nrrd"})
     desk.jobs.set_parameters(None)
     assert desk.queue.waiting == 0
     with pytest.raises(RuntimeError, match="there is no parameter node"):

@@ -150,6 +150,7 @@ class JobFiles:
                 file.write(header)
                 for volume in series:
                     yield from in_background(partial(_append, volume, file, digest))
+                    yield  # to copy the next one takes a while
             path = self.folder / f"{word}-{digest.hexdigest()[:_HASH_LENGTH]}.seq.nrrd"
             if not path.exists():
                 half.replace(path)
