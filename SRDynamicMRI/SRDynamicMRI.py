@@ -6,19 +6,12 @@ import sys
 import time
 import unittest
 from pathlib import Path
-from typing import Annotated, Any, Optional, Union
+from typing import Any, Optional
 
 import slicer
-from slicer import (
-    vtkMRMLPlotChartNode,
-    vtkMRMLScalarVolumeNode,
-    vtkMRMLSequenceNode,
-    vtkMRMLTableNode,
-    vtkMRMLTextNode,
-)
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.parameterNodeWrapper import parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -41,16 +34,9 @@ from SRDynamicMRISlicer import translation  # noqa: E402
 from SRDynamicMRISlicer.comparison.layouts import register_layouts, shows_comparison  # noqa: E402
 from SRDynamicMRISlicer.jobs.dependencies import Condition, read_requirements  # noqa: E402
 from SRDynamicMRISlicer.panel.help_text import acknowledgement, help_text  # noqa: E402
-from SRDynamicMRISlicer.presenter.panel_choices import (  # noqa: E402
-    Arrangement,
-    Budget,
-    Metric,
-    Other,
-    Reveal,
-    TimePoints,
-)
 from SRDynamicMRISlicer.qt.translation_context import translated  # noqa: E402
 from SRDynamicMRISlicer.scene import sample_data  # noqa: E402
+from SRDynamicMRISlicer.scene.parameters import Parameters, rename_parameters  # noqa: E402
 from SRDynamicMRISlicer.self_test.click_path import ClickPath  # noqa: E402
 from SRDynamicMRISlicer.self_test.comparison_path import ComparisonPath  # noqa: E402, F401 - see test_views
 from SRDynamicMRISlicer.session import ModuleSession  # noqa: E402
@@ -121,44 +107,8 @@ def download_sample(source: Any) -> list[slicer.vtkMRMLNode]:
 
 
 @parameterNodeWrapper
-class SRDynamicMRIParameterNode:
-    """All choices of the panel, saved with the scene; `SRDynamicMRISlicer.scene.parameters` says what they mean."""
-
-    priorVolume: vtkMRMLScalarVolumeNode
-    dynamicSeries: Union[vtkMRMLSequenceNode, vtkMRMLScalarVolumeNode, None]
-    groundTruth: Union[vtkMRMLSequenceNode, vtkMRMLScalarVolumeNode, None]
-    result: vtkMRMLSequenceNode
-    interpolated: vtkMRMLSequenceNode
-    knownPercent: Annotated[float, WithinRange(0, 100)] = 0
-    simulatedPercent: Annotated[float, WithinRange(0.01, 100)] = 6.25
-    baseModel: str = ""
-    tunedModel: vtkMRMLTextNode
-    tunedOn: vtkMRMLScalarVolumeNode
-    useTuned: bool = True
-    budget: Budget = Budget.STANDARD
-    device: str = "auto"
-    keepContrast: bool = False
-    seed: Annotated[int, WithinRange(0, 999999)] = 0
-    frames: TimePoints = TimePoints.ALL
-    firstFrame: Annotated[int, WithinRange(0, 99999)] = 0
-    lastFrame: Annotated[int, WithinRange(0, 99999)] = 0
-    layout: Arrangement = Arrangement.MAPS
-    lowView: Union[vtkMRMLSequenceNode, vtkMRMLScalarVolumeNode, None]
-    resultView: Union[vtkMRMLSequenceNode, vtkMRMLScalarVolumeNode, None]
-    truthView: Union[vtkMRMLSequenceNode, vtkMRMLScalarVolumeNode, None]
-    linkedViews: bool = True
-    sharedWindow: bool = True
-    comparing: bool = False
-    reveal: Reveal = Reveal.NOTHING
-    revealAgainst: Other = Other.LOW
-    curtain: Annotated[float, WithinRange(0, 100)] = 50
-    metric: Metric = Metric.SSIM
-    bodyOnly: bool = False
-    ssimMaps: vtkMRMLSequenceNode
-    differenceMaps: vtkMRMLSequenceNode
-    metricsTable: vtkMRMLTableNode
-    summaryTable: vtkMRMLTableNode
-    metricChart: vtkMRMLPlotChartNode
+class SRDynamicMRIParameterNode(Parameters):
+    """All choices of the panel, saved with the scene."""
 
 
 class SRDynamicMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -226,6 +176,8 @@ class SRDynamicMRIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneEndImport(self, caller: Any, event: Any) -> None:
         """A scene was loaded."""
         if self.session is not None:
+            if self.session.parameters is not None:
+                self.logic.getParameterNode()  # gives a node that was replaced the choices that it lacks
             self.session.go_on()
         if self.parent.isEntered or slicer.mrmlScene.GetSingletonNode("SRDynamicMRI", "vtkMRMLScriptedModuleNode"):
             self.initializeParameterNode()
@@ -245,8 +197,10 @@ class SRDynamicMRILogic(ScriptedLoadableModuleLogic):
     """Gives the parameter node. All computation is in SRDynamicMRILib, which scripts use without this module."""
 
     def getParameterNode(self) -> SRDynamicMRIParameterNode:
-        """All choices of the panel in the present scene."""
-        return SRDynamicMRIParameterNode(super().getParameterNode())
+        """All choices of the panel in the present scene; those that an earlier version saved are brought up to date."""
+        node = super().getParameterNode()
+        rename_parameters(node)
+        return SRDynamicMRIParameterNode(node)
 
 
 class SRDynamicMRITest(ScriptedLoadableModuleTest):

@@ -21,32 +21,33 @@ from SRDynamicMRILib.errors import InputError
 from .comparison.layouts import View
 from .jobs.dependencies import are_installed, ensure, read_requirements
 from .jobs.job import Job, Kind
-from .jobs.spare_worker import Standby
+from .jobs.spare_worker import SpareWorker
 from .jobs.worker import Interpreter, Worker
 from .panel.comparison_panel import ComparisonPanel
 from .panel.exports import ask_where, export_picture, export_report, export_table
 from .panel.panel import Panel
 from .presenter.choices import Choices
+from .presenter.chosen_images import ChosenImages
 from .presenter.chosen_job import Files
 from .presenter.panel_choices import TimePoints
 from .presenter.presenter import Presenter
 from .presenter.states import State
 from .qt.device_list import DeviceList
 from .qt.installer import SlicerInstaller
-from .qt.node_watch import InputWatch
+from .qt.node_watch import NodeWatch
 from .qt.process import QtProcess
 from .qt.settings import QtSettings
 from .qt.shortcuts import NEXT, PREVIOUS, SWAP, Shortcuts
 from .qt.slots import guarded, plain, sentence_of
 from .qt.timer import QtTimer
 from .scene.browsers import browser_of, proxy_of
-from .scene.checks import SceneFacts, scene_facts, simulated_facts, voxel_facts
-from .scene.description import input_facts
+from .scene.checks import check_images, examine_voxels, simulated_facts
+from .scene.chosen_result import with_result
 from .scene.job_files import JobFiles
 from .scene.job_scene import JobScene, is_compared
 from .scene.missing_time_points import MissingTimePoints
 from .scene.model_nodes import ATTRIBUTE, model_file
-from .scene.parameters import Parameters
+from .scene.parameters import Parameters, by_name
 from .scene.sample_data import sample_folder, samples_made
 from .scene.series_import import chosen_sequence, load_sequence
 from .scene.volumes import geometry_of
@@ -74,7 +75,7 @@ class ModuleSession(VTKObservationMixin):
         self._ui, self._scene, self._requirements = ui, scene, requirements
         self._parameters: Any = None
         self._gui_tag: int | None = None  # None while the choices are left alone
-        self._facts = SceneFacts()
+        self._images = ChosenImages()
         self._opens = self._looks = self._images_gone = False
         self._orphans: set[str] = set()
         self._timer = QtTimer(self._report)
@@ -88,7 +89,7 @@ class ModuleSession(VTKObservationMixin):
         self.jobs.added.connect(guarded(self._on_added, self._report))
         self.jobs.made.connect(guarded(self._on_made, self._report))
         self._interpreter = Interpreter(_python(), _LIBRARY)
-        self._standby = Standby(QtProcess, self._interpreter)
+        self._spare_worker = SpareWorker(QtProcess, self._interpreter)
         self._entered = False
         self.presenter = Presenter(
             self._new_worker, self._ensure, self._prepare, self._timer, time.monotonic, QtSettings()
@@ -101,7 +102,7 @@ class ModuleSession(VTKObservationMixin):
         self._missing = MissingTimePoints(scene)
         self.comparison = ComparisonPanel(ui, scene)
         self.comparison.slider.moved.connect(guarded(lambda number: self._on_choices(), self._report))
-        self._watch = InputWatch(self._timer, self._read_inputs)
+        self._watch = NodeWatch(self._timer, self._read_inputs)
         self._devices = DeviceList(ui.deviceComboBox)
         self._devices.chosen.connect(self._on_device)
         self._shortcuts = Shortcuts(
@@ -114,9 +115,9 @@ class ModuleSession(VTKObservationMixin):
         self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self._on_node_going)
         ui.tunedModelSelector.addAttribute("vtkMRMLTextNode", ATTRIBUTE)
         for line in slicer.util.findChildren(ui.baseModelPathLineEdit, className="QLineEdit"):
-            line.placeholderText = _("The one that comes with the extension")
+            line.placeholderText = _("Pretrained model")
         self._connect()
-        self._panel.show(self.presenter.view)
+        self._panel.show(self.presenter.content)
 
     @property
     def samples(self) -> Path:
@@ -140,21 +141,21 @@ class ModuleSession(VTKObservationMixin):
         self._entered = True
         self._shortcuts.install()
         self._devices.ask()
-        self._stand_by()
-        self._panel.show(self.presenter.view)  # texts have a width now
+        self._start_spare_worker()
+        self._panel.show(self.presenter.content)  # texts have a width now
 
     def exit(self) -> None:
         """Another module is shown; jobs go on."""
         self._entered = False
         self._shortcuts.remove()
-        self._standby.end()
+        self._spare_worker.end()
 
     def set_parameters(self, parameters: Any) -> None:
         """Work with the choices of a parameter node; with None, of a scene that is being closed, nothing goes on."""
         self.hold()
         self._parameters = parameters
         self.jobs.set_parameters(parameters)
-        self._facts = SceneFacts()
+        self._images = ChosenImages()
         self._watch.stop()
         self._reading.clear()
         self._orphans.clear()
@@ -181,7 +182,7 @@ class ModuleSession(VTKObservationMixin):
             self._gui_tag = self._parameters.connectGui(self._ui)
             self.addObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._follow)
             self._follow()
-            self._panel.show(self.presenter.view)  # the lists were filled anew
+            self._panel.show(self.presenter.content)  # the lists were filled anew
             self._timer.call_later(0, self.comparison.resume)  # layouts change when loading has ended
 
     def end(self) -> None:
@@ -189,7 +190,7 @@ class ModuleSession(VTKObservationMixin):
         self._entered = False
         self._shortcuts.remove()
         self._devices.end()
-        self._standby.end()
+        self._spare_worker.end()
         self.presenter.shut_down()
         self._queue.clear()
         self._reading.clear()
@@ -308,7 +309,7 @@ class ModuleSession(VTKObservationMixin):
         self.comparison.update()
 
     def _save_table(self) -> None:
-        path = ask_where(_("Save the figures"), "metrics.csv", _("Tables (*.csv)"))
+        path = ask_where(_("Save the metrics"), "metrics.csv", _("Tables (*.csv)"))
         if path is not None:
             export_table(self._parameters.metricsTable, path)
 
@@ -357,8 +358,8 @@ class ModuleSession(VTKObservationMixin):
         self.comparison.update()
         self.jobs.choose_figures()
         self._ui.summaryTableView.setMRMLTableNode(p.summaryTable)
-        ranged = p.frames is TimePoints.RANGE
-        for widget in (self._ui.rangeLabel, self._ui.firstFrameSpinBox, self._ui.lastFrameSpinBox):
+        ranged = p.timePointSelection is TimePoints.RANGE
+        for widget in (self._ui.rangeLabel, self._ui.firstTimePointSpinBox, self._ui.lastTimePointSpinBox):
             widget.visible = ranged
         self._show_simulated()
         self.comparison.update()
@@ -400,22 +401,22 @@ class ModuleSession(VTKObservationMixin):
         p = self._parameters
         if p is not None:
             inputs = p.priorVolume, p.dynamicSeries, p.groundTruth
-            self._take_facts(scene_facts(*inputs))
+            self._take_images(check_images(*inputs))
             self._reading.clear()
             self._reading.add([lambda: self._look_at_voxels(*inputs)])
 
     def _look_at_voxels(self, *inputs: slicer.vtkMRMLNode | None) -> Stepwise[None]:
-        voxels = yield from voxel_facts(*inputs)
-        self._take_facts(scene_facts(*inputs, voxels=voxels))
+        voxels = yield from examine_voxels(*inputs)
+        self._take_images(check_images(*inputs, voxels=voxels))
 
-    def _take_facts(self, facts: SceneFacts) -> None:
-        self._facts = facts
+    def _take_images(self, images: ChosenImages) -> None:
+        self._images = images
         self._on_result()
         self._on_choices()
 
     def _on_result(self) -> None:
         p = self._parameters
-        self.presenter.set_inputs(input_facts(self._facts, p.result, is_compared(p)))
+        self.presenter.set_images(with_result(self._images, p.result, is_compared(p)))
 
     def _on_choices(self) -> None:
         if self._parameters is not None:
@@ -431,17 +432,10 @@ class ModuleSession(VTKObservationMixin):
             base_model=Path(p.baseModel) if p.baseModel.strip() else None,
             tuned_model=tuned,
             tuned_on="" if tuned is None else (p.tunedOn.GetID() if p.tunedOn is not None else "deleted"),
-            use_tuned=p.useTuned,
-            budget=p.budget.value,
-            keep_contrast=p.keepContrast,
-            device=p.device,
-            frames=p.frames,
-            first=p.firstFrame,
-            last=p.lastFrame,
             shown=self._time_point(p),
-            fraction=p.knownPercent / 100 if p.knownPercent > 0 else None,
+            fraction=p.acquiredPercent / 100 if p.acquiredPercent > 0 else None,
             simulated_fraction=p.simulatedPercent / 100,
-            seed=p.seed,
+            **by_name(p),
         )
 
     @staticmethod
@@ -458,12 +452,12 @@ class ModuleSession(VTKObservationMixin):
         try:
             first = _first_volume(p.dynamicSeries)
             if first is not None and p.simulatedPercent < 100:
-                fraction, interval = p.simulatedPercent / 100, self._facts.interval
+                fraction, interval = p.simulatedPercent / 100, self._images.interval
                 (x, y, z), (vx, vy, vz), seconds = simulated_facts(geometry_of(first), fraction, interval)
                 text = _("{x} x {y} x {z} voxels of {vx:.2f} x {vy:.2f} x {vz:.2f} mm.")
                 words = text.format(x=x, y=y, z=z, vx=vx, vy=vy, vz=vz)
                 if seconds is not None:
-                    estimate = _("Estimated from the matrix, a time point takes {seconds:.2f} s.")
+                    estimate = _("Estimated acquisition time per time point: {seconds:.2f} s.")
                     words += " " + estimate.format(seconds=seconds)
                 label.text = words
         except InputError:
@@ -472,14 +466,14 @@ class ModuleSession(VTKObservationMixin):
     # Jobs
 
     def _new_worker(self) -> Worker:
-        worker = Worker(self._standby.take(), self._timer, self._interpreter)
-        worker.finished.connect(lambda outcome: self._timer.call_later(0, self._stand_by))
+        worker = Worker(self._spare_worker.take(), self._timer, self._interpreter)
+        worker.finished.connect(lambda outcome: self._timer.call_later(0, self._start_spare_worker))
         return worker
 
-    def _stand_by(self) -> None:
-        """Have a worker ready for the next job, where one may be asked for and is not running."""
+    def _start_spare_worker(self) -> None:
+        """Have a process ready for the next job while the module is shown."""
         if self._entered and are_installed(read_requirements(self._requirements)):
-            self._standby.prepare()
+            self._spare_worker.prepare()
 
     def _ensure(self) -> str:
         return ensure(read_requirements(self._requirements), SlicerInstaller())
@@ -518,7 +512,7 @@ class ModuleSession(VTKObservationMixin):
                 self._show_in_slices(self._parameters.priorVolume)
             if kind is Kind.DOWNSAMPLE:
                 self._show_in_slices(proxy_of(self._parameters.dynamicSeries))
-            if kind is Kind.SUPER_RESOLVE and self.presenter.view.evaluate.enabled:
+            if kind is Kind.SUPER_RESOLVE and self.presenter.content.evaluate.enabled:
                 self.evaluate()  # where there is a ground truth, figures and maps are what comes next
 
 

@@ -273,7 +273,7 @@ def assert_fails(desk: Desk, start: Callable[[], None], phrase: str) -> None:
     nodes = desk.app.scene.GetNumberOfNodes()
     start()
     desk.loop.run_until(lambda: desk.presenter.state not in RUNNING)
-    view = desk.presenter.view
+    view = desk.presenter.content
     assert view.state is State.FAILED
     assert phrase in view.failure
     assert view.failure.endswith(".")
@@ -332,7 +332,7 @@ def test_no_memory_in_the_module(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
     with monkeypatch.context() as patch:
         limit(patch, 0, CUDA_OUT)
         assert_fails(desk, desk.presenter.super_resolve, "not enough memory")
-    assert any("trying smaller tiles" in line for line in desk.presenter.view.log)
+    assert any("trying smaller tiles" in line for line in desk.presenter.content.log)
 
 
 def test_a_model_for_another_fraction_in_the_module(desk: Desk, tmp_path: Path) -> None:
@@ -341,7 +341,7 @@ def test_a_model_for_another_fraction_in_the_module(desk: Desk, tmp_path: Path) 
     desk.look()
     desk.run("super_resolve")
     assert desk.parameters.result.GetNumberOfDataNodes() == 3
-    assert any("Warning: The model was trained for 1% of k-space" in line for line in desk.presenter.view.log)
+    assert any("Warning: The model was trained for 1% of k-space" in line for line in desk.presenter.content.log)
 
 
 def test_a_small_volume_in_the_module(desk: Desk) -> None:
@@ -351,6 +351,6 @@ def test_a_small_volume_in_the_module(desk: Desk) -> None:
     desk.parameters.dynamicSeries = desk.app.volume(low, "s")
     desk.jobs.take_series()
     desk.look()
-    assert desk.presenter.view.problems == ()
+    assert desk.presenter.content.problems == ()
     desk.run("super_resolve")
     assert desk.parameters.result.GetNumberOfDataNodes() == 1

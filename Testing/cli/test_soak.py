@@ -22,7 +22,7 @@ from helpers.scenes import Slicer
 from SRDynamicMRISlicer.jobs.job import Kind
 from SRDynamicMRISlicer.jobs.worker import Worker
 from SRDynamicMRISlicer.presenter.choices import Choices
-from SRDynamicMRISlicer.presenter.chosen_images import ImageFacts, InputFacts
+from SRDynamicMRISlicer.presenter.chosen_images import ChosenImages, ImageFacts
 from SRDynamicMRISlicer.presenter.chosen_job import Files
 from SRDynamicMRISlicer.presenter.presenter import Presenter
 from SRDynamicMRISlicer.presenter.states import State
@@ -130,7 +130,7 @@ def presenter_with(process: FakeProcess, timer: FakeTimer, folder: Path) -> Pres
     )
     image = ImageFacts("1", "low", LOW[::-1], (2.0, 2.0, 4.0), 10)
     prior = ImageFacts("2", "prior", HIGH[::-1], (1.0, 1.0, 4.0))
-    presenter.set_inputs(InputFacts(prior=prior, series=image, fraction=0.25, overlap=True))
+    presenter.set_images(ChosenImages(prior=prior, series=image, fraction=0.25, overlap=True))
     presenter.set_choices(Choices())
     return presenter
 

@@ -11,8 +11,8 @@ from SRDynamicMRISlicer.presenter.choices import Choices
 from SRDynamicMRISlicer.presenter.panel_choices import Metric
 from SRDynamicMRISlicer.presenter.presenter import Presenter
 from SRDynamicMRISlicer.presenter.states import RUNNING, State
-from SRDynamicMRISlicer.scene.checks import scene_facts
-from SRDynamicMRISlicer.scene.description import input_facts
+from SRDynamicMRISlicer.scene.checks import check_images
+from SRDynamicMRISlicer.scene.chosen_result import with_result
 from SRDynamicMRISlicer.scene.job_files import JobFiles
 from SRDynamicMRISlicer.scene.job_scene import JobScene, is_compared
 from SRDynamicMRISlicer.scene.model_nodes import model_file
@@ -94,8 +94,8 @@ class Desk:
     def look(self, **choices: object) -> None:
         """Tell the presenter of the scene and the choices."""
         p = self.parameters
-        facts = scene_facts(p.priorVolume, p.dynamicSeries, p.groundTruth)
-        self.presenter.set_inputs(input_facts(facts, p.result, is_compared(p)))
+        facts = check_images(p.priorVolume, p.dynamicSeries, p.groundTruth)
+        self.presenter.set_images(with_result(facts, p.result, is_compared(p)))
         tuned = model_file(p.tunedModel, self.folder / "jobs") if p.tunedModel is not None else None
         base = Path(p.baseModel) if p.baseModel else None
         self.presenter.set_choices(Choices(base_model=base, tuned_model=tuned, device="cpu", **choices))
@@ -105,7 +105,7 @@ class Desk:
         getattr(self.presenter, start)()
         busy = (*RUNNING, State.CANCELLING)
         self.loop.run_until(lambda: self.presenter.state not in busy and self.queue.waiting == 0)
-        view = self.presenter.view
+        view = self.presenter.content
         assert view.state is State.DONE, (view.failure, view.last_lines)
         self.look()
 

@@ -15,7 +15,7 @@ from ..scene.provenance import facts_of, shows_generated
 from ..scene.volumes import has_voxels
 from ..translation import _
 from .layouts import View, view_colour, view_label
-from .reveal import sides_of
+from .overlay import sides_of
 from .views import composite_node, slice_node
 
 _MAPS = (View.SSIM, View.DIFFERENCE)

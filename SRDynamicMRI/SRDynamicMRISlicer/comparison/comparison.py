@@ -91,7 +91,7 @@ def on_one_slider(
     master
         Its browser has the slider.
     others
-        Sequences by the view they are for; `master` may be among them. See `scene_browsers.same_time_axis`.
+        Sequences by the view they are for; `master` may be among them. See `browsers.same_time_axis`.
     """
     browser = browser_of(master)
     for sequence in others.values():

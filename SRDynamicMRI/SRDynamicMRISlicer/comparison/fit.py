@@ -74,6 +74,8 @@ class FittedViews:
         self._observers = []
 
     def _on_changed(self, node: slicer.vtkMRMLSliceNode) -> None:
+        if _is_stale(node):
+            node.UpdateMatrices()  # which calls this again
         offset = node.GetSliceOffset()
         beside = not self._offsets[0] <= offset <= self._offsets[1]
         if node.GetInteractionFlags() & ~node.SliceToRASFlag:  # the user's
@@ -86,6 +88,17 @@ class FittedViews:
                     each.SetSliceOffset(offset)
         elif node.GetInteractionFlags():
             self._scrolled = True
+
+
+def _is_stale(node: slicer.vtkMRMLSliceNode) -> bool:
+    """Whether pixels are drawn with another size than the field of view says.
+
+    That happens where the field of view is changed while the node tells of its new size: it goes on with what it had
+    computed before.
+    """
+    matrix, dimensions = node.GetXYToRAS(), node.GetDimensions()
+    drawn = math.hypot(*(matrix.GetElement(row, 0) for row in range(3))) * dimensions[0]
+    return not math.isclose(drawn, node.GetFieldOfView()[0], rel_tol=1e-6)
 
 
 def _size(node: slicer.vtkMRMLSliceNode) -> tuple[int, ...]:

@@ -1,11 +1,12 @@
-"""Jobs of the module as command lines of SRDynamicMRILib."""
+"""Jobs of the module: what is asked of SRDynamicMRILib, typed, and the command line that says it."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import ClassVar
 
 
 class Kind(enum.Enum):
@@ -21,29 +22,170 @@ class Kind(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Job:
-    """One command for the worker.
+class FineTuneRequest:
+    """Fine-tune a model on a planning scan for a low-resolution series.
 
     Parameters
     ----------
-    kind
-        What it does.
-    settings
-        Arguments of the command, in order.
+    prior, series, output
+        Planning scan, series and the model to write.
+    model
+        To begin with; the pretrained one that fits best if None.
+    budget, device, seed, keep_contrast
+        As the command line has them.
+    """
+
+    kind: ClassVar[Kind] = Kind.FINE_TUNE
+    positional: ClassVar[tuple[str, ...]] = ("prior",)
+    options: ClassVar[Mapping[str, str]] = {"series": "like"}
+
+    prior: Path
+    series: Path
+    output: Path
+    model: Path | None = None
+    budget: str = "standard"
+    device: str = "auto"
+    seed: int = 0
+    keep_contrast: bool = False
+
+
+@dataclass(frozen=True)
+class SuperResolveRequest:
+    """Super-resolve time points of a series.
+
+    Parameters
+    ----------
+    series, output
+        Series and the file to write.
+    model
+        The pretrained one that fits best if None.
+    prior, fraction
+        Planning scan whose voxel size the result gets; or, without one, the fraction of k-space that was acquired.
+    frames
+        Time points, ``A:B`` or ``A``; all if empty.
+    device, seed
+        As the command line has them.
+    """
+
+    kind: ClassVar[Kind] = Kind.SUPER_RESOLVE
+    positional: ClassVar[tuple[str, ...]] = ("series", "output")
+    options: ClassVar[Mapping[str, str]] = {"prior": "like"}
+
+    series: Path
+    output: Path
+    model: Path | None = None
+    prior: Path | None = None
+    fraction: float | None = None
+    frames: str = ""
+    device: str = "auto"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """Compare a result, and baselines by name, with the ground truth; everything goes to the folder `output`."""
+
+    kind: ClassVar[Kind] = Kind.EVALUATE
+    positional: ClassVar[tuple[str, ...]] = ("result", "truth")
+    options: ClassVar[Mapping[str, str]] = {"baselines": "baseline"}
+
+    result: Path
+    truth: Path
+    output: Path
+    baselines: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PhantomRequest:
+    """Make the synthetic abdomen in the folder `output`."""
+
+    kind: ClassVar[Kind] = Kind.PHANTOM
+    positional: ClassVar[tuple[str, ...]] = ("output",)
+    options: ClassVar[Mapping[str, str]] = {}
+
+    output: Path
+    time_points: int = 10
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class DownsampleRequest:
+    """Keep a fraction of a series' in-plane k-space."""
+
+    kind: ClassVar[Kind] = Kind.DOWNSAMPLE
+    positional: ClassVar[tuple[str, ...]] = ("series", "output")
+    options: ClassVar[Mapping[str, str]] = {}
+
+    series: Path
+    output: Path
+    fraction: float
+
+
+@dataclass(frozen=True)
+class InterpolateRequest:
+    """Interpolate a series to the grid of a planning scan."""
+
+    kind: ClassVar[Kind] = Kind.INTERPOLATE
+    positional: ClassVar[tuple[str, ...]] = ("series", "output")
+    options: ClassVar[Mapping[str, str]] = {"prior": "like"}
+
+    series: Path
+    output: Path
+    prior: Path
+    method: str = "zero_filled"
+
+
+@dataclass(frozen=True)
+class ImportModelRequest:
+    """Turn a published PyTorch checkpoint into a model."""
+
+    kind: ClassVar[Kind] = Kind.IMPORT_MODEL
+    positional: ClassVar[tuple[str, ...]] = ("checkpoint", "output")
+    options: ClassVar[Mapping[str, str]] = {}
+
+    checkpoint: Path
+    output: Path
+
+
+Request = (
+    FineTuneRequest
+    | SuperResolveRequest
+    | EvaluateRequest
+    | PhantomRequest
+    | DownsampleRequest
+    | InterpolateRequest
+    | ImportModelRequest
+)
+"""What a job may ask. `kind` is its command, `positional` its arguments without a name, and `options` the names of
+options that are called otherwise than their field."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One request to the worker.
+
+    Parameters
+    ----------
+    request
+        What it asks.
     resume
         Whether to go on where an equal job was interrupted.
     """
 
-    kind: Kind
-    settings: tuple[str, ...]
+    request: Request
     resume: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """What it does."""
+        return self.request.kind
 
     @property
     def arguments(self) -> list[str]:
         """What a Python interpreter has to be started with."""
         resume = ["--resume"] if self.resume else []
         watched = ["--progress", "json", "--stop-with-stdin"]
-        return ["-m", "SRDynamicMRILib", self.kind.value, *self.settings, *resume, *watched]
+        return ["-m", "SRDynamicMRILib", *command_line(self.request), *resume, *watched]
 
     @property
     def can_be_resumed(self) -> bool:
@@ -55,72 +197,23 @@ class Job:
         return replace(self, resume=True)
 
 
-def _options(**values: object) -> Iterator[str]:
-    """Command-line options; those without a value (None, False, an empty text) are left out."""
+def command_line(request: Request) -> list[str]:
+    """The command of SRDynamicMRILib that a request is."""
+    values = {one.name: getattr(request, one.name) for one in fields(request)}
+    words = [str(values.pop(name)) for name in request.positional]
     for name, value in values.items():
-        option = "--" + name.replace("_", "-")
-        if value is True:
-            yield option
-        elif not (value is None or value is False or value == ""):
-            yield from (option, str(value))
+        words += _option(request.options.get(name, name), value)
+    return [request.kind.value, *words]
 
 
-def fine_tune_job(
-    prior: Path,
-    series: Path,
-    output: Path,
-    *,
-    model: Path | None = None,
-    budget: str = "standard",
-    device: str = "auto",
-    seed: int = 0,
-    keep_contrast: bool = False,
-) -> Job:
-    """Fine-tune a model (the shipped one if none is given) on the planning scan `prior` for a low-resolution series."""
-    options = _options(
-        like=series, output=output, model=model, budget=budget, device=device, seed=seed, keep_contrast=keep_contrast
-    )
-    return Job(Kind.FINE_TUNE, (str(prior), *options))
-
-
-def super_resolve_job(
-    series: Path,
-    output: Path,
-    *,
-    model: Path | None = None,
-    prior: Path | None = None,
-    fraction: float | None = None,
-    frames: str = "",
-    device: str = "auto",
-    seed: int = 0,
-) -> Job:
-    """Super-resolve the time points `frames` (``A:B`` or ``A``; all if empty) to the voxel size of `prior`."""
-    options = _options(model=model, like=prior, fraction=fraction, frames=frames, device=device, seed=seed)
-    return Job(Kind.SUPER_RESOLVE, (str(series), str(output), *options))
-
-
-def evaluate_job(result: Path, truth: Path, output: Path, *, baselines: Mapping[str, Path] | None = None) -> Job:
-    """Compare a result, and baselines by name, with the ground truth; everything goes to the folder `output`."""
-    named = [f"{name}={path}" for name, path in (baselines or {}).items()]
-    options = _options(output=output)
-    return Job(Kind.EVALUATE, (str(result), str(truth), *(["--baseline", *named] if named else []), *options))
-
-
-def phantom_job(folder: Path, *, time_points: int = 10, seed: int = 0) -> Job:
-    """Make the synthetic abdomen in a folder."""
-    return Job(Kind.PHANTOM, (str(folder), *_options(time_points=time_points, seed=seed)))
-
-
-def downsample_job(series: Path, output: Path, *, fraction: float) -> Job:
-    """Keep that share of a series' in-plane k-space."""
-    return Job(Kind.DOWNSAMPLE, (str(series), str(output), *_options(fraction=fraction)))
-
-
-def interpolate_job(series: Path, output: Path, *, like: Path, method: str = "zero_filled") -> Job:
-    """Bring a series to the grid of a volume without learning."""
-    return Job(Kind.INTERPOLATE, (str(series), str(output), *_options(like=like, method=method)))
-
-
-def import_model_job(checkpoint: Path, output: Path) -> Job:
-    """Turn a published PyTorch checkpoint into a model."""
-    return Job(Kind.IMPORT_MODEL, (str(checkpoint), str(output)))
+def _option(name: str, value: object) -> Iterator[str]:
+    """An option of the command line; left out without a value: None, False or empty."""
+    if isinstance(value, Mapping):
+        value = [f"{key}={each}" for key, each in value.items()]
+    if value is None or value is False or value in ("", []):
+        return
+    yield "--" + name.replace("_", "-")
+    if isinstance(value, list):
+        yield from value
+    elif value is not True:
+        yield str(value)

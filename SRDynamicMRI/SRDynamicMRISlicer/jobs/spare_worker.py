@@ -32,8 +32,8 @@ class WaitingProcess:
         self.started.emit()
 
 
-class Standby:
-    """Keeps one process waiting that has loaded everything.
+class SpareWorker:
+    """Keeps one process ready that has loaded everything.
 
     It holds some hundred megabytes of memory and, on Windows, PyTorch's files; so `end` it where no job is to be
     expected.

@@ -12,7 +12,7 @@ from SRDynamicMRILib.errors import InputError
 from ..comparison.captions import Caption, ViewCaptions, picture_name
 from ..comparison.comparison import Comparison
 from ..comparison.layouts import Layout, LayoutSwitch, View, shows_comparison, slice_views
-from ..comparison.reveal_control import RevealControl
+from ..comparison.overlay_control import OverlayControl
 from ..comparison.selection import Shown, chosen_views, shown, slider_of
 from ..comparison.views import show_figures
 from ..qt.time_slider import TimeSlider
@@ -36,7 +36,7 @@ class ComparisonPanel:
         self._ui, self._scene = ui, scene
         self.slider = TimeSlider(ui.timePointSlider)
         self.slider.moved.connect(self._on_moved)
-        self._reveal = RevealControl(scene)
+        self._overlay = OverlayControl(scene)
         self._captions = ViewCaptions(scene, ViewNotices().draw)
         self._parameters: Parameters | None = None
         self._comparison: Comparison | None = None
@@ -100,7 +100,7 @@ class ComparisonPanel:
 
     def close(self) -> None:
         """Show the views that were there before."""
-        self._reveal.stop()
+        self._overlay.stop()
         self._captions.stop()
         if self._comparison is not None:
             self._comparison.close()
@@ -108,7 +108,7 @@ class ComparisonPanel:
 
     def swap(self) -> None:
         """Show the other image in the view of the result, or the result again."""
-        self._reveal.swap()
+        self._overlay.swap()
 
     def update(self) -> None:
         """Show what is chosen now; what has not changed is left as the user has moved it."""
@@ -125,21 +125,21 @@ class ComparisonPanel:
                 *sorted((v, n.GetID()) for v, n in self._shown.volumes.items()),
             )
             if showing != self._showing:
-                self._reveal.stop()
+                self._overlay.stop()
                 self._comparison.show(self._shown.volumes, layout, p.linkedViews, p.sharedWindow)
                 self._showing = showing
                 self._captions.show(slice_views(layout), self._shown.volumes)
             if p.metricChart is not None and p.metricsTable is not None:
                 show_figures(self._scene, p.metricChart, p.metricsTable)
         ui.closeButton.enabled = self._comparison is not None
-        self._show_reveal()
+        self._show_overlay()
 
     def _on_moved(self, number: int) -> None:
-        self._reveal.refresh()
-        self._show_reveal()  # there may be a result again
+        self._overlay.refresh()
+        self._show_overlay()  # there may be a result again
 
-    def _show_reveal(self) -> None:
+    def _show_overlay(self) -> None:
         p, ui = self._parameters, self._ui
         if p is not None and self._comparison is not None:
-            self._reveal.show(p.reveal, p.revealAgainst, p.curtain / 100, self._shown.volumes)
-        ui.swapButton.enabled = ui.curtainSlider.enabled = self._reveal.running
+            self._overlay.show(p.compareMode, p.compareWith, p.swipePosition / 100, self._shown.volumes)
+        ui.swapButton.enabled = ui.swipeSlider.enabled = self._overlay.running

@@ -8,20 +8,20 @@ from ..translation import _
 def help_text() -> str:
     """Text of the module's help section."""
     what = _(
-        "Fast dynamic MRI trades resolution for time. This module gives the resolution back: it fine-tunes a neural "
-        "network on the patient's own high-resolution planning scan, and super-resolves every time point of the series."
+        "Fast dynamic MRI trades spatial resolution for time. This module restores it: it fine-tunes a neural network "
+        "on the patient's own high-resolution planning scan and super-resolves every time point of the series."
     )
-    warning = _("Not for diagnosis: a network can show what is not there and miss what is.")
+    warning = _("Not for diagnosis. A network can show structures that are not there and miss ones that are.")
     steps = (
         _("Press <i>Load sample data</i>: a planning scan and a breathing abdomen appear."),
-        _("Open <i>Simulate a fast acquisition</i> and make the low-resolution series."),
-        _("Under <i>Fine-tune</i> choose the length Quick and press <i>Fine-tune</i>; watch the loss fall."),
-        _("Press <i>Super-resolve</i>: low resolution, result and ground truth stand side by side, then the maps."),
-        _("Move the time point with comma and full stop; press X to swap images where <i>Look through</i> says so."),
-        _("Save the scene: images, the subject's model and all choices come back with it."),
+        _("Open <i>Simulate a fast acquisition</i> and press <i>Simulate low-resolution series</i>."),
+        _("Under <i>Fine-tune</i>, set the training budget to Quick and press <i>Fine-tune</i>. Watch the loss fall."),
+        _("Press <i>Super-resolve</i>: low resolution, result and ground truth appear side by side, then the maps."),
+        _("Step through time with comma and full stop. Set <i>Compare</i> to Alternate and press X to switch images."),
+        _("Save the scene: it holds the images, the fine-tuned model and all settings."),
     )
-    title = _("Tutorial, three minutes")
-    own = _("With your own scans, choose planning scan and series, and leave out the simulation.")
+    title = _("Three-minute tutorial")
+    own = _("With your own data, choose the planning scan and the series and skip the simulation.")
     items = "".join(f"<li>{step}</li>" for step in steps)
     return f"<p>{what}</p><p><b>{warning}</b></p><p><b>{title}</b></p><ol>{items}</ol><p>{own}</p>"
 

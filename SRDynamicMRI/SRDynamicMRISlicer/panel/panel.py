@@ -7,8 +7,8 @@ from html import escape
 from typing import Any
 
 from ..jobs.job import Kind
-from ..presenter.panel_choices import Budget
-from ..presenter.panel_content import Control, View
+from ..presenter.panel_choices import TrainingBudget
+from ..presenter.panel_content import Control, PanelContent
 from ..translation import _
 from .loss_chart import LossChart
 
@@ -20,7 +20,7 @@ CONTROLS: Mapping[str, tuple[str, ...]] = {
         "priorSelector",
         "seriesSelector",
         "truthSelector",
-        "knownPercentSpinBox",
+        "acquiredPercentSpinBox",
         "loadFileButton",
         "loadFolderButton",
     ),
@@ -31,14 +31,14 @@ CONTROLS: Mapping[str, tuple[str, ...]] = {
     "budget": ("budgetComboBox", "seedSpinBox", "keepContrastCheckBox"),
     "device": ("deviceComboBox",),
     "fine_tune": ("fineTuneButton",),
-    "frames": ("framesComboBox", "firstFrameSpinBox", "lastFrameSpinBox", "resultSelector"),
+    "frames": ("timePointsComboBox", "firstTimePointSpinBox", "lastTimePointSpinBox", "resultSelector"),
     "super_resolve": ("superResolveButton",),
     "interpolate": ("interpolateButton",),
     "evaluate": ("evaluateButton",),
     "export": ("exportTableButton",),
     "cancel": ("cancelButton",),
 }
-"""Widgets by the name of the control in `panel_view.View` that they follow."""
+"""Widgets by the name of the control in `PanelContent` that they follow."""
 
 _CANCEL_OF = {Kind.FINE_TUNE: "fineTuneCancelButton", Kind.SUPER_RESOLVE: "superResolveCancelButton"}
 """Buttons that stop one kind of job only."""
@@ -59,44 +59,44 @@ class Panel:
         self._tooltips = {name: getattr(ui, name).toolTip for name in names}
         self._chart = LossChart(ui.lossChartFrame)
 
-    def show(self, view: View) -> None:
-        """Show a view."""
+    def show(self, content: PanelContent) -> None:
+        """Show a content."""
         for control, names in CONTROLS.items():
             for name in names:
-                self._allow(name, getattr(view, control))
+                self._allow(name, getattr(content, control))
         for kind, name in _CANCEL_OF.items():
-            self._allow(name, view.cancel if view.running is kind else Control(_why_none(view)))
-        self._show_progress(view)
-        self._show_texts(view)
-        self._chart.show(view.loss)
+            self._allow(name, content.cancel if content.running is kind else Control(_why_none(content)))
+        self._show_progress(content)
+        self._show_texts(content)
+        self._chart.show(content.loss)
 
-    def _show_progress(self, view: View) -> None:
+    def _show_progress(self, content: PanelContent) -> None:
         ui = self._ui
-        running = view.running is not None
+        running = content.running is not None
         for widget in (ui.progressBar, ui.progressLabel, ui.cancelButton):
             widget.visible = running
-        known = view.progress is not None
+        known = content.progress is not None
         ui.progressBar.maximum = _STEPS if known or not running else 0  # a bar without end moves to and fro
-        ui.progressBar.value = round(_STEPS * (view.progress or 0.0))
-        ui.progressLabel.text = view.progress_text
+        ui.progressBar.value = round(_STEPS * (content.progress or 0.0))
+        ui.progressLabel.text = content.progress_text
 
-    def _show_texts(self, view: View) -> None:
+    def _show_texts(self, content: PanelContent) -> None:
         ui = self._ui
-        _tell(ui.statusLabel, _failure(view) if view.failure else escape(view.status))
+        _tell(ui.statusLabel, _failure(content) if content.failure else escape(content.status))
         images = (
-            (_("Planning scan:"), view.prior_text),
-            (_("Series:"), view.series_text),
-            (_("Ground truth:"), view.truth_text),
-            *(("", line) for line in view.about_series.splitlines()),
+            (_("Planning scan:"), content.prior_text),
+            (_("Series:"), content.series_text),
+            (_("Ground truth:"), content.truth_text),
+            *(("", line) for line in content.about_series.splitlines()),
         )
         _tell(ui.inputsLabel, _paragraphs(images))
-        marked = [("\N{CROSS MARK}", text) for text in view.problems]
-        _tell(ui.problemsLabel, _paragraphs([*marked, *(("\N{WARNING SIGN}", text) for text in view.warnings)]))
-        for place, budget in enumerate(Budget):
-            if ui.budgetComboBox.itemText(place) != view.budget_texts[budget.value]:
-                ui.budgetComboBox.setItemText(place, view.budget_texts[budget.value])
-        _tell(ui.superResolveLabel, view.super_resolve_text)
-        _tell(ui.noticeLabel, view.notice)
+        marked = [("\N{CROSS MARK}", text) for text in content.problems]
+        _tell(ui.problemsLabel, _paragraphs([*marked, *(("\N{WARNING SIGN}", text) for text in content.warnings)]))
+        for place, budget in enumerate(TrainingBudget):
+            if ui.budgetComboBox.itemText(place) != content.budget_texts[budget.value]:
+                ui.budgetComboBox.setItemText(place, content.budget_texts[budget.value])
+        _tell(ui.superResolveLabel, content.super_resolve_text)
+        _tell(ui.noticeLabel, content.notice)
 
     def _allow(self, name: str, control: Control) -> None:
         widget = getattr(self._ui, name)
@@ -111,15 +111,15 @@ def _tell(label: Any, text: str) -> None:
     label.minimumHeight = label.heightForWidth(label.width) if label.visible else 0  # of its own width, once it has one
 
 
-def _why_none(view: View) -> str:
+def _why_none(content: PanelContent) -> str:
     """Why a button that stops one kind of job cannot be used while that kind does not run."""
-    return view.cancel.reason or _("Something else is running; stop it with the button at the top.")
+    return content.cancel.reason or _("Something else is running; stop it with the button at the top.")
 
 
-def _failure(view: View) -> str:
+def _failure(content: PanelContent) -> str:
     """Why the latest job failed, what to do, and the end of the log."""
-    lines = "<br>".join(escape(line) for line in view.last_lines)
-    return f"<b>{escape(view.failure)}</b><br>{escape(view.advice)}<br><small>{lines}</small>"
+    lines = "<br>".join(escape(line) for line in content.last_lines)
+    return f"<b>{escape(content.failure)}</b><br>{escape(content.advice)}<br><small>{lines}</small>"
 
 
 def _paragraphs(texts: Iterable[tuple[str, str]]) -> str:

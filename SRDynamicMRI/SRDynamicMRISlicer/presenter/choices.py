@@ -1,11 +1,16 @@
-"""What the user has set in the panel."""
+"""What the user has set in the panel.
+
+A field that has the name of a parameter (``keep_contrast`` for ``keepContrast``) is taken from the parameter node, and
+a job whose request has a field of that name is given it. So an option is declared in four places: as a widget in the
+.ui file, in `scene.parameters.Parameters`, here, and in the request.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from .chosen_images import InputFacts
+from .chosen_images import ChosenImages
 from .panel_choices import TimePoints
 
 
@@ -16,7 +21,7 @@ class Choices:
     Parameters
     ----------
     base_model
-        File of the model to fine-tune or use; None for the shipped one.
+        File of the model to fine-tune or use; None for the pretrained one that fits best.
     tuned_model, tuned_on
         File of the subject's fine-tuned model, and the id of the planning scan it was fine-tuned on; None and empty
         where there is none.
@@ -28,18 +33,18 @@ class Choices:
         Whether the planning scan's intensities are never matched to the series.
     device
         auto, cpu, cuda:0, ...
-    frames
-        Time points to super-resolve.
-    first, last
+    time_point_selection
+        Which time points to super-resolve.
+    first_time_point, last_time_point
         The range of time points, numbered from 0, both included.
     shown
         The time point that the viewers show.
     fraction
-        Share of in-plane k-space that the series holds, where nothing else tells.
+        Of in-plane k-space that was acquired for the series, where nothing else tells.
     simulated_fraction
-        Share of in-plane k-space that a simulated series keeps.
+        Of in-plane k-space that a simulated series keeps.
     seed
-        Of everything random.
+        Random seed.
     """
 
     base_model: Path | None = None
@@ -49,9 +54,9 @@ class Choices:
     budget: str = "standard"
     keep_contrast: bool = False
     device: str = "auto"
-    frames: TimePoints = TimePoints.ALL
-    first: int = 0
-    last: int = 0
+    time_point_selection: TimePoints = TimePoints.ALL
+    first_time_point: int = 0
+    last_time_point: int = 0
     shown: int = 0
     fraction: float | None = None
     simulated_fraction: float = 0.0625
@@ -59,23 +64,24 @@ class Choices:
 
     @property
     def model(self) -> Path | None:
-        """File of the model to super-resolve with; None for the shipped one."""
+        """File of the model to super-resolve with; None for the pretrained one that fits best."""
         return self.tuned_model if self.use_tuned and self.tuned_model is not None else self.base_model
 
-    def frame_range(self, time_points: int) -> tuple[int, int]:
+    def time_point_range(self, time_points: int) -> tuple[int, int]:
         """First and last time point to super-resolve, in a series of so many."""
         ranges = {
             TimePoints.ALL: (0, time_points - 1),
-            TimePoints.RANGE: (self.first, self.last),
+            TimePoints.RANGE: (self.first_time_point, self.last_time_point),
             TimePoints.SHOWN: (self.shown, self.shown),
         }
-        return ranges[self.frames]
+        return ranges[self.time_point_selection]
 
-    def frames_text(self) -> str:
-        """The time points as the command line has them."""
-        ranged, shown = f"{self.first}:{self.last + 1}", f"{self.shown}"
-        return {TimePoints.ALL: "", TimePoints.RANGE: ranged, TimePoints.SHOWN: shown}[self.frames]
+    @property
+    def frames(self) -> str:
+        """The time points to super-resolve, as the command line has them; empty for all."""
+        ranged, shown = f"{self.first_time_point}:{self.last_time_point + 1}", f"{self.shown}"
+        return {TimePoints.ALL: "", TimePoints.RANGE: ranged, TimePoints.SHOWN: shown}[self.time_point_selection]
 
-    def fraction_of(self, inputs: InputFacts) -> float | None:
-        """Share of in-plane k-space that the series holds; None where nothing tells."""
-        return self.fraction if self.fraction is not None else inputs.fraction
+    def fraction_of(self, images: ChosenImages) -> float | None:
+        """Fraction of in-plane k-space that was acquired for the series; None where nothing tells."""
+        return self.fraction if self.fraction is not None else images.fraction

@@ -42,7 +42,7 @@ class ImageFacts:
 
 
 @dataclass(frozen=True)
-class InputFacts:
+class ChosenImages:
     """The inputs that are chosen and what was found out about them.
 
     Parameters
@@ -95,7 +95,7 @@ class InputFacts:
         """Why fine-tuning and super-resolution are impossible with these inputs."""
         if self.overlap is not False:
             return self.problems
-        apart = _("Planning scan and series do not overlap in space; choose two of the same patient and body region.")
+        apart = _("The planning scan and the series do not overlap; choose two of the same patient and body region.")
         return (*self.problems, apart)
 
     def about_series(self) -> str:
@@ -103,12 +103,12 @@ class InputFacts:
         words = []
         if self.effective_resolution is not None:
             columns, rows = self.effective_resolution
-            words.append(_("Effective resolution {x:.2f} x {y:.2f} mm in plane.").format(x=columns, y=rows))
+            words.append(_("In-plane resolution: {x:.2f} x {y:.2f} mm.").format(x=columns, y=rows))
         if self.fraction is not None:
-            words.append(_("{percent:.3g}% of k-space was measured.").format(percent=100 * self.fraction))
+            words.append(_("{percent:.3g}% of k-space was acquired.").format(percent=100 * self.fraction))
         if self.interval is not None:
             words.append(_("The time points are {seconds:.3g} s apart.").format(seconds=self.interval))
         if self.acquisition_time is not None:
-            text = _("Estimated from the matrix, a time point takes {seconds:.2f} s without acceleration.")
+            text = _("Estimated acquisition time per time point, without acceleration: {seconds:.2f} s.")
             words.append(text.format(seconds=self.acquisition_time))
         return "\n".join(words)

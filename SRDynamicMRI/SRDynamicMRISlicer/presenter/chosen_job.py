@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
-from ..jobs import job as jobs
-from ..jobs.job import Job, Kind
+from ..jobs.job import (
+    DownsampleRequest,
+    EvaluateRequest,
+    FineTuneRequest,
+    ImportModelRequest,
+    InterpolateRequest,
+    Job,
+    Kind,
+    PhantomRequest,
+    Request,
+    SuperResolveRequest,
+)
 from .choices import Choices
+
+REQUESTS: Mapping[Kind, type[Request]] = {
+    Kind.FINE_TUNE: FineTuneRequest,
+    Kind.SUPER_RESOLVE: SuperResolveRequest,
+    Kind.EVALUATE: EvaluateRequest,
+    Kind.PHANTOM: PhantomRequest,
+    Kind.DOWNSAMPLE: DownsampleRequest,
+    Kind.INTERPOLATE: InterpolateRequest,
+    Kind.IMPORT_MODEL: ImportModelRequest,
+}
 
 
 @dataclass(frozen=True)
@@ -35,41 +56,37 @@ class Files:
 
 
 def chosen_job(kind: Kind, files: Files, choices: Choices, fraction: float | None) -> Job:
-    """The job that the choices ask for; `fraction` says the resolution of a result where there is no planning scan."""
-    if kind is Kind.FINE_TUNE:
-        return jobs.fine_tune_job(
-            _given(files.prior),
-            _given(files.series),
-            files.output,
-            model=choices.base_model,
-            budget=choices.budget,
-            device=choices.device,
-            seed=choices.seed,
-            keep_contrast=choices.keep_contrast,
-        )
+    """The job that the choices ask for.
+
+    Parameters
+    ----------
+    kind
+        What it does.
+    files
+        Its inputs and output; those that the request has no field for are left out.
+    choices
+        Of the user.
+    fraction
+        Of k-space that the series holds, for a result without a planning scan.
+    """
+    request = REQUESTS[kind]
+    names = {one.name for one in fields(request)}
+    given = {one.name: getattr(files, one.name) for one in fields(Files) if one.name in names}
+    asked = options(kind, choices)
     if kind is Kind.SUPER_RESOLVE:
-        return jobs.super_resolve_job(
-            _given(files.series),
-            files.output,
-            model=choices.model,
-            prior=files.prior,
-            fraction=fraction if files.prior is None else None,
-            frames=choices.frames_text(),
-            device=choices.device,
-            seed=choices.seed,
-        )
-    if kind is Kind.EVALUATE:
-        return jobs.evaluate_job(_given(files.result), _given(files.truth), files.output, baselines=files.baselines)
-    if kind is Kind.INTERPOLATE:
-        return jobs.interpolate_job(_given(files.series), files.output, like=_given(files.prior))
-    if kind is Kind.DOWNSAMPLE:
-        return jobs.downsample_job(_given(files.series), files.output, fraction=choices.simulated_fraction)
-    if kind is Kind.IMPORT_MODEL:
-        return jobs.import_model_job(_given(files.checkpoint), files.output)
-    return jobs.phantom_job(files.output, seed=choices.seed)
+        asked["fraction"] = fraction if files.prior is None else None
+    elif missing := [name for name, path in given.items() if path is None]:
+        message = f"files that the job needs were not prepared: {', '.join(missing)}"
+        raise TypeError(message)
+    return Job(request(**given, **asked))
 
 
-def _given(path: Path | None) -> Path:
-    if path is None:
-        raise TypeError("a file that the job needs was not prepared")
-    return path
+def options(kind: Kind, choices: Choices) -> dict[str, Any]:
+    """What a kind of job is asked besides its files: each choice for which its request has a field of that name."""
+    names = {one.name for one in fields(REQUESTS[kind])}
+    found = {one.name: getattr(choices, one.name) for one in fields(Choices) if one.name in names}
+    if kind is Kind.FINE_TUNE:
+        return {**found, "model": choices.base_model}
+    if kind is Kind.SUPER_RESOLVE:
+        return {**found, "model": choices.model, "frames": choices.frames}
+    return {**found, "fraction": choices.simulated_fraction} if kind is Kind.DOWNSAMPLE else found

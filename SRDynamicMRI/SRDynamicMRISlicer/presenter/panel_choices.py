@@ -7,8 +7,8 @@ from enum import Enum
 from ..translation import _
 
 
-class Budget(Enum):
-    """How long to fine-tune; the value is what the command line calls it."""
+class TrainingBudget(Enum):
+    """How long fine-tuning takes; the values are those of the command line."""
 
     QUICK = "quick"
     STANDARD = "standard"
@@ -18,10 +18,10 @@ class Budget(Enum):
     def label(self) -> str:
         """What the list shows until the time that it takes is known."""
         return {
-            Budget.QUICK: _("Quick"),
-            Budget.STANDARD: _("Standard"),
-            Budget.LONG: _("Long"),
-            Budget.PAPER: _("As in the paper"),
+            TrainingBudget.QUICK: _("Quick"),
+            TrainingBudget.STANDARD: _("Standard"),
+            TrainingBudget.LONG: _("Long"),
+            TrainingBudget.PAPER: _("As in the paper"),
         }[self]
 
 
@@ -42,7 +42,7 @@ class TimePoints(Enum):
 
 
 class Arrangement(Enum):
-    """How to arrange the views; the values are those of `comparison_layouts.Layout`."""
+    """How to arrange the views; the values are those of `layouts.Layout`."""
 
     MAPS = "maps"
     FIGURES = "figures"
@@ -59,31 +59,31 @@ class Arrangement(Enum):
         }[self]
 
 
-class Reveal(Enum):
-    """How to see another image in the view of the result."""
+class CompareMode(Enum):
+    """How the view of the result shows another image too."""
 
-    NOTHING = "nothing"
-    BLINK = "blink"
-    CURTAIN = "curtain"
+    NONE = "none"
+    ALTERNATE = "alternate"
+    SWIPE = "swipe"
 
     def label(self) -> str:
         """What the list shows."""
         return {
-            Reveal.NOTHING: _("Only the result"),
-            Reveal.BLINK: _("In turn with"),
-            Reveal.CURTAIN: _("Behind a curtain"),
+            CompareMode.NONE: _("None"),
+            CompareMode.ALTERNATE: _("Alternate"),
+            CompareMode.SWIPE: _("Swipe"),
         }[self]
 
 
-class Other(Enum):
-    """Which other image."""
+class CompareWith(Enum):
+    """Which image to compare the result with."""
 
     LOW = "low"
     TRUTH = "truth"
 
     def label(self) -> str:
         """What the list shows."""
-        return {Other.LOW: _("Low resolution"), Other.TRUTH: _("Ground truth")}[self]
+        return {CompareWith.LOW: _("Low resolution"), CompareWith.TRUTH: _("Ground truth")}[self]
 
 
 class Metric(Enum):
@@ -98,5 +98,5 @@ class Metric(Enum):
         return {
             Metric.SSIM: _("SSIM"),
             Metric.PSNR: _("PSNR"),
-            Metric.DIFFERENCE: _("SD of difference"),
+            Metric.DIFFERENCE: _("SD of the difference"),
         }[self]

@@ -22,7 +22,7 @@ class Control:
 
 
 @dataclass(frozen=True)
-class View:
+class PanelContent:
     """All that the panel shows, at one moment.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Decides all that the panel shows and allows. It knows neither Qt nor MRML: the panel only shows its `View`."""
+"""Decides all that the panel shows and allows. It knows neither Qt nor MRML: the panel only shows its `content`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ..timer import Timer
 from ..translation import _
 from . import reasons, sentences
 from .choices import Choices
-from .chosen_images import ImageFacts, InputFacts
+from .chosen_images import ChosenImages, ImageFacts
 from .chosen_job import Files, chosen_job
 from .durations import Estimates, TimeLeft, result_voxels
 from .loss_curve import LossCurve
-from .panel_content import Control, View
+from .panel_content import Control, PanelContent
 from .states import RUNNING, STATE_OF, State, check_transition
 
 REFRESH = 0.25
@@ -81,7 +81,7 @@ class Presenter:
         clock: Callable[[], float],
         settings: MutableMapping[str, object],
     ) -> None:
-        self.changed: Signal[[View]] = Signal()
+        self.changed: Signal[[PanelContent]] = Signal()
         """The panel has to show something else."""
         self.frame_ready: Signal[[int, Path, str]] = Signal()
         """A time point of the running job is ready as a file."""
@@ -94,14 +94,14 @@ class Presenter:
         self._estimates = Estimates(settings)
         self._time_left = TimeLeft(clock)
         self._state = State.NO_INPUT
-        self._inputs = InputFacts()
+        self._images = ChosenImages()
         self._choices = Choices()
         self._worker: Worker | None = None
         self._job: Job | None = None
         self._kind: Kind | None = None
         self._preparation: Stepwise[Job] | None = None
         self._needed: frozenset[tuple[str, str]] = frozenset()
-        self._started_with = (self._choices, self._inputs)
+        self._started_with = (self._choices, self._images)
         self._speed: float | None = None
         self._discarding = self._asking = self._bringing = self._shut_down = False
         self._unfinished: Job | None = None
@@ -110,7 +110,7 @@ class Presenter:
         self._told: dict[Kind, tuple[str, ...]] = {}
         self._curve = LossCurve()
         self._log: deque[str] = deque(maxlen=LOG_LINES)
-        self._shown: View | None = None
+        self._shown: PanelContent | None = None
         self._call_off: Callable[[], None] | None = None
         self._call_off_preparing: Callable[[], None] | None = None
 
@@ -127,21 +127,21 @@ class Presenter:
         return self._choices
 
     @property
-    def inputs(self) -> InputFacts:
+    def images(self) -> ChosenImages:
         """What the scene has told about the inputs."""
-        return self._inputs
+        return self._images
 
-    def set_inputs(self, inputs: InputFacts) -> None:
+    def set_images(self, images: ChosenImages) -> None:
         """Take note of the inputs. A job that needs one that is gone is cancelled."""
-        if inputs == self._inputs:
+        if images == self._images:
             return
-        before, self._inputs = self._inputs, inputs
+        before, self._images = self._images, images
         if self._state in RUNNING:
-            if self._kind is not None and not self._needed <= _ids(inputs, NEEDS[self._kind]):
-                self.give_up(_("An input of the computation is no longer there, so the computation was stopped."))
-        elif self._state is not State.CANCELLING and _ids(before, _SOURCES) != _ids(inputs, _SOURCES):
+            if self._kind is not None and not self._needed <= _ids(images, NEEDS[self._kind]):
+                self.give_up(_("An input was removed, so the computation was stopped."))
+        elif self._state is not State.CANCELLING and _ids(before, _SOURCES) != _ids(images, _SOURCES):
             self._become_idle()
-        if _ids(before, _SOURCES) != _ids(inputs, _SOURCES):
+        if _ids(before, _SOURCES) != _ids(images, _SOURCES):
             self._told.clear()
             self._complaint = ""
         self._show()
@@ -212,13 +212,13 @@ class Presenter:
         self._complaint = sentence
         if sentence and self._state is State.DONE and self._bringing:
             self._complaint = ""
-            self._fail(sentence, _("Put that right and press the button again."))
+            self._fail(sentence, _("Correct this and press the button again."))
         self._show()
 
     def close_scene(self) -> None:
         """Stop what runs, show none of its results, and forget the inputs."""
         self._unfinished = None
-        self._inputs = InputFacts()
+        self._images = ChosenImages()
         self._bringing, self._complaint = False, ""
         if self._state in RUNNING:
             self._cancel(discarding=True)
@@ -260,12 +260,12 @@ class Presenter:
         if self._why_not(kind):
             return
         if why_not:
-            self._fail(why_not, _("Nothing was computed; press the button again to try once more."))
+            self._fail(why_not, _("Nothing was computed. Press the button to try again."))
             self._show()
             return
         self._kind = kind
-        self._needed = _ids(self._inputs, NEEDS[kind])
-        self._started_with = (self._choices, self._inputs)
+        self._needed = _ids(self._images, NEEDS[kind])
+        self._started_with = (self._choices, self._images)
         self._discarding = self._resumes = False
         self._speed = None
         self._message = self._failure = self._advice = self._complaint = ""
@@ -278,9 +278,9 @@ class Presenter:
         self._tick()
 
     def _prepared(self, kind: Kind) -> Stepwise[Job]:
-        choices, inputs = self._started_with
+        choices, images = self._started_with
         files = yield from self._prepare(kind)
-        return chosen_job(kind, files, choices, choices.fraction_of(inputs))
+        return chosen_job(kind, files, choices, choices.fraction_of(images))
 
     def _go_on_preparing(self, preparation: Stepwise[Job]) -> None:
         """Write a part of the inputs; once all are written, begin."""
@@ -300,7 +300,7 @@ class Presenter:
 
     def _fail_to_prepare(self, error: Exception) -> None:
         self._preparation = self._kind = None
-        self._fail(sentences.not_prepared(error), _("Put that right and press the button again."))
+        self._fail(sentences.not_prepared(error), _("Correct this and press the button again."))
         self._show()
         if not isinstance(error, InputError | OSError):
             raise error
@@ -371,7 +371,7 @@ class Presenter:
             self._enter(State.DONE)
             self.finished.emit(job, outcome.outputs)
         elif cancelled:
-            going_on = _("Cancelled. With the same choices, the next start goes on from here.")
+            going_on = _("Cancelled. With the same settings, the next start continues from here.")
             self._message = going_on if self._unfinished else _("Cancelled.")
             self._enter(self._idle())
         else:
@@ -381,13 +381,13 @@ class Presenter:
     def _learn(self, job: Job) -> None:
         """Remember how fast it was; a job that has gone on had time points that took no time."""
         seconds = self._time_left.seconds_per_step or self._speed
-        choices, inputs = self._started_with
+        choices, images = self._started_with
         if seconds is None or self._resumes:
             return
         if job.kind is Kind.FINE_TUNE:
             self._estimates.learn_step(choices.budget, choices.device, seconds)
-        elif job.kind is Kind.SUPER_RESOLVE and inputs.series is not None:
-            voxels = result_voxels(inputs.series, inputs.prior, choices.fraction or inputs.fraction)
+        elif job.kind is Kind.SUPER_RESOLVE and images.series is not None:
+            voxels = result_voxels(images.series, images.prior, choices.fraction or images.fraction)
             self._estimates.learn_time_point(choices.device, voxels, seconds)
 
     def _fail(self, sentence: str, advice: str) -> None:
@@ -402,7 +402,7 @@ class Presenter:
 
     def _idle(self) -> State:
         """The state of having nothing to do, with these inputs."""
-        return State.NO_INPUT if self._inputs.series is None else State.READY
+        return State.NO_INPUT if self._images.series is None else State.READY
 
     def _become_idle(self) -> None:
         """Leave the latest result or failure behind."""
@@ -427,12 +427,12 @@ class Presenter:
         if self._state in RUNNING:
             return _("A computation is running; wait for it or cancel it.")
         if self._bringing:
-            return _("The result is being brought into the scene; wait a moment.")
+            return _("The result is being loaded into the scene; wait a moment.")
         return ""
 
     def _why_not(self, kind: Kind) -> str:
         """Why a job cannot be started now; empty if it can."""
-        return self._busy() or reasons.why_not(kind, self._inputs, self._choices)
+        return self._busy() or reasons.why_not(kind, self._images, self._choices)
 
     def _why_not_cancel(self) -> str:
         if self._state is State.CANCELLING:
@@ -442,23 +442,23 @@ class Presenter:
     # What is shown
 
     @property
-    def view(self) -> View:
+    def content(self) -> PanelContent:
         """What the panel has to show now."""
-        inputs, choices = self._inputs, self._choices
+        images, choices = self._images, self._choices
         free = Control(self._busy())
         failed = self._state is State.FAILED
         running = self._kind is not None
         log = tuple(self._log)
-        return View(
+        return PanelContent(
             state=self._state,
             running=self._kind,
             status=self._status(),
-            prior_text=inputs.prior.in_words() if inputs.prior else "",
-            series_text=inputs.series.in_words() if inputs.series else "",
-            truth_text=inputs.truth.in_words() if inputs.truth else "",
-            about_series=inputs.about_series(),
-            problems=inputs.all_problems + inputs.truth_problems + ((self._complaint,) if self._complaint else ()),
-            warnings=inputs.warnings + self._warnings(),
+            prior_text=images.prior.in_words() if images.prior else "",
+            series_text=images.series.in_words() if images.series else "",
+            truth_text=images.truth.in_words() if images.truth else "",
+            about_series=images.about_series(),
+            problems=images.all_problems + images.truth_problems + ((self._complaint,) if self._complaint else ()),
+            warnings=images.warnings + self._warnings(),
             inputs=free,
             simulate=Control(self._why_not(Kind.DOWNSAMPLE)),
             sample_data=Control(self._why_not(Kind.PHANTOM)),
@@ -471,10 +471,10 @@ class Presenter:
             super_resolve=Control(self._why_not(Kind.SUPER_RESOLVE)),
             interpolate=Control(self._why_not(Kind.INTERPOLATE)),
             evaluate=Control(self._why_not(Kind.EVALUATE)),
-            export=Control("" if inputs.compared else _("Compare the result with the ground truth first.")),
+            export=Control("" if images.compared else _("Compare the result with the ground truth first.")),
             cancel=Control(self._why_not_cancel()),
-            budget_texts=sentences.budgets(inputs.prior, choices.device, self._estimates),
-            super_resolve_text=sentences.super_resolution(inputs, choices, self._estimates),
+            budget_texts=sentences.budgets(images.prior, choices.device, self._estimates),
+            super_resolve_text=sentences.super_resolution(images, choices, self._estimates),
             progress=self._time_left.fraction if running else None,
             progress_text=sentences.progress(self._stage, self._time_left) if running else "",
             loss=self._curve.points,
@@ -482,15 +482,15 @@ class Presenter:
             failure=self._failure if failed else "",
             advice=self._advice if failed else "",
             last_lines=log[-LAST_LINES:] if failed else (),
-            notice=sentences.notice(inputs),
+            notice=sentences.notice(images),
         )
 
     def _show(self) -> None:
         if not self._shut_down:
-            view = self.view
-            if view != self._shown:
-                self._shown = view
-                self.changed.emit(view)
+            content = self.content
+            if content != self._shown:
+                self._shown = content
+                self.changed.emit(content)
 
     def _tick(self) -> None:
         """Show what has happened now and then, rather than at every word of the worker."""
@@ -505,7 +505,7 @@ class Presenter:
         if self._state is State.FAILED:
             return self._failure
         if self._state is State.CANCELLING:
-            return _("Stopping: what is finished is kept.")
+            return _("Stopping. What is finished is kept.")
         if self._state in RUNNING and self._kind is not None:
             return sentences.doing(self._kind)
         if self._message:
@@ -515,16 +515,16 @@ class Presenter:
         return self._why_not(Kind.SUPER_RESOLVE) or _("Ready.")
 
     def _warnings(self) -> tuple[str, ...]:
-        prior, choices = self._inputs.prior, self._choices
+        prior, choices = self._images.prior, self._choices
         uses_tuned = choices.use_tuned and choices.tuned_model is not None
         found = [sentence for told in self._told.values() for sentence in told]
         if uses_tuned and choices.tuned_on and (prior is None or prior.id != choices.tuned_on):
-            found.append(_("The fine-tuned model was made for another planning scan than the one chosen."))
-        found += self._inputs.result_warnings  # which keeps what the worker has told: some are there twice
+            found.append(_("The fine-tuned model belongs to a different planning scan."))
+        found += self._images.result_warnings  # which keeps what the worker has told: some are there twice
         return tuple(dict.fromkeys(found))
 
 
-def _ids(inputs: InputFacts, roles: tuple[str, ...]) -> frozenset[tuple[str, str]]:
-    """The images that there are for some roles."""
-    images: dict[str, ImageFacts | None] = {role: getattr(inputs, role) for role in roles}
-    return frozenset((role, image.id) for role, image in images.items() if image is not None)
+def _ids(images: ChosenImages, roles: tuple[str, ...]) -> frozenset[tuple[str, str]]:
+    """The roles for which an image is chosen, each with the id of its image."""
+    chosen: dict[str, ImageFacts | None] = {role: getattr(images, role) for role in roles}
+    return frozenset((role, image.id) for role, image in chosen.items() if image is not None)

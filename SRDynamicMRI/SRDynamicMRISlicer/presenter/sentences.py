@@ -8,15 +8,15 @@ from ..jobs.job import Kind
 from ..jobs.worker import Ending
 from ..translation import _
 from .choices import Choices
-from .chosen_images import ImageFacts, InputFacts
+from .chosen_images import ChosenImages, ImageFacts
 from .durations import Estimates, TimeLeft, duration, result_voxels
-from .panel_choices import Budget
-from .reasons import why_not_frames
+from .panel_choices import TrainingBudget
+from .reasons import why_not_time_points
 
 
 def budgets(prior: ImageFacts | None, device: str, estimates: Estimates) -> dict[str, str]:
     """What each budget is called and how long it takes here."""
-    names = {budget.value: budget.label() for budget in Budget}
+    names = {budget.value: budget.label() for budget in TrainingBudget}
     if prior is None:
         return names
     text = _("{name} (about {time} on this computer)")
@@ -24,14 +24,14 @@ def budgets(prior: ImageFacts | None, device: str, estimates: Estimates) -> dict
     return {key: text.format(name=name, time=duration(times[key])) for key, name in names.items()}
 
 
-def super_resolution(inputs: InputFacts, choices: Choices, estimates: Estimates) -> str:
+def super_resolution(images: ChosenImages, choices: Choices, estimates: Estimates) -> str:
     """How much there is to super-resolve and how long it takes here."""
-    series = inputs.series
-    if series is None or why_not_frames(series, choices):
+    series = images.series
+    if series is None or why_not_time_points(series, choices):
         return ""
-    first, last = choices.frame_range(series.time_points)
+    first, last = choices.time_point_range(series.time_points)
     count = last - first + 1
-    voxels = result_voxels(series, inputs.prior, choices.fraction_of(inputs))
+    voxels = result_voxels(series, images.prior, choices.fraction_of(images))
     time = duration(estimates.super_resolution(choices.device, voxels, count))
     if count == 1:
         return _("1 time point, about {time} on this computer").format(time=time)
@@ -50,18 +50,16 @@ def progress(stage: str, left: TimeLeft) -> str:
     )
 
 
-def notice(inputs: InputFacts) -> str:
+def notice(images: ChosenImages) -> str:
     """What has to be said where results are shown."""
-    if inputs.result is None:
+    if images.result is None:
         return ""
     sentence = _("AI-generated images. Not for diagnosis.")
-    if inputs.fidelity is None:
+    if images.fidelity is None:
         return sentence
-    error, added = (f"{100 * share:.2f}%" for share in inputs.fidelity)
-    text = _(
-        "{notice} They differ from the acquired images by {error} where k-space was acquired; {added} lies beyond."
-    )
-    return text.format(notice=sentence, error=error, added=added)
+    residual, synthesised = (f"{100 * share:.2f}%" for share in images.fidelity)
+    text = _("{notice} Data-consistency residual {residual}; {synthesised} of the signal is synthesised.")
+    return text.format(notice=sentence, residual=residual, synthesised=synthesised)
 
 
 def not_prepared(error: Exception) -> str:
@@ -77,23 +75,23 @@ def not_prepared(error: Exception) -> str:
 def advice(ending: Ending) -> str:
     """What to do about a job that has not been completed."""
     if ending is Ending.NOT_STARTED:
-        return _("Install the extension again, or restart the computer if that has been done.")
+        return _("Reinstall the extension. If that does not help, restart the computer.")
     if ending is Ending.CRASHED:
-        return _("Memory may have run out: close other programs, choose the CPU as device or fewer time points.")
+        return _("Memory may have run out. Close other programs, use the CPU as device, or choose fewer time points.")
     if ending is Ending.REFUSED:
-        return _("Put that right and press the button again.")
-    return _("Look at the log; if it does not help, report it to the developers with the log.")
+        return _("Correct this and press the button again.")
+    return _("Look at the log. If it does not help, report the problem with the log attached.")
 
 
 def doing(kind: Kind) -> str:
     """What goes on while a job runs."""
     texts = {
         Kind.FINE_TUNE: _("Fine-tuning the model on the planning scan."),
-        Kind.SUPER_RESOLVE: _("Super-resolving the series; every time point is shown when it is ready."),
+        Kind.SUPER_RESOLVE: _("Super-resolving the series. Each time point is shown when it is ready."),
         Kind.EVALUATE: _("Comparing with the ground truth."),
         Kind.INTERPOLATE: _("Interpolating the series."),
-        Kind.PHANTOM: _("Making the sample data."),
-        Kind.DOWNSAMPLE: _("Making a low-resolution series."),
+        Kind.PHANTOM: _("Generating the sample data."),
+        Kind.DOWNSAMPLE: _("Simulating a low-resolution series."),
         Kind.IMPORT_MODEL: _("Importing the model."),
     }
     return texts[kind]
@@ -102,12 +100,12 @@ def doing(kind: Kind) -> str:
 def done(kind: Kind) -> str:
     """What a complete job has made."""
     texts = {
-        Kind.FINE_TUNE: _("The model is fine-tuned; now super-resolve the series."),
-        Kind.SUPER_RESOLVE: _("The series is super-resolved."),
-        Kind.EVALUATE: _("The result is compared with the ground truth."),
-        Kind.INTERPOLATE: _("The series is interpolated."),
+        Kind.FINE_TUNE: _("The model has been fine-tuned. Super-resolve the series next."),
+        Kind.SUPER_RESOLVE: _("The series has been super-resolved."),
+        Kind.EVALUATE: _("The result has been compared with the ground truth."),
+        Kind.INTERPOLATE: _("The series has been interpolated."),
         Kind.PHANTOM: _("The sample data are ready."),
         Kind.DOWNSAMPLE: _("The low-resolution series is ready."),
-        Kind.IMPORT_MODEL: _("The model is imported."),
+        Kind.IMPORT_MODEL: _("The model has been imported."),
     }
     return texts[kind]

@@ -16,7 +16,7 @@ REST = 0.3
 """Seconds without a change after which inputs are read: that takes a second for a long series."""
 
 
-class InputWatch(VTKObservationMixin):
+class NodeWatch(VTKObservationMixin):
     """Observes nodes and what moves them.
 
     Parameters

@@ -11,7 +11,7 @@ from ..comparison.notice import Notice
 
 
 class ViewNotices:
-    """Draws what `comparison_captions` says; without a layout manager nothing."""
+    """Draws what `captions` says; without a layout manager nothing."""
 
     def __init__(self) -> None:
         self._notices: dict[View, list[Notice]] = {}

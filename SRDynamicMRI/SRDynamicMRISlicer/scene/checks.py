@@ -21,7 +21,7 @@ from SRDynamicMRILib.io.times import numbered
 from SRDynamicMRILib.volume import Geometry, Series
 
 from ..background import in_background
-from ..presenter.chosen_images import ImageFacts
+from ..presenter.chosen_images import ChosenImages, ImageFacts
 from ..step_queue import Stepwise
 from ..translation import _
 from .browsers import same_time_axis
@@ -39,48 +39,7 @@ _ALREADY_FULL = 0.9
 
 
 @dataclass(frozen=True)
-class SceneFacts:
-    """The inputs as the panel tells of them.
-
-    Parameters
-    ----------
-    prior, series, truth
-        Planning scan, dynamic series, ground truth; None for what is not chosen or cannot be read.
-    fraction
-        Share of the planning scan's in-plane k-space that the series holds; None if that cannot be known, or only once
-        the voxels are seen.
-    effective_resolution
-        In-plane voxel of the series ``(x, y)`` in mm: acquired, not interpolated.
-    interval
-        Seconds between the time points of the series; None where it says nothing of times.
-    acquisition_time
-        Estimated seconds for a time point of the series without acceleration (paper, equation 3); None where the
-        interval is shorter.
-    overlap
-        Whether planning scan and series share any space; None where that is not known.
-    problems
-        Sentences that say why planning scan or series cannot be used, and what to do.
-    truth_problems
-        The same for the ground truth, without which all but the comparison works.
-    warnings
-        Sentences that say what to know before going on.
-    """
-
-    prior: ImageFacts | None = None
-    series: ImageFacts | None = None
-    truth: ImageFacts | None = None
-    fraction: float | None = None
-    effective_resolution: tuple[float, float] | None = None
-    interval: float | None = None
-    acquisition_time: float | None = None
-    overlap: bool | None = None
-    problems: tuple[str, ...] = ()
-    truth_problems: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class VoxelFacts:
+class VoxelFindings:
     """What only the voxels of the inputs tell.
 
     Parameters
@@ -95,13 +54,13 @@ class VoxelFacts:
     acquired: AcquiredMatrix | None = None
 
 
-def scene_facts(
+def check_images(
     prior: slicer.vtkMRMLScalarVolumeNode | None,
     series: slicer.vtkMRMLNode | None,
     truth: slicer.vtkMRMLNode | None = None,
     repetition_time: float = TYPICAL_REPETITION_TIME,
-    voxels: VoxelFacts | None = None,
-) -> SceneFacts:
+    voxels: VoxelFindings | None = None,
+) -> ChosenImages:
     """Look at the chosen inputs; never raises.
 
     Parameters
@@ -109,11 +68,11 @@ def scene_facts(
     prior
         Planning scan: a volume.
     series, truth
-        What `scene_import.chosen_series` takes.
+        What `series_import.chosen_series` takes.
     repetition_time
         Of the dynamic sequence in milliseconds.
     voxels
-        What `voxel_facts` has found; without it nothing is said of what only voxels tell.
+        What `examine_voxels` has found; without it nothing is said of what only voxels tell.
     """
     faults, acquired = (voxels.faults, voxels.acquired) if voxels is not None else ({}, None)
     problems: list[str] = []
@@ -141,18 +100,18 @@ def scene_facts(
         voxel = moving.geometry.spacing[:2]
         interval = interval_of(moving.times)
         time = _estimate(moving.geometry, interval, repetition_time)
-    return SceneFacts(
-        _image(prior, still),
-        _image(series, moving),
-        _image(truth, true),
-        fraction,
-        voxel,
-        interval,
-        time,
-        overlap,
-        tuple(problems),
-        tuple(truth_problems),
-        tuple(warnings),
+    return ChosenImages(
+        prior=_image(prior, still),
+        series=_image(series, moving),
+        truth=_image(truth, true),
+        effective_resolution=voxel,
+        fraction=fraction,
+        interval=interval,
+        acquisition_time=time,
+        overlap=overlap,
+        problems=tuple(problems),
+        truth_problems=tuple(truth_problems),
+        warnings=tuple(warnings),
     )
 
 
@@ -219,15 +178,15 @@ def _estimate(geometry: Geometry, interval: float | None, repetition_time: float
     return seconds if interval is None or seconds <= _LONGEST * interval else None
 
 
-def voxel_facts(
+def examine_voxels(
     prior: slicer.vtkMRMLScalarVolumeNode | None, series: slicer.vtkMRMLNode | None, truth: slicer.vtkMRMLNode | None
-) -> Stepwise[VoxelFacts]:
+) -> Stepwise[VoxelFindings]:
     """Look at all voxels of the chosen inputs, a time point at every step, and at the spectrum in the background.
 
     Parameters
     ----------
     prior, series, truth
-        As for `scene_facts`.
+        As for `check_images`.
     """
     faults: dict[str, str] = {}
     acquired = None
@@ -246,7 +205,7 @@ def voxel_facts(
                 yield
         except InputError as error:
             faults[key] = str(error)
-    return VoxelFacts(faults, acquired)
+    return VoxelFindings(faults, acquired)
 
 
 def _read(
@@ -276,7 +235,7 @@ def _fraction(prior: Geometry, series: Geometry, problems: list[str], warnings: 
     """Share of in-plane k-space that a series holds of the matrix it would have with the voxels of the prior."""
     if not prior.same_orientation(series):
         warnings.append(
-            _("Planning scan and series have other orientations: only the voxel size of the planning scan is used.")
+            _("The planning scan and the series differ in orientation: only the planning scan's voxel size is used.")
         )
     try:
         grid = high_resolution_grid(series, prior)
@@ -291,7 +250,7 @@ def _fraction(prior: Geometry, series: Geometry, problems: list[str], warnings: 
     share = float(np.prod(series.shape[1:]) / np.prod(grid.shape[1:]))
     if share > _ALREADY_FULL:
         warnings.append(
-            _("The series already has the resolution of the planning scan; simulate a faster series to try the method.")
+            _("The series already has the resolution of the planning scan. Simulate a fast one to try the method.")
         )
     return share
 
@@ -312,7 +271,7 @@ def _mismatch(truth: Series, series: Series) -> list[str]:
         text = _("The ground truth has {truth} time points but the series has {series}; choose one of the same length.")
         return [text.format(truth=len(truth), series=len(series))]
     if not truth.geometry.overlaps(series.geometry):
-        return [_("Ground truth and series do not overlap in space; check that both are of the same patient.")]
+        return [_("The ground truth and the series do not overlap; check that both are of the same patient.")]
     return []
 
 
@@ -320,7 +279,7 @@ def _separate_sliders(truth: slicer.vtkMRMLNode, series: slicer.vtkMRMLNode) -> 
     first, second = chosen_sequence(truth), chosen_sequence(series)
     if first is None or second is None or same_time_axis(first, second):
         return []
-    return [_("Ground truth and series have other times: their time points are compared in order.")]
+    return [_("The ground truth and the series differ in their times: time points are compared in order.")]
 
 
 def _image(node: slicer.vtkMRMLNode | None, series: Series | None) -> ImageFacts | None:

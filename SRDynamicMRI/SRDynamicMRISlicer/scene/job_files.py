@@ -3,26 +3,28 @@
 Names hold a hash of what is in the files and of what the job was asked: a job that goes on where it was cancelled finds
 its files under the same names, and one that was asked something else does not touch them.
 
-The files are for a worker on the same computer, so they are not compressed, and they are written in steps, between
-which the application goes on.
+The files are for a worker on the same computer, so they are not compressed. A time point is copied from the scene in
+the main thread; hashing and writing it are done in the background.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import slicer
-from numpy.typing import NDArray
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.io.sequence_files import sequence_header
 from SRDynamicMRILib.volume import Series, Volume
 
+from ..background import in_background
 from ..jobs.job import Kind
 from ..presenter.chosen_job import Files
 from ..step_queue import Stepwise
@@ -34,9 +36,6 @@ from .volumes import volume_of
 TRILINEAR = "trilinear"
 ZERO_FILLED = "zero-filled"
 """What the methods that the result is compared with are called in tables and files."""
-
-STEP = 4 * 2**20
-"""Bytes that are written at once: a few hundredths of a second on a slow computer."""
 
 _HASH_LENGTH = 16
 
@@ -50,7 +49,7 @@ class JobNodes:
     prior
         Planning scan: a volume.
     series, truth
-        What `scene_import.chosen_series` takes.
+        What `series_import.chosen_series` takes.
     result
         Super-resolved sequence.
     interpolated
@@ -150,10 +149,8 @@ class JobFiles:
             with half.open("wb") as file:
                 file.write(header)
                 for volume in series:
-                    for part in _parts(volume):
-                        digest.update(part)
-                        file.write(part)
-                        yield
+                    yield from in_background(partial(_append, volume, file, digest))
+                    yield  # to copy the next one takes a while
             path = self.folder / f"{word}-{digest.hexdigest()[:_HASH_LENGTH]}.seq.nrrd"
             if not path.exists():
                 half.replace(path)
@@ -172,7 +169,7 @@ def numbers_of(part: slicer.vtkMRMLSequenceNode, whole: slicer.vtkMRMLNode) -> l
     part
         A sequence with the index values of the series.
     whole
-        What `scene_import.chosen_series` takes.
+        What `series_import.chosen_series` takes.
 
     Raises
     ------
@@ -195,8 +192,8 @@ def _given(node: slicer.vtkMRMLNode | None, role: str) -> slicer.vtkMRMLNode:
     return node
 
 
-def _parts(volume: Volume) -> Iterator[NDArray[np.float32]]:
-    """The voxels of a volume as the file has them, at most `STEP` bytes at once."""
-    voxels = np.ascontiguousarray(volume.data, dtype="<f4").ravel()
-    count = STEP // voxels.itemsize
-    return (voxels[start : start + count] for start in range(0, voxels.size, count))
+def _append(volume: Volume, file: BinaryIO, digest: Any) -> None:
+    """Write the voxels of a volume to a file, and add them to a hash."""
+    voxels = np.ascontiguousarray(volume.data, dtype="<f4")
+    digest.update(voxels)
+    file.write(voxels)

@@ -16,14 +16,14 @@ from SRDynamicMRILib.io.sidecar import recorded
 from ..background import in_background
 from ..jobs.job import Job, Kind
 from ..presenter.choices import Choices
-from ..presenter.chosen_job import Files
+from ..presenter.chosen_job import Files, options
 from ..signal import Signal
 from ..step_queue import StepQueue, Stepwise
 from ..translation import _
 from .evaluation_nodes import KeptEvaluation, choice_of, evaluation_of, keep_choice, keep_evaluation, report_of
 from .job_files import JobFiles, JobNodes, numbers_of
 from .metrics_nodes import MapSequences, evaluation_from_csv
-from .model_nodes import add_model
+from .model_nodes import adding_model
 from .outputs import (
     SSIM_MAP,
     FigureNodes,
@@ -137,7 +137,7 @@ class JobScene:
         elif kind is Kind.IMPORT_MODEL:
             files = Files(self.imported or Path(), checkpoint=self.checkpoint)
         else:
-            files = yield from self._files.prepare(kind, nodes, _asked(kind, choices))
+            files = yield from self._files.prepare(kind, nodes, repr(options(kind, choices)))
         prepared = _Prepared(nodes, files, choices)
         if kind is Kind.SUPER_RESOLVE:
             prepared = replace(prepared, parameters=_parameters_of(choices))
@@ -246,11 +246,12 @@ class JobScene:
     def _finish_import(self, prepared: _Prepared, outputs: dict[str, Path]) -> None:
         self._given().baseModel = str(outputs["model"])
 
-    def _finish_fine_tuning(self, prepared: _Prepared, outputs: dict[str, Path]) -> None:
+    def _finish_fine_tuning(self, prepared: _Prepared, outputs: dict[str, Path]) -> Stepwise[None]:
         p, prior = self._given(), prepared.nodes.prior
         c = prepared.choices
         name = _("{name} fine-tuned model").format(name=prior.GetName())
-        p.tunedModel = add_model(self._scene, outputs["model"], name, Budget=c.budget, Seed=str(c.seed))
+        facts = {"Budget": c.budget, "Seed": str(c.seed)}
+        p.tunedModel = yield from adding_model(self._scene, outputs["model"], name, self._files.folder, **facts)
         p.tunedModel.SetNodeReferenceID(_PLANNING_SCAN, prior.GetID())
         p.tunedOn = prior
         p.useTuned = True
@@ -261,7 +262,7 @@ class JobScene:
         known = recorded(outputs["output"])
         model = str(known["model"])  # the hash that the worker itself has seen
         result = self._result_of(prepared, model)
-        first, last = prepared.choices.frame_range(len(index_of(as_sequence(prepared.nodes.series)).values))
+        first, last = prepared.choices.time_point_range(len(index_of(as_sequence(prepared.nodes.series)).values))
         numbers = range(first, last + 1)
         if not result.done.issuperset(numbers):
             yield from series_steps(result, outputs["output"], numbers)
@@ -349,15 +350,6 @@ def is_compared(parameters: Parameters) -> bool:
     """Whether the chosen result is the one that the tables are about."""
     table, result = parameters.metricsTable, parameters.result
     return table is not None and result is not None and table.GetNodeReference(_OF_RESULT) is result
-
-
-def _asked(kind: Kind, c: Choices) -> str:
-    """All that the outcome of a job depends on, besides its images."""
-    if kind is Kind.FINE_TUNE:
-        return repr((c.base_model, c.budget, c.keep_contrast, c.device, c.seed))
-    if kind is Kind.SUPER_RESOLVE:
-        return repr((c.model, c.frames_text(), c.fraction, c.device, c.seed))
-    return repr(c.simulated_fraction) if kind is Kind.DOWNSAMPLE else ""
 
 
 def _text_of(path: Path | None) -> str:

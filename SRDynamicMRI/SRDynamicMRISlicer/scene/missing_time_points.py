@@ -20,7 +20,7 @@ class MissingTimePoints:
     """Empties every node that shows a sequence where that has no time point.
 
     At such a time point Slicer leaves the node without an image, and slice views then keep what they showed last, which
-    is another time point. Only sequences that `scene_browsers.browse_together` has brought into a browser are emptied.
+    is another time point. Only sequences that `browsers.browse_together` has brought into a browser are emptied.
     Once it is released or dropped, it changes nothing more.
 
     Parameters

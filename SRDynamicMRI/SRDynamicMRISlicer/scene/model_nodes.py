@@ -1,4 +1,4 @@
-"""The subject's fine-tuned model as a node, so that it is saved with the scene and comes back with it.
+"""The fine-tuned model as a node, so that it is saved with the scene and comes back with it.
 
 MRML has no node for a file of any kind. A text node has a file of its own that every way of saving a scene takes along
 (a folder, an .mrb, the cloud), so the model is kept in one, in base64. Its hash is an attribute: a model that was
@@ -10,12 +10,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from functools import partial
 from pathlib import Path
 
 import slicer
 
 from SRDynamicMRILib.errors import InputError
 
+from ..background import in_background
+from ..step_queue import Stepwise, at_once
 from ..translation import _
 from .provenance import facts_of, write_facts
 
@@ -26,7 +29,9 @@ ATTRIBUTE = f"SRDynamicMRI.{HASH}"
 """The same as selectors of nodes know it."""
 
 
-def add_model(scene: slicer.vtkMRMLScene, file: Path, name: str, **facts: str) -> slicer.vtkMRMLTextNode:
+def add_model(
+    scene: slicer.vtkMRMLScene, file: Path, name: str, folder: Path | None = None, **facts: str
+) -> slicer.vtkMRMLTextNode:
     """Add a model to the scene; another node of that name is left alone.
 
     Parameters
@@ -37,6 +42,8 @@ def add_model(scene: slicer.vtkMRMLScene, file: Path, name: str, **facts: str) -
         A ``.safetensors`` file.
     name
         Of the node.
+    folder
+        Where to copy the model to, so that `model_file` has nothing to do there.
     facts
         What else to write to it.
 
@@ -45,16 +52,44 @@ def add_model(scene: slicer.vtkMRMLScene, file: Path, name: str, **facts: str) -
     InputError
         If the file cannot be read.
     """
+    return at_once(adding_model(scene, file, name, folder, **facts))
+
+
+def adding_model(
+    scene: slicer.vtkMRMLScene, file: Path, name: str, folder: Path | None = None, **facts: str
+) -> Stepwise[slicer.vtkMRMLTextNode]:
+    """`add_model` in steps: the file is read, hashed and encoded in the background."""
+    text, digest = yield from in_background(partial(_read_model, file, folder))
+    node = scene.AddNewNodeByClass("vtkMRMLTextNode", scene.GenerateUniqueName(name))
+    node.SetForceCreateStorageNode(node.CreateStorageNodeAlways)  # in a file of its own, not in the scene's
+    node.SetText(text)
+    write_facts(node, {**facts, HASH: digest})
+    return node
+
+
+def _read_model(file: Path, folder: Path | None) -> tuple[str, str]:
+    """A model in base64, and its hash."""
     try:
         content = file.read_bytes()
     except OSError as error:
         text = _("The model {file} cannot be read: {reason}.")
         raise InputError(text.format(file=file, reason=error.strerror)) from error
-    node = scene.AddNewNodeByClass("vtkMRMLTextNode", scene.GenerateUniqueName(name))
-    node.SetForceCreateStorageNode(node.CreateStorageNodeAlways)  # in a file of its own, not in the scene's
-    node.SetText(base64.b64encode(content).decode("ascii"))
-    write_facts(node, {**facts, HASH: hashlib.sha256(content).hexdigest()})
-    return node
+    digest = hashlib.sha256(content).hexdigest()
+    if folder is not None:
+        _write_model(content, _file_name(folder, digest))
+    return base64.b64encode(content).decode("ascii"), digest
+
+
+def _file_name(folder: Path, digest: str) -> Path:
+    return folder / f"subject-{digest[:16]}.safetensors"
+
+
+def _write_model(content: bytes, file: Path) -> Path:
+    """Write a model's file whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    half = file.with_suffix(".part")
+    half.write_bytes(content)
+    return half.replace(file)
 
 
 def is_model(node: slicer.vtkMRMLTextNode) -> bool:
@@ -87,7 +122,7 @@ def model_file(node: slicer.vtkMRMLTextNode, folder: Path) -> Path:
     damaged = _("{name} holds no complete model; fine-tune again.").format(name=node.GetName())
     if not is_model(node):
         raise InputError(damaged)
-    file = folder / f"subject-{hash_of_model(node)[:16]}.safetensors"
+    file = _file_name(folder, hash_of_model(node))
     if file.exists():
         return file
     try:
@@ -96,7 +131,4 @@ def model_file(node: slicer.vtkMRMLTextNode, folder: Path) -> Path:
         raise InputError(damaged) from error
     if hashlib.sha256(content).hexdigest() != hash_of_model(node):
         raise InputError(damaged)
-    folder.mkdir(parents=True, exist_ok=True)
-    half = file.with_suffix(".part")
-    half.write_bytes(content)
-    return half.replace(file)
+    return _write_model(content, file)

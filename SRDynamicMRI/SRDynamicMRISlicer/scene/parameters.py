@@ -1,17 +1,31 @@
-"""The parameter node as everything but the panel sees it: an object with these attributes, and no more."""
+"""The choices of the panel: names, types, defaults and limits, each declared here alone.
+
+The module makes them Slicer's parameter node; everything else sees an object with these attributes. `Choices` says what
+the presenter takes from here.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import contextlib
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Annotated, Any, Union
 
-from ..presenter.panel_choices import Arrangement, Budget, Metric, Other, Reveal, TimePoints
+import slicer
 
-if TYPE_CHECKING:
-    import slicer
+from ..presenter.choices import Choices
+from ..presenter.panel_choices import Arrangement, CompareMode, CompareWith, Metric, TimePoints, TrainingBudget
+
+with contextlib.suppress(ImportError):  # outside Slicer's application nobody evaluates the annotations below
+    from slicer.parameterNodeWrapper import WithinRange
+
+Images = Union[slicer.vtkMRMLSequenceNode, slicer.vtkMRMLScalarVolumeNode, None]  # noqa: UP007 - for Slicer 5.10
 
 
-class Parameters(Protocol):
-    """All choices, saved with the scene; nodes are None where nothing is chosen.
+class Parameters:
+    """All choices of the panel, saved with the scene; nodes are None where nothing is chosen.
+
+    A widget is bound to a choice by its property ``SlicerParameterName``.
 
     Parameters
     ----------
@@ -19,62 +33,106 @@ class Parameters(Protocol):
         Inputs.
     result, interpolated
         What was made of the series: super-resolved, and interpolated to compare with.
-    knownPercent
-        Share of k-space that the series holds, in percent; 0 for as detected.
+    acquiredPercent
+        Percentage of k-space that was acquired for the series; 0 for as detected.
     simulatedPercent
-        Share that a simulated series keeps.
+        Percentage that a simulated series keeps.
     baseModel
-        File of the model to fine-tune; empty for the shipped one.
+        File of the model to fine-tune; empty for the pretrained one that fits best.
     tunedModel, tunedOn
-        The subject's model, and the planning scan it was fine-tuned on.
+        The fine-tuned model, and the planning scan it was fine-tuned on.
     useTuned, budget, device, keepContrast, seed
         How to fine-tune and compute.
-    frames, firstFrame, lastFrame
+    timePointSelection, firstTimePoint, lastTimePoint
         Time points to super-resolve.
     layout, lowView, resultView, truthView, linkedViews, sharedWindow
         What the comparison shows; views without a node of their own show what is chosen above.
     comparing
         Whether the comparison is shown: a scene that is saved meanwhile shows it again.
-    reveal, revealAgainst, curtain
-        What else is seen in the view of the result; the curtain in percent.
+    compareMode, compareWith, swipePosition
+        Which other image the view of the result shows, and how; the position in percent.
     metric, bodyOnly
         What the plot and tables are about.
     ssimMaps, differenceMaps, metricsTable, summaryTable, metricChart
         What the comparison has made.
     """
 
-    priorVolume: slicer.vtkMRMLScalarVolumeNode | None
-    dynamicSeries: slicer.vtkMRMLNode | None
-    groundTruth: slicer.vtkMRMLNode | None
-    result: slicer.vtkMRMLSequenceNode | None
-    interpolated: slicer.vtkMRMLSequenceNode | None
-    knownPercent: float
-    simulatedPercent: float
-    baseModel: str
-    tunedModel: slicer.vtkMRMLTextNode | None
-    tunedOn: slicer.vtkMRMLScalarVolumeNode | None
-    useTuned: bool
-    budget: Budget
-    device: str
-    keepContrast: bool
-    seed: int
-    frames: TimePoints
-    firstFrame: int
-    lastFrame: int
-    layout: Arrangement
-    lowView: slicer.vtkMRMLNode | None
-    resultView: slicer.vtkMRMLNode | None
-    truthView: slicer.vtkMRMLNode | None
-    linkedViews: bool
-    sharedWindow: bool
-    comparing: bool
-    reveal: Reveal
-    revealAgainst: Other
-    curtain: float
-    metric: Metric
-    bodyOnly: bool
-    ssimMaps: slicer.vtkMRMLSequenceNode | None
-    differenceMaps: slicer.vtkMRMLSequenceNode | None
-    metricsTable: slicer.vtkMRMLTableNode | None
-    summaryTable: slicer.vtkMRMLTableNode | None
-    metricChart: slicer.vtkMRMLPlotChartNode | None
+    priorVolume: slicer.vtkMRMLScalarVolumeNode
+    dynamicSeries: Images
+    groundTruth: Images
+    result: slicer.vtkMRMLSequenceNode
+    interpolated: slicer.vtkMRMLSequenceNode
+    acquiredPercent: Annotated[float, WithinRange(0, 100)] = 0
+    simulatedPercent: Annotated[float, WithinRange(0.01, 100)] = 6.25
+    baseModel: str = ""
+    tunedModel: slicer.vtkMRMLTextNode
+    tunedOn: slicer.vtkMRMLScalarVolumeNode
+    useTuned: bool = True
+    budget: TrainingBudget = TrainingBudget.STANDARD
+    device: str = "auto"
+    keepContrast: bool = False
+    seed: Annotated[int, WithinRange(0, 999999)] = 0
+    timePointSelection: TimePoints = TimePoints.ALL
+    firstTimePoint: Annotated[int, WithinRange(0, 99999)] = 0
+    lastTimePoint: Annotated[int, WithinRange(0, 99999)] = 0
+    layout: Arrangement = Arrangement.MAPS
+    lowView: Images
+    resultView: Images
+    truthView: Images
+    linkedViews: bool = True
+    sharedWindow: bool = True
+    comparing: bool = False
+    compareMode: CompareMode = CompareMode.NONE
+    compareWith: CompareWith = CompareWith.LOW
+    swipePosition: Annotated[float, WithinRange(0, 100)] = 50
+    metric: Metric = Metric.SSIM
+    bodyOnly: bool = False
+    ssimMaps: slicer.vtkMRMLSequenceNode
+    differenceMaps: slicer.vtkMRMLSequenceNode
+    metricsTable: slicer.vtkMRMLTableNode
+    summaryTable: slicer.vtkMRMLTableNode
+    metricChart: slicer.vtkMRMLPlotChartNode
+
+
+def by_name(parameters: Parameters) -> dict[str, Any]:
+    """The fields of `Choices` that have the name of a parameter: ``keep_contrast`` is ``keepContrast``."""
+    names = {one.name: _camel_case(one.name) for one in fields(Choices)}
+    found = {
+        name: getattr(parameters, own)
+        for name, own in names.items()
+        if own in Parameters.__annotations__ and own not in _CONVERTED
+    }
+    return {name: value.value if isinstance(value, TrainingBudget) else value for name, value in found.items()}
+
+
+_CONVERTED = ("baseModel", "tunedModel", "tunedOn")
+"""Not taken as they are: `Choices` has files and ids."""
+
+RENAMED: Mapping[str, str] = {
+    "knownPercent": "acquiredPercent",
+    "frames": "timePointSelection",
+    "firstFrame": "firstTimePoint",
+    "lastFrame": "lastTimePoint",
+    "reveal": "compareMode",
+    "revealAgainst": "compareWith",
+    "curtain": "swipePosition",
+}
+"""Parameters by the names that they had in scenes of version 0.1 and before."""
+
+_RENAMED_VALUES: Mapping[str, str] = {"NOTHING": "NONE", "BLINK": "ALTERNATE", "CURTAIN": "SWIPE"}
+"""Of `compareMode`."""
+
+
+def rename_parameters(node: slicer.vtkMRMLScriptedModuleNode) -> None:
+    """Give the parameters of a scene that an earlier version saved the names of today."""
+    for old, new in RENAMED.items():
+        if node.HasParameter(old):
+            if not node.HasParameter(new):
+                value = node.GetParameter(old)
+                node.SetParameter(new, _RENAMED_VALUES.get(value, value) if new == "compareMode" else value)
+            node.UnsetParameter(old)
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

@@ -33,7 +33,7 @@ class ResultSequence:
     name
         Name of the result; made unique.
     facts
-        What to write to every time point and the sequence; see `scene_provenance.facts_of_result`.
+        What to write to every time point and the sequence; see `provenance.facts_of_result`.
     selected
         Sequence chosen for the result. It is used if it is empty; one that holds something is left alone, and a new
         one made.

@@ -23,7 +23,7 @@ from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 from ..comparison.layouts import View
 from ..comparison.views import composite_node
-from ..presenter.panel_choices import Budget, TimePoints
+from ..presenter.panel_choices import TimePoints, TrainingBudget
 from ..presenter.states import RUNNING, State
 from ..qt.event_loop_gaps import EventLoopGaps
 from ..scene.browsers import add_browser, browser_of, proxy_of
@@ -133,10 +133,10 @@ class ClickPath(PanelUser):
 
     def choices_are_kept(self) -> None:
         """What is set in the panel is in the parameter node, and the other way round."""
-        self._ui.budgetComboBox.currentIndex = list(Budget).index(Budget.QUICK)
-        self._case.assertIs(self._choices.budget, Budget.QUICK)
-        self._choices.frames = TimePoints.RANGE
-        self._case.assertEqual(self._ui.framesComboBox.currentIndex, list(TimePoints).index(TimePoints.RANGE))
+        self._ui.budgetComboBox.currentIndex = list(TrainingBudget).index(TrainingBudget.QUICK)
+        self._case.assertIs(self._choices.budget, TrainingBudget.QUICK)
+        self._choices.timePointSelection = TimePoints.RANGE
+        self._case.assertEqual(self._ui.timePointsComboBox.currentIndex, list(TimePoints).index(TimePoints.RANGE))
         self._ui.keep25Button.click()
         self._case.assertEqual(self._choices.simulatedPercent, 25)
         self._case.assertEqual(self._ui.simulatedPercentSpinBox.value, 25)
@@ -204,13 +204,13 @@ class ClickPath(PanelUser):
         choices.priorVolume = add_volume(slicer.mrmlScene, volumes[0], "real planning")
         choices.dynamicSeries = series
         choices.device, choices.simulatedPercent = "cpu", 25
-        choices.frames, choices.firstFrame, choices.lastFrame = TimePoints.RANGE, 0, 1
+        choices.timePointSelection, choices.firstTimePoint, choices.lastTimePoint = TimePoints.RANGE, 0, 1
         self._process_events()
         self._answers("simulating", self._ui.simulateButton)
         self._case.assertEqual(choices.dynamicSeries.GetNumberOfDataNodes(), REAL_LENGTH)
-        self._ui.budgetComboBox.currentIndex = list(Budget).index(Budget.QUICK)
+        self._ui.budgetComboBox.currentIndex = list(TrainingBudget).index(TrainingBudget.QUICK)
         self._answers(
-            "beginning to fine-tune", self._ui.fineTuneButton, lambda: bool(self._session.presenter.view.loss)
+            "beginning to fine-tune", self._ui.fineTuneButton, lambda: bool(self._session.presenter.content.loss)
         )
         self._answers("cancelling", self._ui.fineTuneCancelButton)
         if slicer.app.layoutManager() is not None:
@@ -222,7 +222,7 @@ class ClickPath(PanelUser):
     def deleted_result_stops_its_computation(self) -> None:
         """After `answers_while_it_computes`: a result that goes while it is computed is never called done."""
         choices = self._choices
-        choices.result, choices.lastFrame, choices.seed = None, 5, 1
+        choices.result, choices.lastTimePoint, choices.seed = None, 5, 1
         self._click(self._ui.superResolveButton)
         self._wait(lambda: choices.result is not None)
         with self._no_traceback():
@@ -295,17 +295,17 @@ class ClickPath(PanelUser):
 
     def fine_tune(self) -> None:
         """The subject's model comes into the scene."""
-        self._ui.budgetComboBox.currentIndex = list(Budget).index(Budget.QUICK)
+        self._ui.budgetComboBox.currentIndex = list(TrainingBudget).index(TrainingBudget.QUICK)
         self._run(self._ui.fineTuneButton)
         model = self._choices.tunedModel
         self._case.assertTrue(is_model(model))
         self._case.assertIs(self._choices.tunedOn, self._prior)
         self._case.assertIs(self._ui.tunedModelSelector.currentNode(), model)
-        self._case.assertGreater(len(self._session.presenter.view.loss), 10)
+        self._case.assertGreater(len(self._session.presenter.content.loss), 10)
 
     def super_resolve(self) -> None:
         """Every time point is there, on the grid of the planning scan, and says where it comes from."""
-        self._ui.framesComboBox.currentIndex = list(TimePoints).index(TimePoints.ALL)
+        self._ui.timePointsComboBox.currentIndex = list(TimePoints).index(TimePoints.ALL)
         self._run(self._ui.superResolveButton)
         result = self._choices.result
         self._case.assertEqual(result.GetNumberOfDataNodes(), TIME_POINTS)
@@ -377,7 +377,7 @@ class ClickPath(PanelUser):
         self._case.assertEqual(hash_of_model(choices.tunedModel), model)
         self._case.assertIs(choices.tunedOn, choices.priorVolume)
         self._case.assertEqual(choices.metricsTable.GetNumberOfRows(), TIME_POINTS)
-        self._case.assertIs(choices.budget, Budget.QUICK)
+        self._case.assertIs(choices.budget, TrainingBudget.QUICK)
         self._case.assertTrue(self._ui.superResolveButton.enabled)
 
     def close_scene_while_fine_tuning(self) -> None:
@@ -385,7 +385,7 @@ class ClickPath(PanelUser):
         self._choose_inputs()
         self._choices.device = "cpu"
         self._click(self._ui.fineTuneButton)
-        self._wait(lambda: bool(self._session.presenter.view.log))
+        self._wait(lambda: bool(self._session.presenter.content.log))
         self._case.assertIs(self._state, State.FINE_TUNING)
         self._case.assertFalse(self._ui.superResolveButton.enabled)
         slicer.mrmlScene.Clear()
@@ -410,7 +410,7 @@ class ClickPath(PanelUser):
         """Click, and wait until what was started, and what that starts, has come to its end."""
         self._click(button)
         self._wait(lambda: self._state not in RUNNING and not self._session.waiting)
-        view = self._session.presenter.view
+        view = self._session.presenter.content
         done = (State.DONE, State.READY)  # the latter where what was made was chosen as an input
         self._case.assertIn(view.state, done, f"{view.status} {view.last_lines}")
 

@@ -20,7 +20,7 @@ from SRDynamicMRILib.volume import Geometry, Series, Volume
 from ..comparison.captions import notice_text
 from ..comparison.layouts import View, shows_comparison
 from ..comparison.views import slice_node
-from ..presenter.panel_choices import Arrangement, Other, Reveal
+from ..presenter.panel_choices import Arrangement, CompareMode, CompareWith
 from ..scene.browsers import add_browser, browser_of
 from ..scene.metrics_nodes import MapSequences
 from ..scene.outputs import difference_map
@@ -90,7 +90,7 @@ class ComparisonPath(PanelUser):
         comparison.slider.step(-1)
         self._process_events()
         self._case.assertGreater(self._grey(View.RESULT), 0)
-        self._choices.reveal, self._choices.revealAgainst = Reveal.BLINK, Other.TRUTH
+        self._choices.compareMode, self._choices.compareWith = CompareMode.ALTERNATE, CompareWith.TRUTH
         self._process_events()
         self._widget.ui.swapButton.click()
         self._case.assertEqual(self._label(View.RESULT), "GT")
@@ -98,7 +98,7 @@ class ComparisonPath(PanelUser):
         self._case.assertIn("LR GT GT", comparison.picture_name)
         self._widget.ui.swapButton.click()
         self._case.assertEqual(self._label(View.RESULT), "SR")
-        self._choices.reveal = Reveal.NOTHING
+        self._choices.compareMode = CompareMode.NONE
 
     def the_scene_opens_anywhere(self) -> None:
         """It holds no layout of the module, and here the comparison comes back as it was saved."""
@@ -147,13 +147,15 @@ class ComparisonPath(PanelUser):
         self._case.assertTrue(self._session.comparison.is_open)
 
     def _is_whole(self, view: View) -> bool:
-        """Whether a view has the size of its window and shows all of the truth."""
+        """Whether a view has the size of its window, and shows and draws all of the truth."""
         node = slice_node(slicer.mrmlScene, view)
         window = slicer.app.layoutManager().sliceWidget(view.value).sliceView().renderWindow()
         width, height = node.GetFieldOfView()[:2]
         sides = sorted((SHAPE[2] * SPACING[0], SHAPE[1] * SPACING[1]))
         fits = min(width, height) >= sides[0] * 0.999 and max(width, height) >= sides[1] * 0.999
-        return bool(fits and tuple(node.GetDimensions()[:2]) == tuple(window.GetSize()))
+        drawn = np.linalg.norm([node.GetXYToRAS().GetElement(row, 0) for row in range(3)]) * node.GetDimensions()[0]
+        is_drawn = abs(drawn - width) < 1e-6 * width
+        return bool(fits and is_drawn and tuple(node.GetDimensions()[:2]) == tuple(window.GetSize()))
 
     def _grey(self, view: View) -> int:
         """Number of grey pixels in the middle of a view: words are amber, annotations at the edge."""

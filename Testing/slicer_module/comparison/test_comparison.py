@@ -27,7 +27,7 @@ from SRDynamicMRISlicer.comparison.layouts import (
     slice_views,
 )
 from SRDynamicMRISlicer.comparison.notice import Notice
-from SRDynamicMRISlicer.comparison.reveal import Blink, Curtain
+from SRDynamicMRISlicer.comparison.overlay import Alternate, Swipe
 from SRDynamicMRISlicer.comparison.views import (
     acquisition_plane,
     composite_node,
@@ -434,7 +434,7 @@ def test_colours_are_saved_with_the_scene(app: Slicer, tmp_path: Path) -> None:
     assert colour_node(again.scene, SSIM_COLOURS) is display.GetColorNode()
 
 
-# Reveal
+# CompareMode
 
 
 def test_blinking_shows_the_other_image_and_leaves_no_trace(app: Slicer) -> None:
@@ -443,7 +443,7 @@ def test_blinking_shows_the_other_image_and_leaves_no_trace(app: Slicer) -> None
     show_volumes(app.scene, {View.RESULT: own})
     same_field_of_view(app.scene, [View.RESULT], own)
     SharedWindow([own, other], (0, 100))
-    blink = Blink(app.scene, View.RESULT, other)
+    blink = Alternate(app.scene, View.RESULT, other)
     seen = []
     for _ in range(4):
         seen.append(round(middle(view.pixels())[0] / 2.55))
@@ -468,7 +468,7 @@ def test_a_curtain_is_drawn_from_the_left_of_the_screen(app: Slicer, turned: boo
     show_volumes(app.scene, {View.RESULT: right})
     same_field_of_view(app.scene, [View.RESULT], right)
     SharedWindow([right], (0, 100))
-    curtain = Curtain(app.scene, View.RESULT, left, right)
+    curtain = Swipe(app.scene, View.RESULT, left, right)
 
     def line() -> list[int]:
         pixels = view.pixels()[60, :, 0]
@@ -503,7 +503,7 @@ def test_a_curtain_is_upright_in_every_plane(app: Slicer, plane: str, moved: boo
     show_volumes(app.scene, {View.RESULT: right})
     same_field_of_view(app.scene, [View.RESULT], right)
     SharedWindow([right], (0, 100))
-    curtain = Curtain(app.scene, View.RESULT, left, right)
+    curtain = Swipe(app.scene, View.RESULT, left, right)
     curtain.node.GetDisplayNode().SetInterpolate(False)
     curtain.move(0.25)
     pixels = view.pixels()[..., 0]
@@ -549,10 +549,12 @@ def test_the_whole_comparison_and_the_way_back(app: Slicer) -> None:
 
 
 def whole(view: SliceView) -> bool:
-    """Whether a view shows all of `FLAT`, as large as it fits."""
+    """Whether a view shows all of `FLAT`, as large as it fits, and draws it with this size too."""
     (width, height), (columns, rows) = view.node.GetFieldOfView()[:2], view.node.GetDimensions()[:2]
     fits = max(FLAT.shape[2] / width, FLAT.shape[1] / height)
-    return bool(width / columns == pytest.approx(height / rows) and fits == pytest.approx(1, rel=1e-6))
+    drawn = np.linalg.norm([view.node.GetXYToRAS().GetElement(row, 0) for row in range(3)])
+    scales = [height / rows, drawn]
+    return bool(scales == pytest.approx([width / columns] * 2) and fits == pytest.approx(1, rel=1e-6))
 
 
 def test_views_that_get_their_size_later_show_all_of_the_image(app: Slicer) -> None:

@@ -13,9 +13,9 @@ from SRDynamicMRISlicer.comparison.captions import Caption, ViewCaptions, notice
 from SRDynamicMRISlicer.comparison.comparison import Comparison, on_one_slider
 from SRDynamicMRISlicer.comparison.layouts import Layout, View, slice_views, view_colour
 from SRDynamicMRISlicer.comparison.notice import Notice
-from SRDynamicMRISlicer.comparison.reveal_control import RevealControl
+from SRDynamicMRISlicer.comparison.overlay_control import OverlayControl
 from SRDynamicMRISlicer.comparison.views import composite_node, slice_node
-from SRDynamicMRISlicer.presenter.panel_choices import Other, Reveal
+from SRDynamicMRISlicer.presenter.panel_choices import CompareMode, CompareWith
 from SRDynamicMRISlicer.scene.browsers import browser_of
 from SRDynamicMRISlicer.scene.metrics_nodes import MapSequences
 from SRDynamicMRISlicer.scene.missing_time_points import MissingTimePoints
@@ -46,7 +46,7 @@ class Screen:
         self.drawn = drawn
         self.captions = ViewCaptions(self.app.scene, lambda *what: drawn.update({what[0]: what[1:]}))
         self.captions.show(slice_views(layout), self.shown)
-        self.reveal = RevealControl(self.app.scene)
+        self.reveal = OverlayControl(self.app.scene)
 
     def close(self) -> None:
         self.reveal.stop()
@@ -75,10 +75,12 @@ def test_every_view_says_what_it_shows(screen: Screen) -> None:
     assert picture_name(screen.captions.captions) == "comparison LR SR GT SSIM Difference.png"
 
 
-@pytest.mark.parametrize(("other", "label", "own"), [(Other.TRUTH, "GT", View.TRUTH), (Other.LOW, "LR", View.LOW)])
-def test_a_swapped_image_stands_under_its_own_name(screen: Screen, other: Other, label: str, own: View) -> None:
+@pytest.mark.parametrize(
+    ("other", "label", "own"), [(CompareWith.TRUTH, "GT", View.TRUTH), (CompareWith.LOW, "LR", View.LOW)]
+)
+def test_a_swapped_image_stands_under_its_own_name(screen: Screen, other: CompareWith, label: str, own: View) -> None:
     node = slice_node(screen.app.scene, View.RESULT)
-    screen.reveal.show(Reveal.BLINK, other, 0.5, screen.shown)
+    screen.reveal.show(CompareMode.ALTERNATE, other, 0.5, screen.shown)
     for _ in range(2):
         assert screen.label(View.RESULT) == "SR"
         assert View.RESULT in screen.notices()
@@ -96,7 +98,7 @@ def test_a_swapped_image_stands_under_its_own_name(screen: Screen, other: Other,
 
 
 def test_a_curtain_names_both_images_and_keeps_the_notice(screen: Screen) -> None:
-    screen.reveal.show(Reveal.CURTAIN, Other.TRUTH, 0.5, screen.shown)
+    screen.reveal.show(CompareMode.SWIPE, CompareWith.TRUTH, 0.5, screen.shown)
     assert screen.label(View.RESULT) == "GT | SR"
     assert View.RESULT in screen.notices()
     assert picture_name(screen.captions.captions) == "comparison LR GT-SR GT SSIM Difference.png"
@@ -133,7 +135,7 @@ def test_the_name_of_a_picture_is_a_name_of_a_file() -> None:
 
 
 def test_views_are_left_with_their_own_labels(screen: Screen) -> None:
-    screen.reveal.show(Reveal.BLINK, Other.TRUTH, 0.5, screen.shown)
+    screen.reveal.show(CompareMode.ALTERNATE, CompareWith.TRUTH, 0.5, screen.shown)
     screen.reveal.swap()
     screen.captions.stop()
     assert screen.label(View.RESULT) == "SR"

@@ -9,10 +9,10 @@ import pytest
 from helpers.scenes import Slicer, SliceView, multivolume, random_series, random_volume
 from SRDynamicMRISlicer.comparison.comparison import Comparison
 from SRDynamicMRISlicer.comparison.layouts import Layout, LayoutSwitch, View, slice_views
-from SRDynamicMRISlicer.comparison.reveal_control import RevealControl
+from SRDynamicMRISlicer.comparison.overlay_control import OverlayControl
 from SRDynamicMRISlicer.comparison.selection import chosen_views, shown, slider_of
 from SRDynamicMRISlicer.comparison.views import composite_node
-from SRDynamicMRISlicer.presenter.panel_choices import Other, Reveal
+from SRDynamicMRISlicer.presenter.panel_choices import CompareMode, CompareWith
 from SRDynamicMRISlicer.scene.browsers import browser_of, proxy_of
 from SRDynamicMRISlicer.scene.results import ResultSequence
 from SRDynamicMRISlicer.scene.sequences import add_sequence
@@ -125,27 +125,27 @@ def test_views_are_linked_and_windows_shared_as_asked(app: Slicer, linked: bool)
 
 
 @pytest.fixture
-def through(app: Slicer) -> tuple[RevealControl, dict]:
+def through(app: Slicer) -> tuple[OverlayControl, dict]:
     LayoutSwitch(app.layouts.GetLayoutNode()).show(Layout.THREE)
     for view in slice_views(Layout.THREE):
         SliceView(app, view.value)
     low, result = app.volume(random_volume(FLAT), "low"), app.volume(random_volume(FLAT, 1), "result")
     composite_node(app.scene, View.RESULT).SetBackgroundVolumeID(result.GetID())
-    return RevealControl(app.scene), {View.LOW: low, View.RESULT: result}
+    return OverlayControl(app.scene), {View.LOW: low, View.RESULT: result}
 
 
 def test_blinking_shows_the_other_image_and_this_one_again(app: Slicer, through: tuple) -> None:
     control, volumes = through
     composite = composite_node(app.scene, View.RESULT)
-    control.show(Reveal.BLINK, Other.LOW, 0.5, volumes)
+    control.show(CompareMode.ALTERNATE, CompareWith.LOW, 0.5, volumes)
     assert control.running
     control.swap()
     assert (composite.GetForegroundVolumeID(), composite.GetForegroundOpacity()) == (volumes[View.LOW].GetID(), 1.0)
-    control.show(Reveal.BLINK, Other.LOW, 0.9, volumes)
+    control.show(CompareMode.ALTERNATE, CompareWith.LOW, 0.9, volumes)
     assert composite.GetForegroundOpacity() == 1.0, "what has not changed stays as it is"
     control.swap()
     assert composite.GetForegroundOpacity() == 0.0
-    control.show(Reveal.NOTHING, Other.LOW, 0.5, volumes)
+    control.show(CompareMode.NONE, CompareWith.LOW, 0.5, volumes)
     assert not control.running
     assert composite.GetForegroundVolumeID() is None
 
@@ -153,7 +153,7 @@ def test_blinking_shows_the_other_image_and_this_one_again(app: Slicer, through:
 def test_a_curtain_is_drawn_and_follows_the_time_point(app: Slicer, through: tuple) -> None:
     control, volumes = through
     composite = composite_node(app.scene, View.RESULT)
-    control.show(Reveal.CURTAIN, Other.LOW, 0.25, volumes)
+    control.show(CompareMode.SWIPE, CompareWith.LOW, 0.25, volumes)
     node = app.scene.GetNodeByID(composite.GetBackgroundVolumeID())
     low, result = (volume_of(volumes[view]).data for view in (View.LOW, View.RESULT))
     mixed = volume_of(node).data
@@ -161,7 +161,7 @@ def test_a_curtain_is_drawn_and_follows_the_time_point(app: Slicer, through: tup
         True,
         False,
     }
-    control.show(Reveal.CURTAIN, Other.LOW, 0.0, volumes)
+    control.show(CompareMode.SWIPE, CompareWith.LOW, 0.0, volumes)
     assert app.scene.GetNodeByID(composite.GetBackgroundVolumeID()) is node, "the same curtain, drawn further"
     assert np.array_equal(volume_of(node).data, result)
     volumes[View.RESULT].SetAndObserveImageData(volumes[View.LOW].GetImageData())
@@ -174,17 +174,17 @@ def test_a_curtain_is_drawn_and_follows_the_time_point(app: Slicer, through: tup
 
 def test_nothing_is_revealed_where_an_image_is_missing(app: Slicer, through: tuple) -> None:
     control, volumes = through
-    control.show(Reveal.CURTAIN, Other.TRUTH, 0.5, volumes)
+    control.show(CompareMode.SWIPE, CompareWith.TRUTH, 0.5, volumes)
     assert not control.running
-    control.show(Reveal.CURTAIN, Other.LOW, 0.5, volumes)
+    control.show(CompareMode.SWIPE, CompareWith.LOW, 0.5, volumes)
     volumes[View.RESULT].SetAndObserveImageData(None)
     control.refresh()
     assert not control.running
-    control.show(Reveal.CURTAIN, Other.LOW, 0.5, volumes)
+    control.show(CompareMode.SWIPE, CompareWith.LOW, 0.5, volumes)
     assert not control.running
     control.swap()
     volumes[View.RESULT].SetAndObserveImageData(volumes[View.LOW].GetImageData())
-    control.show(Reveal.CURTAIN, Other.LOW, 0.5, volumes)
+    control.show(CompareMode.SWIPE, CompareWith.LOW, 0.5, volumes)
     assert control.running, "as soon as there is a result again"
     control.stop()
 
@@ -194,6 +194,6 @@ def test_images_that_lie_apart_leave_nothing_behind(app: Slicer, through: tuple)
     far = Geometry(FLAT.shape, FLAT.spacing, (1000.0, 0.0, 0.0))
     apart = app.volume(random_volume(far), "apart")
     before = app.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
-    control.show(Reveal.CURTAIN, Other.LOW, 0.5, {**volumes, View.LOW: apart})
+    control.show(CompareMode.SWIPE, CompareWith.LOW, 0.5, {**volumes, View.LOW: apart})
     assert not control.running
     assert app.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == before

@@ -5,8 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from SRDynamicMRISlicer.jobs import job as jobs
-from SRDynamicMRISlicer.jobs.job import Kind
+from SRDynamicMRISlicer.jobs.job import (
+    DownsampleRequest,
+    EvaluateRequest,
+    FineTuneRequest,
+    ImportModelRequest,
+    InterpolateRequest,
+    Job,
+    Kind,
+    PhantomRequest,
+    SuperResolveRequest,
+)
 
 from SRDynamicMRILib.cli.program import build_parser
 from SRDynamicMRILib.errors import InputError
@@ -16,36 +25,36 @@ A, B, C = Path("/a b/ä.nii.gz"), Path("/b.nii.gz"), Path("/c.safetensors")
 
 JOBS = {
     "fine-tuning": (
-        jobs.fine_tune_job(A, B, C, model=C, budget="quick", device="cuda:1", seed=3, keep_contrast=True),
+        Job(FineTuneRequest(A, B, C, model=C, budget="quick", device="cuda:1", seed=3, keep_contrast=True)),
         ["finetune", str(A), "--like", str(B), "--output", str(C), "--model", str(C), "--budget", "quick"]
         + ["--device", "cuda:1", "--seed", "3", "--keep-contrast"],
     ),
     "fine-tuning by default": (
-        jobs.fine_tune_job(A, B, C),
+        Job(FineTuneRequest(A, B, C)),
         ["finetune", str(A), "--like", str(B), "--output", str(C), "--budget", "standard"]
         + ["--device", "auto", "--seed", "0"],
     ),
     "super-resolution": (
-        jobs.super_resolve_job(A, B, model=C, prior=A, frames="2:5"),
+        Job(SuperResolveRequest(A, B, model=C, prior=A, frames="2:5")),
         ["superresolve", str(A), str(B), "--model", str(C), "--like", str(A), "--frames", "2:5"]
         + ["--device", "auto", "--seed", "0"],
     ),
     "super-resolution of a fraction": (
-        jobs.super_resolve_job(A, B, fraction=0.1),
+        Job(SuperResolveRequest(A, B, fraction=0.1)),
         ["superresolve", str(A), str(B), "--fraction", "0.1", "--device", "auto", "--seed", "0"],
     ),
     "evaluation": (
-        jobs.evaluate_job(A, B, C, baselines={"Zero-filled": A, "x=y": B}),
-        ["evaluate", str(A), str(B), "--baseline", f"Zero-filled={A}", f"x=y={B}", "--output", str(C)],
+        Job(EvaluateRequest(A, B, C, baselines={"Zero-filled": A, "x=y": B})),
+        ["evaluate", str(A), str(B), "--output", str(C), "--baseline", f"Zero-filled={A}", f"x=y={B}"],
     ),
-    "evaluation alone": (jobs.evaluate_job(A, B, C), ["evaluate", str(A), str(B), "--output", str(C)]),
-    "phantom": (jobs.phantom_job(A, time_points=4), ["phantom", str(A), "--time-points", "4", "--seed", "0"]),
-    "downsampling": (jobs.downsample_job(A, B, fraction=0.25), ["downsample", str(A), str(B), "--fraction", "0.25"]),
+    "evaluation alone": (Job(EvaluateRequest(A, B, C)), ["evaluate", str(A), str(B), "--output", str(C)]),
+    "phantom": (Job(PhantomRequest(A, time_points=4)), ["phantom", str(A), "--time-points", "4", "--seed", "0"]),
+    "downsampling": (Job(DownsampleRequest(A, B, fraction=0.25)), ["downsample", str(A), str(B), "--fraction", "0.25"]),
     "interpolation": (
-        jobs.interpolate_job(A, B, like=C),
+        Job(InterpolateRequest(A, B, prior=C)),
         ["interpolate", str(A), str(B), "--like", str(C), "--method", "zero_filled"],
     ),
-    "import": (jobs.import_model_job(A, C), ["import-checkpoint", str(A), str(C)]),
+    "import": (Job(ImportModelRequest(A, C)), ["import-checkpoint", str(A), str(C)]),
 }
 
 

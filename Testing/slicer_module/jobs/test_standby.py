@@ -11,12 +11,11 @@ import pytest
 from helpers.patient import Patient
 from helpers.processes import INTERPRETER, FakeProcess, FakeTimer, Loop, RealProcess
 from helpers.project import ROOT
-from SRDynamicMRISlicer.jobs import job as jobs
-from SRDynamicMRISlicer.jobs.job import Job
-from SRDynamicMRISlicer.jobs.spare_worker import Standby, WaitingProcess
+from SRDynamicMRISlicer.jobs.job import DownsampleRequest, InterpolateRequest, Job, PhantomRequest
+from SRDynamicMRISlicer.jobs.spare_worker import SpareWorker, WaitingProcess
 from SRDynamicMRISlicer.jobs.worker import Ending, Interpreter, Outcome, Worker
 
-JOB = jobs.phantom_job(Path("out"))
+JOB = Job(PhantomRequest(Path("out")))
 
 
 class Bench:
@@ -24,7 +23,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.made: list[FakeProcess] = []
-        self.standby = Standby(self.new, INTERPRETER)
+        self.standby = SpareWorker(self.new, INTERPRETER)
 
     def new(self) -> FakeProcess:
         self.made.append(FakeProcess())
@@ -84,14 +83,14 @@ def test_end_of_waiting() -> None:
 # Really
 
 
-def waiting() -> tuple[Standby, Loop]:
+def waiting() -> tuple[SpareWorker, Loop]:
     loop = Loop()
-    standby = Standby(lambda: RealProcess(loop), INTERPRETER)
+    standby = SpareWorker(lambda: RealProcess(loop), INTERPRETER)
     standby.prepare()
     return standby, loop
 
 
-def run_really(job: Job, standby: Standby, loop: Loop) -> Worker:
+def run_really(job: Job, standby: SpareWorker, loop: Loop) -> Worker:
     process = standby.take()
     assert isinstance(process, WaitingProcess)
     worker = Worker(process, loop, INTERPRETER)
@@ -103,19 +102,19 @@ def run_really(job: Job, standby: Standby, loop: Loop) -> Worker:
 def test_jobs_really(patient: Patient, tmp_path: Path) -> None:
     standby, loop = waiting()
     out = tmp_path / "Ergebnis für 日本.nii.gz"
-    worker = run_really(jobs.interpolate_job(patient.low, out, like=patient.static), standby, loop)
+    worker = run_really(Job(InterpolateRequest(patient.low, out, prior=patient.static)), standby, loop)
     loop.run_until(lambda: worker.outcome is not None)
     assert worker.outcome == Outcome(Ending.COMPLETE, {"output": out})
     assert out.is_file()
 
     standby.prepare()
-    worker = run_really(jobs.downsample_job(tmp_path / "none.nii", out, fraction=0.25), standby, loop)
+    worker = run_really(Job(DownsampleRequest(tmp_path / "none.nii", out, fraction=0.25)), standby, loop)
     loop.run_until(lambda: worker.outcome is not None)
     assert worker.outcome.ending is Ending.REFUSED
     assert "none.nii" in worker.outcome.sentence
 
     standby.prepare()
-    worker = run_really(jobs.phantom_job(tmp_path / "phantom", time_points=500), standby, loop)
+    worker = run_really(Job(PhantomRequest(tmp_path / "phantom", time_points=500)), standby, loop)
     worker.cancel()
     loop.run_until(lambda: worker.outcome is not None)
     assert worker.outcome == Outcome(Ending.CANCELLED)
@@ -124,7 +123,7 @@ def test_jobs_really(patient: Patient, tmp_path: Path) -> None:
 
 def test_one_that_cannot_start_is_forgotten_really(tmp_path: Path) -> None:
     loop = Loop()
-    standby = Standby(lambda: RealProcess(loop), Interpreter(str(tmp_path / "python"), ROOT))
+    standby = SpareWorker(lambda: RealProcess(loop), Interpreter(str(tmp_path / "python"), ROOT))
     standby.prepare()
     loop.run_until(lambda: standby._waiting is None)
     assert isinstance(standby.take(), RealProcess)

@@ -12,8 +12,7 @@ from helpers.patient import TIME_POINTS, Patient
 from helpers.processes import INTERPRETER, FakeFailingToStart, FakeProcess, FakeTimer, Loop, RealProcess
 from helpers.project import ROOT
 from SRDynamicMRISlicer import translation
-from SRDynamicMRISlicer.jobs import job as jobs
-from SRDynamicMRISlicer.jobs.job import Job
+from SRDynamicMRISlicer.jobs.job import DownsampleRequest, FineTuneRequest, Job, PhantomRequest, SuperResolveRequest
 from SRDynamicMRISlicer.jobs.worker import (
     GRACE,
     LOG_LINES,
@@ -51,7 +50,7 @@ def test_environment() -> None:
 def running(process: FakeProcess | None = None) -> tuple[Worker, FakeProcess, FakeTimer]:
     process, timer = process or FakeProcess(), FakeTimer()
     worker = Worker(process, timer, INTERPRETER)
-    worker.start(jobs.phantom_job(A))
+    worker.start(Job(PhantomRequest(A)))
     if not isinstance(process, FakeFailingToStart):
         process.begin()
     return worker, process, timer
@@ -66,7 +65,7 @@ def outcomes(worker: Worker) -> list[Outcome]:
 def test_worker_starts_the_job() -> None:
     _, process, _ = running()
     assert process.program == sys.executable
-    assert process.arguments == jobs.phantom_job(A).arguments
+    assert process.arguments == Job(PhantomRequest(A)).arguments
     assert process.environment["PYTHONPATH"].startswith(str(ROOT))
 
 
@@ -103,7 +102,7 @@ def test_events_in_pieces() -> None:
 def test_it_could_not_start() -> None:
     worker = Worker(FakeFailingToStart(), FakeTimer(), INTERPRETER)
     found = outcomes(worker)
-    worker.start(jobs.phantom_job(A))
+    worker.start(Job(PhantomRequest(A)))
     assert [outcome.ending for outcome in found] == [Ending.NOT_STARTED]
     assert sys.executable in found[0].sentence
 
@@ -301,7 +300,7 @@ def test_super_resolution_really(patient: Patient, tmp_path: Path) -> None:
     folder = tmp_path / "Ergebnis für 日本"
     folder.mkdir()
     out = folder / "sr.nii.gz"
-    job = jobs.super_resolve_job(patient.low, out, model=patient.model, prior=patient.static, device="cpu")
+    job = Job(SuperResolveRequest(patient.low, out, model=patient.model, prior=patient.static, device="cpu"))
     worker, _, loop = run_really(job)
     events: list[Event] = []
     worker.event.connect(events.append)
@@ -314,21 +313,21 @@ def test_super_resolution_really(patient: Patient, tmp_path: Path) -> None:
 
 
 def test_bad_input_really(tmp_path: Path) -> None:
-    worker, _, loop = run_really(jobs.downsample_job(tmp_path / "keine ä.nii", tmp_path / "o.nii", fraction=0.25))
+    worker, _, loop = run_really(Job(DownsampleRequest(tmp_path / "keine ä.nii", tmp_path / "o.nii", fraction=0.25)))
     outcome = done(worker, loop)
     assert outcome.ending is Ending.REFUSED
     assert "keine ä.nii" in outcome.sentence
 
 
 def test_no_such_interpreter_really(tmp_path: Path) -> None:
-    worker, _, loop = run_really(jobs.phantom_job(tmp_path), Interpreter(str(tmp_path / "python"), ROOT))
+    worker, _, loop = run_really(Job(PhantomRequest(tmp_path)), Interpreter(str(tmp_path / "python"), ROOT))
     assert done(worker, loop).ending is Ending.NOT_STARTED
 
 
 @pytest.mark.slow
 def test_cancel_and_go_on_really(patient: Patient, tmp_path: Path) -> None:
     out = tmp_path / "m.safetensors"
-    job = jobs.fine_tune_job(patient.static, patient.low, out, model=patient.model, device="cpu")
+    job = Job(FineTuneRequest(patient.static, patient.low, out, model=patient.model, device="cpu"))
     for attempt in (job, job.resumed()):
         worker, _, loop = run_really(attempt)
         worker.event.connect(lambda event, w=worker: w.cancel() if isinstance(event, Steps) else None)
@@ -348,7 +347,7 @@ time.sleep(600)
 
 def test_cancel_what_ignores_the_polite_stop_really(tmp_path: Path) -> None:
     (tmp_path / "SRDynamicMRILib.py").write_text(STUBBORN)
-    worker, process, loop = run_really(jobs.phantom_job(tmp_path), Interpreter(sys.executable, tmp_path), grace=0.5)
+    worker, process, loop = run_really(Job(PhantomRequest(tmp_path)), Interpreter(sys.executable, tmp_path), grace=0.5)
     loop.run_until(lambda: bool(worker.log))
     grandchild = int(worker.log[0])
     worker.cancel()
@@ -368,13 +367,15 @@ def is_alive(pid: int) -> bool:
 @pytest.mark.parametrize(("code", "ending"), [("import os; os.abort()", Ending.CRASHED), ("", Ending.FAULTY)])
 def test_a_worker_that_breaks_really(tmp_path: Path, code: str, ending: Ending) -> None:
     (tmp_path / "SRDynamicMRILib.py").write_text(code)
-    worker, _, loop = run_really(jobs.phantom_job(tmp_path), Interpreter(sys.executable, tmp_path))
+    worker, _, loop = run_really(Job(PhantomRequest(tmp_path)), Interpreter(sys.executable, tmp_path))
     assert done(worker, loop).ending is ending
 
 
 @pytest.mark.slow
 def test_end_at_once_really(patient: Patient, tmp_path: Path) -> None:
-    job = jobs.fine_tune_job(patient.static, patient.low, tmp_path / "m.safetensors", model=patient.model, device="cpu")
+    job = Job(
+        FineTuneRequest(patient.static, patient.low, tmp_path / "m.safetensors", model=patient.model, device="cpu")
+    )
     worker, process, loop = run_really(job)
     steps: list[Event] = []
     worker.event.connect(lambda event: steps.append(event) if isinstance(event, Steps) else None)

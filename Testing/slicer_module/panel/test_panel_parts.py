@@ -20,8 +20,8 @@ from SRDynamicMRISlicer.jobs.graphics_cards import Device, devices, with_chosen
 from SRDynamicMRISlicer.jobs.process_tree import kill_tree
 from SRDynamicMRISlicer.panel import help_text
 from SRDynamicMRISlicer.presenter import panel_choices
-from SRDynamicMRISlicer.presenter.durations import BUDGETS
-from SRDynamicMRISlicer.presenter.panel_choices import Arrangement, Budget, Metric
+from SRDynamicMRISlicer.presenter.durations import BUDGET_STEPS
+from SRDynamicMRISlicer.presenter.panel_choices import Arrangement, Metric, TrainingBudget
 from SRDynamicMRISlicer.step_queue import StepQueue, at_once
 
 from SRDynamicMRILib.errors import InputError
@@ -88,6 +88,25 @@ def test_a_process_is_killed_with_all_that_it_has_started(
     assert parent.wait(10) == -9
     assert all_ended(pids)
     assert alive(os.getpid())
+
+
+def test_windows_kills_the_tree_without_opening_a_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has ended makes taskkill fail, which is no error either."""
+    commands: list[tuple[list[str], dict[str, object]]] = []
+
+    def run(command: list[str], **settings: object) -> subprocess.CompletedProcess[bytes]:
+        commands.append((command, settings))
+        return subprocess.CompletedProcess(command, 128)
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0x08000000, raising=False)
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("os.kill ends one process only on Windows"))
+    kill_tree(4711)
+    [(command, settings)] = commands
+    assert command == ["taskkill", "/PID", "4711", "/T", "/F"]
+    assert settings["creationflags"] == 0x08000000
+    assert settings["check"] is False
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
@@ -239,7 +258,9 @@ def test_each_step_waits_only_a_moment_for_work_in_the_background() -> None:
 # Lists
 
 
-@pytest.mark.parametrize("name", ["Budget", "TimePoints", "Arrangement", "Reveal", "Other", "Metric"])
+@pytest.mark.parametrize(
+    "name", ["TrainingBudget", "TimePoints", "Arrangement", "CompareMode", "CompareWith", "Metric"]
+)
 def test_every_choice_of_a_list_has_its_words(name: str) -> None:
     choices: type[Enum] = getattr(panel_choices, name)
     words = [choice.label() for choice in choices]  # type: ignore[attr-defined]
@@ -248,7 +269,7 @@ def test_every_choice_of_a_list_has_its_words(name: str) -> None:
 
 
 def test_budgets_to_choose_are_those_whose_duration_is_known() -> None:
-    assert [budget.value for budget in Budget] == list(BUDGETS)
+    assert [budget.value for budget in TrainingBudget] == list(BUDGET_STEPS)
 
 
 def test_choices_of_the_comparison_are_those_of_the_views() -> None:

@@ -13,10 +13,10 @@ from helpers.processes import INTERPRETER, FakeFailingToStart, FakeProcess, Fake
 from SRDynamicMRISlicer.jobs.job import Job, Kind
 from SRDynamicMRISlicer.jobs.worker import GRACE, PATIENCE, Worker
 from SRDynamicMRISlicer.presenter.choices import Choices
-from SRDynamicMRISlicer.presenter.chosen_images import ImageFacts, InputFacts
+from SRDynamicMRISlicer.presenter.chosen_images import ChosenImages, ImageFacts
 from SRDynamicMRISlicer.presenter.chosen_job import Files
 from SRDynamicMRISlicer.presenter.durations import (
-    BUDGETS,
+    BUDGET_STEPS,
     START,
     Estimates,
     TimeLeft,
@@ -26,7 +26,7 @@ from SRDynamicMRISlicer.presenter.durations import (
 )
 from SRDynamicMRISlicer.presenter.loss_curve import LossCurve
 from SRDynamicMRISlicer.presenter.panel_choices import TimePoints
-from SRDynamicMRISlicer.presenter.panel_content import Control, View
+from SRDynamicMRISlicer.presenter.panel_content import Control, PanelContent
 from SRDynamicMRISlicer.presenter.presenter import LAST_LINES, NEEDS, REFRESH, Presenter, RefusedError
 from SRDynamicMRISlicer.presenter.states import RUNNING, STATE_OF, TRANSITIONS, State, check_transition
 from SRDynamicMRISlicer.step_queue import Stepwise
@@ -42,7 +42,7 @@ PRIOR = ImageFacts("prior 1", "Planning", (256, 192, 16), (1.36, 1.36, 4.0))
 SERIES = ImageFacts("series 1", "Cine", (64, 48, 16), (5.44, 5.44, 4.0), 10)
 TRUTH = ImageFacts("truth 1", "Full", (256, 192, 16), (1.36, 1.36, 4.0), 10)
 RESULT = replace(TRUTH, id="result 1", name="Result")
-INPUTS = InputFacts(PRIOR, SERIES, effective_resolution=(5.44, 5.44), fraction=0.0625, overlap=True)
+INPUTS = ChosenImages(PRIOR, SERIES, effective_resolution=(5.44, 5.44), fraction=0.0625, overlap=True)
 COMPARED = replace(INPUTS, truth=TRUTH, result=RESULT)
 FILES = Files(
     Path("/o"), Path("/prior"), Path("/series"), Path("/truth"), Path("/result"), Path("/checkpoint"), {"A": Path("/a")}
@@ -52,7 +52,7 @@ FILES = Files(
 class Panel:
     """A presenter and all around it, and what it has told."""
 
-    def __init__(self, inputs: InputFacts | None = None, process: Callable[[], FakeProcess] = FakeProcess) -> None:
+    def __init__(self, inputs: ChosenImages | None = None, process: Callable[[], FakeProcess] = FakeProcess) -> None:
         self.timer = FakeTimer()
         self.processes: list[FakeProcess] = []
         self.settings: dict[str, object] = {}
@@ -62,16 +62,16 @@ class Panel:
         self._process = process
         self.parts = 0
         self.presenter = Presenter(self._new_worker, self._ensure, self._prepare, self.timer, self.timer, self.settings)
-        self.views: list[View] = []
+        self.contents: list[PanelContent] = []
         self.frames: list[tuple[int, Path]] = []
         self.finished: list[tuple[Job, dict[str, Path]]] = []
         self.log: list[str] = []
-        self.presenter.changed.connect(self.views.append)
+        self.presenter.changed.connect(self.contents.append)
         self.presenter.frame_ready.connect(lambda number, path, model: self.frames.append((number, path)))
         self.presenter.finished.connect(lambda job, outputs: self.finished.append((job, outputs)))
         self.presenter.logged.connect(self.log.append)
         if inputs is not None:
-            self.presenter.set_inputs(inputs)
+            self.presenter.set_images(inputs)
 
     def _new_worker(self) -> Worker:
         self.processes.append(self._process())
@@ -95,8 +95,8 @@ class Panel:
         return self.presenter.state
 
     @property
-    def view(self) -> View:
-        return self.presenter.view
+    def content(self) -> PanelContent:
+        return self.presenter.content
 
     def begin(self, kind: Kind) -> FakeProcess:
         START_OF[kind](self.presenter)
@@ -172,12 +172,12 @@ def test_transitions(before: State, after: State) -> None:
 @pytest.mark.parametrize("state", State, ids=lambda s: s.name)
 def test_every_state_is_reached_and_says_what_it_is(panel: Panel, state: State) -> None:
     panel.bring_to(state)
-    view = panel.view
-    assert view.state is state
-    assert view.status
-    assert view == panel.views[-1]
-    assert (view.running is not None) == (state in RUNNING or state is State.CANCELLING)
-    assert bool(view.failure) == bool(view.advice) == bool(view.last_lines) == (state is State.FAILED)
+    content = panel.content
+    assert content.state is state
+    assert content.status
+    assert content == panel.contents[-1]
+    assert (content.running is not None) == (state in RUNNING or state is State.CANCELLING)
+    assert bool(content.failure) == bool(content.advice) == bool(content.last_lines) == (state is State.FAILED)
 
 
 @pytest.mark.parametrize("state", State, ids=lambda s: s.name)
@@ -188,12 +188,12 @@ def test_what_may_start_in_which_state(panel: Panel, state: State, kind: Kind) -
     needs_nothing = kind in (Kind.PHANTOM, Kind.IMPORT_MODEL)
     possible = state in (State.READY, State.FAILED, State.DONE) or (state is State.NO_INPUT and needs_nothing)
     if kind in BUTTONS:
-        control: Control = getattr(panel.view, BUTTONS[kind])
+        control: Control = getattr(panel.content, BUTTONS[kind])
         assert control.enabled is possible
     if possible:
         panel.begin(kind)
         assert panel.state is STATE_OF[kind]
-        assert panel.view.running is kind
+        assert panel.content.running is kind
         assert len(panel.processes) == before + 1
     else:
         with pytest.raises(RefusedError) as refused:
@@ -207,13 +207,13 @@ def test_what_may_start_in_which_state(panel: Panel, state: State, kind: Kind) -
 @pytest.mark.parametrize("state", State, ids=lambda s: s.name)
 def test_what_may_be_cancelled(panel: Panel, state: State) -> None:
     panel.bring_to(state)
-    assert panel.view.cancel.enabled is (state in RUNNING)
+    assert panel.content.cancel.enabled is (state in RUNNING)
     if state in RUNNING:
         panel.presenter.cancel()
         assert panel.state is State.CANCELLING
         assert panel.process.asked == ["start", "stop"]
     else:
-        reason = panel.view.cancel.reason
+        reason = panel.content.cancel.reason
         with pytest.raises(RefusedError, match=reason):
             panel.presenter.cancel()
         assert panel.state is state
@@ -222,9 +222,9 @@ def test_what_may_be_cancelled(panel: Panel, state: State) -> None:
 @pytest.mark.parametrize("state", State, ids=lambda s: s.name)
 def test_choices_are_free_unless_something_runs(panel: Panel, state: State) -> None:
     panel.bring_to(state)
-    view = panel.view
+    content = panel.content
     busy = state in RUNNING or state is State.CANCELLING
-    for control in (view.inputs, view.base_model, view.budget, view.device, view.frames):
+    for control in (content.inputs, content.base_model, content.budget, content.device, content.frames):
         assert control.enabled is not busy
         assert bool(control.reason) is busy
 
@@ -232,19 +232,19 @@ def test_choices_are_free_unless_something_runs(panel: Panel, state: State) -> N
 @pytest.mark.parametrize("state", State, ids=lambda s: s.name)
 def test_what_cannot_be_used_says_why(panel: Panel, state: State) -> None:
     panel.bring_to(state)
-    for field in fields(View):
-        control = getattr(panel.view, field.name)
+    for field in fields(PanelContent):
+        control = getattr(panel.content, field.name)
         if isinstance(control, Control) and not control.enabled:
             assert control.reason.endswith(".")
 
 
 # Reasons
 
-NOTHING = InputFacts()
-APART = "Planning scan and series do not overlap in space; choose two of the same patient and body region."
-REASONS: dict[str, tuple[InputFacts, Choices, Kind, str]] = {
-    "no planning scan": (InputFacts(series=SERIES), Choices(), Kind.FINE_TUNE, "Choose a planning scan first."),
-    "no series": (InputFacts(PRIOR), Choices(), Kind.FINE_TUNE, "Choose a dynamic series first."),
+NOTHING = ChosenImages()
+APART = "The planning scan and the series do not overlap; choose two of the same patient and body region."
+REASONS: dict[str, tuple[ChosenImages, Choices, Kind, str]] = {
+    "no planning scan": (ChosenImages(series=SERIES), Choices(), Kind.FINE_TUNE, "Choose a planning scan first."),
+    "no series": (ChosenImages(PRIOR), Choices(), Kind.FINE_TUNE, "Choose a dynamic series first."),
     "nothing": (NOTHING, Choices(), Kind.SUPER_RESOLVE, "Choose a dynamic series first."),
     "apart": (replace(INPUTS, overlap=False), Choices(), Kind.FINE_TUNE, APART),
     "problem first": (
@@ -253,24 +253,18 @@ REASONS: dict[str, tuple[InputFacts, Choices, Kind, str]] = {
         Kind.SUPER_RESOLVE,
         "Empty.",
     ),
-    "budget": (
-        INPUTS,
-        Choices(budget="huge"),
-        Kind.FINE_TUNE,
-        "There is no budget named huge; choose another.",
-    ),
     "no resolution": (
-        InputFacts(series=SERIES),
+        ChosenImages(series=SERIES),
         Choices(),
         Kind.SUPER_RESOLVE,
-        "Choose a planning scan, or the fraction of k-space, to say which resolution is wanted.",
+        "Choose a planning scan or set the acquired k-space: it determines the resolution of the result.",
     ),
     "no truth": (replace(COMPARED, truth=None), Choices(), Kind.EVALUATE, "Choose a ground truth first."),
     "no result": (replace(COMPARED, result=None), Choices(), Kind.EVALUATE, "Super-resolve the series first."),
     "bad truth": (replace(COMPARED, truth_problems=("Short.",)), Choices(), Kind.EVALUATE, "Short."),
     "nothing to simulate": (NOTHING, Choices(), Kind.DOWNSAMPLE, "Choose a dynamic series first."),
     "no planning scan to interpolate to": (
-        InputFacts(series=SERIES),
+        ChosenImages(series=SERIES),
         Choices(),
         Kind.INTERPOLATE,
         "Choose a planning scan first.",
@@ -287,37 +281,37 @@ def test_reasons(name: str) -> None:
         START_OF[kind](panel.presenter)
     assert str(refused.value) == reason
     if kind in BUTTONS:
-        assert getattr(panel.view, BUTTONS[kind]) == Control(reason)
+        assert getattr(panel.content, BUTTONS[kind]) == Control(reason)
 
 
 @pytest.mark.parametrize("fraction", [-1.0, 0.0, 1.0, 2.0])
 def test_a_fraction_that_is_none(panel: Panel, fraction: float) -> None:
     panel.presenter.set_choices(Choices(simulated_fraction=fraction))
-    assert panel.view.simulate.reason == "Choose a share of k-space between 0 and 100%."
+    assert panel.content.simulate.reason == "Choose a percentage of k-space between 0 and 100%."
 
 
 @pytest.mark.parametrize(
     ("choices", "possible"),
     [
-        (Choices(frames=TimePoints.RANGE, first=0, last=9), True),
-        (Choices(frames=TimePoints.RANGE, first=3, last=3), True),
-        (Choices(frames=TimePoints.RANGE, first=0, last=10), False),
-        (Choices(frames=TimePoints.RANGE, first=4, last=3), False),
-        (Choices(frames=TimePoints.RANGE, first=-1, last=3), False),
-        (Choices(frames=TimePoints.SHOWN, shown=9), True),
-        (Choices(frames=TimePoints.SHOWN, shown=10), False),
-        (Choices(frames=TimePoints.ALL, first=99, last=3), True),
+        (Choices(time_point_selection=TimePoints.RANGE, first_time_point=0, last_time_point=9), True),
+        (Choices(time_point_selection=TimePoints.RANGE, first_time_point=3, last_time_point=3), True),
+        (Choices(time_point_selection=TimePoints.RANGE, first_time_point=0, last_time_point=10), False),
+        (Choices(time_point_selection=TimePoints.RANGE, first_time_point=4, last_time_point=3), False),
+        (Choices(time_point_selection=TimePoints.RANGE, first_time_point=-1, last_time_point=3), False),
+        (Choices(time_point_selection=TimePoints.SHOWN, shown=9), True),
+        (Choices(time_point_selection=TimePoints.SHOWN, shown=10), False),
+        (Choices(time_point_selection=TimePoints.ALL, first_time_point=99, last_time_point=3), True),
     ],
 )
 def test_time_points(panel: Panel, choices: Choices, possible: bool) -> None:
     panel.presenter.set_choices(choices)
-    reason = "" if possible else "Choose time points from 0 to 9: the series has no others."
-    assert panel.view.super_resolve.reason == reason
-    assert bool(panel.view.super_resolve_text) is possible
+    reason = "" if possible else "Choose time points from 0 to 9."
+    assert panel.content.super_resolve.reason == reason
+    assert bool(panel.content.super_resolve_text) is possible
 
 
 def test_a_series_alone_is_enough_where_the_fraction_is_known() -> None:
-    panel = Panel(InputFacts(series=SERIES))
+    panel = Panel(ChosenImages(series=SERIES))
     panel.presenter.set_choices(Choices(fraction=0.1))
     panel.files = lambda kind: Files(Path("/o"), series=Path("/series"))
     arguments = panel.begin(Kind.SUPER_RESOLVE).arguments
@@ -329,26 +323,28 @@ def test_a_series_alone_is_enough_where_the_fraction_is_known() -> None:
 
 def test_inputs_in_words() -> None:
     times = {"interval": 0.0512, "acquisition_time": 6.616}
-    view = Panel(replace(COMPARED, **times, warnings=("A stack?",), truth_problems=("Short.",))).view
-    assert view.prior_text == "256 x 192 x 16 voxels of 1.36 x 1.36 x 4.00 mm"
-    assert view.series_text == "64 x 48 x 16 voxels of 5.44 x 5.44 x 4.00 mm, 10 time points"
-    assert view.truth_text == "256 x 192 x 16 voxels of 1.36 x 1.36 x 4.00 mm, 10 time points"
-    assert view.about_series.splitlines() == [
-        "Effective resolution 5.44 x 5.44 mm in plane.",
-        "6.25% of k-space was measured.",
+    content = Panel(replace(COMPARED, **times, warnings=("A stack?",), truth_problems=("Short.",))).content
+    assert content.prior_text == "256 x 192 x 16 voxels of 1.36 x 1.36 x 4.00 mm"
+    assert content.series_text == "64 x 48 x 16 voxels of 5.44 x 5.44 x 4.00 mm, 10 time points"
+    assert content.truth_text == "256 x 192 x 16 voxels of 1.36 x 1.36 x 4.00 mm, 10 time points"
+    assert content.about_series.splitlines() == [
+        "In-plane resolution: 5.44 x 5.44 mm.",
+        "6.25% of k-space was acquired.",
         "The time points are 0.0512 s apart.",
-        "Estimated from the matrix, a time point takes 6.62 s without acceleration.",
+        "Estimated acquisition time per time point, without acceleration: 6.62 s.",
     ]
-    assert view.problems == ("Short.",)
-    assert view.warnings == ("A stack?",)
-    assert view.notice == NOTICE
+    assert content.problems == ("Short.",)
+    assert content.warnings == ("A stack?",)
+    assert content.notice == NOTICE
 
 
 def test_nothing_in_words() -> None:
-    view = Panel().view
-    assert view.prior_text == view.series_text == view.truth_text == view.about_series == view.notice == ""
-    assert view.status == "Choose a planning scan and a dynamic series, or load the sample data."
-    assert view.budget_texts == {
+    content = Panel().content
+    assert (
+        content.prior_text == content.series_text == content.truth_text == content.about_series == content.notice == ""
+    )
+    assert content.status == "Choose a planning scan and a dynamic series, or load the sample data."
+    assert content.budget_texts == {
         "quick": "Quick",
         "standard": "Standard",
         "long": "Long",
@@ -357,25 +353,25 @@ def test_nothing_in_words() -> None:
 
 
 def test_problems_are_shown_and_told() -> None:
-    view = Panel(replace(INPUTS, overlap=False, problems=("Empty.",))).view
-    assert view.problems == ("Empty.", APART)
-    assert view.status == "Empty."
+    content = Panel(replace(INPUTS, overlap=False, problems=("Empty.",))).content
+    assert content.problems == ("Empty.", APART)
+    assert content.status == "Empty."
 
 
 def test_a_model_of_another_planning_scan(panel: Panel) -> None:
     tuned = Choices(tuned_model=Path("/m"), tuned_on="prior 1")
     panel.presenter.set_choices(tuned)
-    assert panel.view.warnings == ()
+    assert panel.content.warnings == ()
     panel.presenter.set_choices(replace(tuned, tuned_on="prior 2"))
-    assert "another planning scan" in panel.view.warnings[0]
+    assert "different planning scan" in panel.content.warnings[0]
     panel.presenter.set_choices(replace(tuned, tuned_on="prior 2", use_tuned=False))
-    assert panel.view.warnings == ()
+    assert panel.content.warnings == ()
 
 
 def test_export_needs_figures(panel: Panel) -> None:
-    assert not panel.view.export.enabled
-    panel.presenter.set_inputs(replace(COMPARED, compared=True))
-    assert panel.view.export.enabled
+    assert not panel.content.export.enabled
+    panel.presenter.set_images(replace(COMPARED, compared=True))
+    assert panel.content.export.enabled
 
 
 # What is run
@@ -389,9 +385,9 @@ def test_arguments_of_every_job(panel: Panel) -> None:
         budget="quick",
         keep_contrast=True,
         device="cuda:1",
-        frames=TimePoints.RANGE,
-        first=2,
-        last=4,
+        time_point_selection=TimePoints.RANGE,
+        first_time_point=2,
+        last_time_point=4,
         simulated_fraction=0.25,
         seed=7,
     )
@@ -415,7 +411,9 @@ def test_arguments_of_every_job(panel: Panel) -> None:
 
 
 def test_frames_and_models(panel: Panel) -> None:
-    panel.presenter.set_choices(Choices(frames=TimePoints.SHOWN, shown=3, tuned_model=Path("/tuned"), use_tuned=False))
+    panel.presenter.set_choices(
+        Choices(time_point_selection=TimePoints.SHOWN, shown=3, tuned_model=Path("/tuned"), use_tuned=False)
+    )
     arguments = panel.begin(Kind.SUPER_RESOLVE).arguments
     assert arguments[arguments.index("--frames") + 1] == "3"
     assert "--model" not in arguments
@@ -434,32 +432,32 @@ def test_a_file_that_was_not_prepared_is_a_fault(panel: Panel) -> None:
 
 def test_fine_tuning(panel: Panel) -> None:
     process = panel.begin(Kind.FINE_TUNE)
-    assert panel.view.progress is None
-    assert panel.view.progress_text == "Starting"
+    assert panel.content.progress is None
+    assert panel.content.progress_text == "Starting"
     process.say("log", message="The prior is resampled.")
     process.say("stage", name="Fine-tuning")
-    assert panel.view.progress_text == "Fine-tuning"
+    assert panel.content.progress_text == "Fine-tuning"
     process.say("progress", done=0, total=300)
-    assert panel.view.progress_text == "Fine-tuning: 0 of 300"
+    assert panel.content.progress_text == "Fine-tuning: 0 of 300"
     for step in range(1, 151):
         panel.timer.advance(0.5)
         process.say("loss", step=step, value=1 / step)
         process.say("progress", done=step, total=300)
-    view = panel.view
-    assert view.progress == 0.5
-    assert view.progress_text == "Fine-tuning: 150 of 300, about 1 min left"
-    assert view.loss[0] == (1, 1.0)
-    assert view.loss[-1] == (150, 1 / 150)
-    assert view.log[1:] == ("The prior is resampled.", "Fine-tuning")
+    content = panel.content
+    assert content.progress == 0.5
+    assert content.progress_text == "Fine-tuning: 150 of 300, about 1 min left"
+    assert content.loss[0] == (1, 1.0)
+    assert content.loss[-1] == (150, 1 / 150)
+    assert content.log[1:] == ("The prior is resampled.", "Fine-tuning")
     process.complete(model="/m.safetensors")
     assert panel.state is State.DONE
     assert [(job.kind, outputs) for job, outputs in panel.finished] == [
         (Kind.FINE_TUNE, {"model": Path("/m.safetensors")})
     ]
-    view = panel.view
-    assert view.status == "The model is fine-tuned; now super-resolve the series."
-    assert (view.progress, view.progress_text, view.running) == (None, "", None)
-    assert len(view.loss) == 150, "the curve stays"
+    content = panel.content
+    assert content.status == "The model has been fine-tuned. Super-resolve the series next."
+    assert (content.progress, content.progress_text, content.running) == (None, "", None)
+    assert len(content.loss) == 150, "the curve stays"
     assert panel.timer.waiting == 1, "the last tick is still due"
     panel.timer.advance(10)
     assert panel.timer.waiting == 0
@@ -474,35 +472,35 @@ def warn(process: FakeProcess, sentence: str) -> None:
 def test_warnings_of_the_worker_are_shown_until_they_are_about_something_else(panel: Panel) -> None:
     process = panel.begin(Kind.FINE_TUNE)
     warn(process, "The scan does not fit.")
-    assert panel.view.warnings == ("The scan does not fit.",)
+    assert panel.content.warnings == ("The scan does not fit.",)
     assert panel.log.count("Warning: The scan does not fit.") == 1
     process.complete(model="/m")
     process = panel.begin(Kind.SUPER_RESOLVE)
     warn(process, "The scan does not fit.")
     warn(process, "It is noisy.")
     process.complete(output="/o")
-    assert panel.view.warnings == ("The scan does not fit.", "It is noisy.")
+    assert panel.content.warnings == ("The scan does not fit.", "It is noisy.")
     panel.begin(Kind.FINE_TUNE).end(3)
-    assert panel.view.warnings == ("The scan does not fit.", "It is noisy."), "the result is still there"
+    assert panel.content.warnings == ("The scan does not fit.", "It is noisy."), "the result is still there"
     panel.begin(Kind.SUPER_RESOLVE).end(3)
-    assert panel.view.warnings == ()
+    assert panel.content.warnings == ()
     warn(panel.begin(Kind.SUPER_RESOLVE), "It is noisy.")
     panel.process.end(3)
-    inputs = panel.presenter.inputs
+    inputs = panel.presenter.images
     assert inputs.series is not None
-    panel.presenter.set_inputs(replace(inputs, series=replace(inputs.series, id="other")))
-    assert panel.view.warnings == ()
+    panel.presenter.set_images(replace(inputs, series=replace(inputs.series, id="other")))
+    assert panel.content.warnings == ()
 
 
 def test_a_result_that_was_saved_says_again_what_is_to_be_known(panel: Panel) -> None:
-    inputs = replace(panel.presenter.inputs, result=panel.presenter.inputs.series, fidelity=(0.0312, 0.0778))
-    panel.presenter.set_inputs(replace(inputs, result_warnings=("It is noisy.",)))
-    assert panel.view.warnings == ("It is noisy.",)
-    assert panel.view.notice.startswith(NOTICE)
-    assert "3.12%" in panel.view.notice
-    assert "7.78%" in panel.view.notice
-    panel.presenter.set_inputs(replace(inputs, fidelity=None))
-    assert panel.view.notice == NOTICE
+    inputs = replace(panel.presenter.images, result=panel.presenter.images.series, fidelity=(0.0312, 0.0778))
+    panel.presenter.set_images(replace(inputs, result_warnings=("It is noisy.",)))
+    assert panel.content.warnings == ("It is noisy.",)
+    assert panel.content.notice.startswith(NOTICE)
+    assert "3.12%" in panel.content.notice
+    assert "7.78%" in panel.content.notice
+    panel.presenter.set_images(replace(inputs, fidelity=None))
+    assert panel.content.notice == NOTICE
 
 
 def test_frames_are_shown_at_once(panel: Panel) -> None:
@@ -521,35 +519,35 @@ def test_frames_are_shown_at_once(panel: Panel) -> None:
 def test_a_flood_of_words_is_shown_now_and_then(panel: Panel) -> None:
     process = panel.begin(Kind.FINE_TUNE)
     process.say("stage", name="Fine-tuning")
-    before = len(panel.views)
+    before = len(panel.contents)
     for step in range(1, 10_001):
         process.say("loss", step=step, value=1.0)
         process.say("progress", done=step, total=10_000)
         process.say("log", message=f"step {step}")
-    assert len(panel.views) == before
+    assert len(panel.contents) == before
     assert len(panel.log) > 10_000
     panel.timer.advance(REFRESH)
-    assert len(panel.views) == before + 1
-    assert len(panel.views[-1].loss) <= 401
-    assert len(panel.views[-1].log) == 2000
+    assert len(panel.contents) == before + 1
+    assert len(panel.contents[-1].loss) <= 401
+    assert len(panel.contents[-1].log) == 2000
     panel.timer.advance(REFRESH * 4)
-    assert len(panel.views) == before + 1, "what has not changed is not shown again"
+    assert len(panel.contents) == before + 1, "what has not changed is not shown again"
 
 
 def test_a_view_is_never_told_twice(panel: Panel) -> None:
     for state in (State.READY, State.DONE, State.FAILED, State.CANCELLING):
         panel.bring_to(state)
     panel.timer.advance(100)
-    panel.presenter.set_inputs(COMPARED)
+    panel.presenter.set_images(COMPARED)
     panel.presenter.set_choices(panel.presenter.choices)
-    assert all(a != b for a, b in itertools.pairwise(panel.views))
+    assert all(a != b for a, b in itertools.pairwise(panel.contents))
 
 
 def test_a_listener_may_start_the_next_job(panel: Panel) -> None:
     panel.presenter.finished.connect(lambda job, outputs: panel.presenter.evaluate() if len(panel.processes) < 2 else 0)
     panel.begin(Kind.SUPER_RESOLVE).complete(output="/o")
     assert panel.state is State.EVALUATING
-    assert panel.views[-1].state is State.EVALUATING
+    assert panel.contents[-1].state is State.EVALUATING
     panel.process.complete(metrics="/m")
     assert panel.state is State.DONE
     assert [job.kind for job, _ in panel.finished] == [Kind.SUPER_RESOLVE, Kind.EVALUATE]
@@ -565,7 +563,7 @@ def test_the_fault_of_a_listener_leaves_the_state_right(panel: Panel, lost_error
     process.say("frame", index=0, path="/f")
     process.complete(output="/o")
     assert panel.state is State.DONE
-    assert panel.views[-1].state is State.DONE
+    assert panel.contents[-1].state is State.DONE
     assert len(lost_errors) == 2
     lost_errors.clear()
 
@@ -580,12 +578,12 @@ def test_failure_of_the_worker(panel: Panel) -> None:
     process.say("error", message="There is not enough memory; close other programs.")
     process.error_output.emit(b"There is not enough memory; close other programs.\n")
     process.end(2)
-    view = panel.view
-    assert view.state is State.FAILED
-    assert view.failure == view.status == "There is not enough memory; close other programs."
-    assert view.advice == "Put that right and press the button again."
-    assert view.last_lines == (*[f"line {n}" for n in range(16, 20)], view.failure)
-    assert len(view.last_lines) == LAST_LINES
+    content = panel.content
+    assert content.state is State.FAILED
+    assert content.failure == content.status == "There is not enough memory; close other programs."
+    assert content.advice == "Correct this and press the button again."
+    assert content.last_lines == (*[f"line {n}" for n in range(16, 20)], content.failure)
+    assert len(content.last_lines) == LAST_LINES
     assert not panel.finished
 
 
@@ -602,16 +600,16 @@ def test_advice(panel: Panel, name: str) -> None:
     end, advice = ADVICE[name]
     end(panel.begin(Kind.FINE_TUNE))
     assert panel.state is State.FAILED
-    assert panel.view.failure
-    assert panel.view.advice.startswith(advice)
+    assert panel.content.failure
+    assert panel.content.advice.startswith(advice)
 
 
 def test_a_worker_that_does_not_start() -> None:
     panel = Panel(INPUTS, FakeFailingToStart)
     panel.presenter.fine_tune()
     assert panel.state is State.FAILED
-    assert "could not be started" in panel.view.failure
-    assert "Install the extension again" in panel.view.advice
+    assert "could not be started" in panel.content.failure
+    assert "Reinstall the extension" in panel.content.advice
     panel.timer.advance(10)
     assert panel.timer.waiting == 0
 
@@ -619,14 +617,14 @@ def test_a_worker_that_does_not_start() -> None:
 def test_dependencies_are_missing(panel: Panel) -> None:
     panel.missing = "PyTorch is missing."
     panel.presenter.fine_tune()
-    assert panel.view.failure == "PyTorch is missing."
+    assert panel.content.failure == "PyTorch is missing."
     assert not panel.processes
     panel.presenter.fine_tune()
     assert panel.state is State.FAILED, "and again"
     panel.missing = ""
     panel.presenter.fine_tune()
     assert panel.state is State.FINE_TUNING
-    assert panel.view.failure == ""
+    assert panel.content.failure == ""
 
 
 @pytest.mark.parametrize(
@@ -646,7 +644,7 @@ def test_inputs_cannot_be_written(panel: Panel, error: Exception, sentence: str)
 
     panel.files = failing
     panel.presenter.super_resolve()
-    assert panel.view.failure == sentence
+    assert panel.content.failure == sentence
     assert panel.state is State.FAILED
     assert not panel.processes
 
@@ -658,13 +656,13 @@ def test_a_fault_of_preparing_is_shown_and_raised(panel: Panel) -> None:
     panel.files = failing
     with pytest.raises(AttributeError):
         panel.presenter.super_resolve()
-    assert panel.view.failure == "The inputs could not be prepared (AttributeError: GetName)."
-    assert panel.view.fine_tune.enabled
+    assert panel.content.failure == "The inputs could not be prepared (AttributeError: GetName)."
+    assert panel.content.fine_tune.enabled
 
 
 def test_while_it_is_prepared_nothing_else_starts(panel: Panel) -> None:
     def press_again() -> None:
-        assert panel.view.fine_tune.reason == "The computation is being prepared; wait a moment."
+        assert panel.content.fine_tune.reason == "The computation is being prepared; wait a moment."
         with pytest.raises(RefusedError):
             panel.presenter.fine_tune()
 
@@ -677,7 +675,7 @@ def test_while_it_is_prepared_nothing_else_starts(panel: Panel) -> None:
 def test_while_it_is_prepared_everything_may_go(panel: Panel, what: str) -> None:
     panel.meanwhile = {
         "close": panel.presenter.close_scene,
-        "remove": lambda: panel.presenter.set_inputs(InputFacts(PRIOR)),
+        "remove": lambda: panel.presenter.set_images(ChosenImages(PRIOR)),
         "quit": panel.presenter.shut_down,
     }[what]
     panel.presenter.fine_tune()
@@ -692,14 +690,14 @@ def test_inputs_are_written_in_steps(panel: Panel, kind: Kind) -> None:
     panel.presenter.set_choices(Choices(device="cpu"))
     START_OF[kind](panel.presenter)
     assert panel.state is STATE_OF[kind]
-    assert panel.view.progress_text == "Writing the inputs"
-    assert panel.view.cancel.enabled
-    assert not panel.view.fine_tune.enabled
+    assert panel.content.progress_text == "Writing the inputs"
+    assert panel.content.cancel.enabled
+    assert not panel.content.fine_tune.enabled
     panel.presenter.set_choices(Choices(device="cuda:0"))
     assert not panel.processes
     panel.timer.advance(0)
     assert len(panel.processes) == 1
-    assert panel.view.running is kind
+    assert panel.content.running is kind
     assert "cuda:0" not in panel.process.arguments
 
 
@@ -710,18 +708,18 @@ def test_while_inputs_are_written_everything_may_go(panel: Panel, what: str) -> 
     {
         "cancel": panel.presenter.cancel,
         "close": panel.presenter.close_scene,
-        "remove": lambda: panel.presenter.set_inputs(InputFacts(PRIOR)),
+        "remove": lambda: panel.presenter.set_images(ChosenImages(PRIOR)),
         "quit": panel.presenter.shut_down,
     }[what]()
     panel.timer.advance(1)
     assert not panel.processes
     assert panel.timer.waiting == 0
     if what == "cancel":
-        assert (panel.state, panel.view.status) == (State.READY, "Cancelled.")
+        assert (panel.state, panel.content.status) == (State.READY, "Cancelled.")
     if what == "remove":
-        assert "no longer there" in panel.view.status
+        assert "was removed" in panel.content.status
     if what != "quit":
-        panel.presenter.set_inputs(COMPARED)
+        panel.presenter.set_images(COMPARED)
         panel.parts = 0
         assert panel.begin(Kind.EVALUATE).asked == ["start"]
 
@@ -746,8 +744,8 @@ def test_a_fault_in_a_later_step_is_shown(panel: Panel) -> None:
     panel.parts, panel.files = 1, failing
     panel.presenter.super_resolve()
     panel.timer.advance(1)
-    assert panel.view.failure == "Time point 7 of cine holds nothing."
-    assert panel.view.super_resolve.enabled
+    assert panel.content.failure == "Time point 7 of cine holds nothing."
+    assert panel.content.super_resolve.enabled
 
 
 # What jobs have made is brought into the scene
@@ -756,9 +754,9 @@ def test_a_fault_in_a_later_step_is_shown(panel: Panel) -> None:
 def test_nothing_is_started_before_the_last_result_is_there(panel: Panel) -> None:
     panel.begin(Kind.DOWNSAMPLE).complete(output="/o")
     panel.presenter.bring_in(True)
-    assert panel.view.super_resolve.reason == "The result is being brought into the scene; wait a moment."
+    assert panel.content.super_resolve.reason == "The result is being loaded into the scene; wait a moment."
     panel.presenter.bring_in(False)
-    assert panel.view.super_resolve.enabled
+    assert panel.content.super_resolve.enabled
     assert panel.state is State.DONE
 
 
@@ -768,9 +766,9 @@ def test_a_result_that_cannot_be_brought_in_is_not_done(panel: Panel) -> None:
     panel.presenter.complain("The result was deleted.")
     panel.presenter.bring_in(False)
     assert panel.state is State.FAILED
-    assert (panel.view.status, panel.view.problems) == ("The result was deleted.", ())
+    assert (panel.content.status, panel.content.problems) == ("The result was deleted.", ())
     panel.begin(Kind.SUPER_RESOLVE)
-    assert panel.view.failure == ""
+    assert panel.content.failure == ""
 
 
 def test_a_result_deleted_half_way_stops_the_job(panel: Panel) -> None:
@@ -779,7 +777,7 @@ def test_a_result_deleted_half_way_stops_the_job(panel: Panel) -> None:
     assert process.asked == ["start", "stop"]
     process.complete(output="/o")
     assert panel.state is State.READY
-    assert panel.view.status == "The result was deleted, so the computation was stopped."
+    assert panel.content.status == "The result was deleted, so the computation was stopped."
     assert not panel.finished
     assert "--resume" not in panel.begin(Kind.SUPER_RESOLVE).arguments
     panel.presenter.shut_down()
@@ -787,22 +785,22 @@ def test_a_result_deleted_half_way_stops_the_job(panel: Panel) -> None:
 
 def test_giving_up_stops_only_what_runs(panel: Panel) -> None:
     panel.presenter.give_up("Gone.")
-    assert panel.view.status == "Ready."
+    assert panel.content.status == "Ready."
 
 
 def test_what_cannot_be_shown_is_said_until_something_changes(panel: Panel) -> None:
     panel.presenter.complain("Cine cannot be shown.")
     assert panel.state is State.READY
-    assert panel.view.problems == ("Cine cannot be shown.",)
-    assert panel.view.super_resolve.enabled
-    panel.presenter.set_inputs(replace(COMPARED, series=replace(SERIES, id="series 2")))
-    assert panel.view.problems == ()
+    assert panel.content.problems == ("Cine cannot be shown.",)
+    assert panel.content.super_resolve.enabled
+    panel.presenter.set_images(replace(COMPARED, series=replace(SERIES, id="series 2")))
+    assert panel.content.problems == ()
     panel.presenter.complain("Cine cannot be shown.")
     panel.presenter.complain("")
-    assert panel.view.problems == ()
+    assert panel.content.problems == ()
     panel.presenter.complain("Cine cannot be shown.")
     panel.begin(Kind.EVALUATE)
-    assert panel.view.problems == ()
+    assert panel.content.problems == ()
 
 
 # Cancelling
@@ -811,11 +809,11 @@ def test_what_cannot_be_shown_is_said_until_something_changes(panel: Panel) -> N
 def test_cancelling_politely(panel: Panel) -> None:
     process = panel.begin(Kind.EVALUATE)
     panel.presenter.cancel()
-    assert panel.view.status == "Stopping: what is finished is kept."
+    assert panel.content.status == "Stopping. What is finished is kept."
     process.end(130)
     assert panel.state is State.READY
-    assert panel.view.status == "Cancelled."
-    assert panel.view.failure == ""
+    assert panel.content.status == "Cancelled."
+    assert panel.content.failure == ""
 
 
 @pytest.mark.parametrize("kind", Kind, ids=lambda k: k.name)
@@ -863,7 +861,7 @@ def test_the_same_job_goes_on_where_it_was_cancelled(panel: Panel, kind: Kind) -
         assert ("--resume" in process.arguments) is again
         panel.presenter.cancel()
         process.end(130)
-        assert panel.view.status == "Cancelled. With the same choices, the next start goes on from here."
+        assert panel.content.status == "Cancelled. With the same settings, the next start continues from here."
     panel.begin(kind).complete()
     assert "--resume" not in panel.begin(kind).arguments
 
@@ -874,10 +872,10 @@ def test_the_curve_goes_on_too(panel: Panel) -> None:
     panel.presenter.cancel()
     process.end(130)
     panel.begin(Kind.FINE_TUNE).say("loss", step=11, value=0.5)
-    assert panel.view.loss == ((1, 1.0), (11, 0.5))
+    assert panel.content.loss == ((1, 1.0), (11, 0.5))
     panel.process.complete()
     panel.begin(Kind.FINE_TUNE).say("loss", step=1, value=0.9)
-    assert panel.view.loss == ((1, 0.9),)
+    assert panel.content.loss == ((1, 0.9),)
 
 
 def test_other_choices_begin_anew(panel: Panel) -> None:
@@ -907,71 +905,71 @@ def test_what_cannot_be_resumed_begins_anew(panel: Panel) -> None:
 
 def test_inputs_come_and_go() -> None:
     panel = Panel()
-    panel.presenter.set_inputs(InputFacts(PRIOR))
+    panel.presenter.set_images(ChosenImages(PRIOR))
     assert panel.state is State.NO_INPUT
-    panel.presenter.set_inputs(INPUTS)
-    assert panel.presenter.inputs == INPUTS
+    panel.presenter.set_images(INPUTS)
+    assert panel.presenter.images == INPUTS
     assert panel.state is State.READY
-    assert panel.view.status == "Ready."
-    panel.presenter.set_inputs(NOTHING)
+    assert panel.content.status == "Ready."
+    panel.presenter.set_images(NOTHING)
     assert panel.state is State.NO_INPUT
 
 
 @pytest.mark.parametrize("state", [State.DONE, State.FAILED], ids=lambda s: s.name)
 def test_what_was_said_stays_until_other_inputs_are_chosen(panel: Panel, state: State) -> None:
     panel.bring_to(state)
-    status = panel.view.status
-    panel.presenter.set_inputs(replace(COMPARED, result=replace(RESULT, id="result 2"), compared=True))
+    status = panel.content.status
+    panel.presenter.set_images(replace(COMPARED, result=replace(RESULT, id="result 2"), compared=True))
     assert panel.state is state, "a result that appears is no other input"
-    assert panel.view.status == status
-    panel.presenter.set_inputs(replace(COMPARED, series=replace(SERIES, id="series 2")))
+    assert panel.content.status == status
+    panel.presenter.set_images(replace(COMPARED, series=replace(SERIES, id="series 2")))
     assert panel.state is State.READY
-    assert panel.view.status == "Ready."
+    assert panel.content.status == "Ready."
 
 
 @pytest.mark.parametrize("role", ["prior", "series", "truth", "result"])
 @pytest.mark.parametrize("kind", Kind, ids=lambda k: k.name)
 def test_a_job_whose_input_is_deleted_is_stopped(panel: Panel, kind: Kind, role: str) -> None:
     panel.begin(kind)
-    panel.presenter.set_inputs(replace(COMPARED, **{role: None}))
+    panel.presenter.set_images(replace(COMPARED, **{role: None}))
     assert panel.state is (State.CANCELLING if role in NEEDS[kind] else STATE_OF[kind])
 
 
 def test_an_input_is_deleted_half_way(panel: Panel) -> None:
     process = panel.begin(Kind.SUPER_RESOLVE)
-    panel.presenter.set_inputs(replace(COMPARED, series=None))
+    panel.presenter.set_images(replace(COMPARED, series=None))
     assert panel.state is State.CANCELLING
     process.say("frame", index=0, path="/f")
     process.complete(output="/o")
     assert panel.state is State.NO_INPUT
     assert not panel.frames + panel.finished
-    assert "no longer there" in panel.view.status
-    panel.presenter.set_inputs(COMPARED)
+    assert "was removed" in panel.content.status
+    panel.presenter.set_images(COMPARED)
     assert "--resume" not in panel.begin(Kind.SUPER_RESOLVE).arguments
 
 
 def test_facts_may_change_half_way(panel: Panel) -> None:
     panel.begin(Kind.SUPER_RESOLVE)
-    panel.presenter.set_inputs(replace(COMPARED, series=replace(SERIES, name="Renamed"), truth=None))
+    panel.presenter.set_images(replace(COMPARED, series=replace(SERIES, name="Renamed"), truth=None))
     assert panel.state is State.SUPER_RESOLVING
 
 
 def test_the_phantom_needs_no_input() -> None:
     panel = Panel()
     process = panel.begin(Kind.PHANTOM)
-    panel.presenter.set_inputs(INPUTS)
-    panel.presenter.set_inputs(NOTHING)
+    panel.presenter.set_images(INPUTS)
+    panel.presenter.set_images(NOTHING)
     assert panel.state is State.SIMULATING
     process.complete(static="/s", dynamic="/d")
     assert panel.state is State.DONE
-    assert not panel.view.fine_tune.enabled
-    panel.presenter.set_inputs(INPUTS)
+    assert not panel.content.fine_tune.enabled
+    panel.presenter.set_images(INPUTS)
     assert panel.state is State.READY
 
 
 def test_inputs_while_cancelling(panel: Panel) -> None:
     panel.bring_to(State.CANCELLING)
-    panel.presenter.set_inputs(NOTHING)
+    panel.presenter.set_images(NOTHING)
     assert panel.state is State.CANCELLING
     panel.process.end(130)
     assert panel.state is State.NO_INPUT
@@ -999,9 +997,9 @@ def test_the_scene_is_closed(panel: Panel, state: State, end: str) -> None:
     assert panel.state is State.NO_INPUT
     assert not panel.frames
     assert len(panel.finished) == before
-    assert panel.view.failure == ""
+    assert panel.content.failure == ""
     panel.presenter.close_scene()
-    panel.presenter.set_inputs(COMPARED)
+    panel.presenter.set_images(COMPARED)
     assert panel.state is State.READY
     assert "--resume" not in panel.begin(Kind.SUPER_RESOLVE).arguments
 
@@ -1009,7 +1007,7 @@ def test_the_scene_is_closed(panel: Panel, state: State, end: str) -> None:
 def test_another_scene_is_open_before_the_job_of_the_closed_one_has_ended(panel: Panel) -> None:
     process = panel.begin(Kind.SUPER_RESOLVE)
     panel.presenter.close_scene()
-    panel.presenter.set_inputs(INPUTS)
+    panel.presenter.set_images(INPUTS)
     process.complete(output="/o")
     assert panel.state is State.READY
     assert not panel.finished
@@ -1020,7 +1018,7 @@ def test_another_scene_is_open_before_the_job_of_the_closed_one_has_ended(panel:
 def test_shut_down(state: State, polite: bool) -> None:
     panel = Panel(COMPARED, lambda: FakeProcess(ends_when_stopped=polite and state is not State.CANCELLING))
     panel.bring_to(state)
-    told = len(panel.views), len(panel.finished)
+    told = len(panel.contents), len(panel.finished)
     panel.presenter.shut_down()
     panel.presenter.shut_down()
     if state in RUNNING:
@@ -1028,10 +1026,10 @@ def test_shut_down(state: State, polite: bool) -> None:
     assert panel.timer.waiting == 0, "nothing is called after the module is gone"
     if panel.processes:
         panel.process.complete()
-    panel.presenter.set_inputs(INPUTS)
+    panel.presenter.set_images(INPUTS)
     with pytest.raises(RefusedError, match="being closed"):
         panel.presenter.make_sample_data()
-    assert told == (len(panel.views), len(panel.finished))
+    assert told == (len(panel.contents), len(panel.finished))
 
 
 # How long it takes
@@ -1057,7 +1055,7 @@ def test_durations_in_words(seconds: float, words: str) -> None:
 
 
 def test_budgets_are_those_of_the_library() -> None:
-    assert {budget.name: budget.steps for budget in budgets.BUDGETS.values()} == BUDGETS
+    assert {budget.name: budget.steps for budget in budgets.BUDGETS.values()} == BUDGET_STEPS
 
 
 def test_steps_of_the_paper() -> None:
@@ -1110,15 +1108,15 @@ def test_what_is_no_speed_is_not_learned(value: float) -> None:
 
 def test_the_panel_tells_and_learns_how_long_it_takes(panel: Panel) -> None:
     panel.presenter.set_choices(Choices(device="cpu"))
-    assert panel.view.budget_texts["standard"] == "Standard (about 5 min on this computer)"
-    assert panel.view.super_resolve_text == "10 time points, about 3 min on this computer"
+    assert panel.content.budget_texts["standard"] == "Standard (about 5 min on this computer)"
+    assert panel.content.super_resolve_text == "10 time points, about 3 min on this computer"
     process = panel.begin(Kind.FINE_TUNE)
     process.say("stage", name="Fine-tuning")
     for step in range(1, 301):
         panel.timer.advance(0.1)
         process.say("progress", done=step, total=300)
     process.complete()
-    assert panel.view.budget_texts["standard"] == "Standard (about 40 s on this computer)"
+    assert panel.content.budget_texts["standard"] == "Standard (about 40 s on this computer)"
     process = panel.begin(Kind.SUPER_RESOLVE)
     process.say("stage", name="Super-resolving")
     for step in range(1, 11):
@@ -1126,9 +1124,9 @@ def test_the_panel_tells_and_learns_how_long_it_takes(panel: Panel) -> None:
         process.say("progress", done=step, total=10)
     process.say("stage", name="Writing")
     process.complete()
-    assert panel.view.super_resolve_text == "10 time points, about 20 s on this computer"
-    panel.presenter.set_choices(Choices(device="cpu", frames=TimePoints.SHOWN))
-    assert panel.view.super_resolve_text == "1 time point, about 15 s on this computer"
+    assert panel.content.super_resolve_text == "10 time points, about 20 s on this computer"
+    panel.presenter.set_choices(Choices(device="cpu", time_point_selection=TimePoints.SHOWN))
+    assert panel.content.super_resolve_text == "1 time point, about 15 s on this computer"
 
 
 def test_what_has_gone_on_teaches_nothing(panel: Panel) -> None:
@@ -1248,12 +1246,12 @@ class RealPanel:
         self.presenter.frame_ready.connect(lambda number, path, model: self.frames.append(number))
         self.presenter.finished.connect(lambda job, outputs: self.finished.append((job, outputs)))
         self.presenter.set_choices(Choices(base_model=patient.model, device="cpu"))
-        self.presenter.set_inputs(COMPARED)
+        self.presenter.set_images(COMPARED)
 
-    def wait(self) -> View:
+    def wait(self) -> PanelContent:
         busy = (*RUNNING, State.CANCELLING)
         self.loop.run_until(lambda: self.presenter.state not in busy)
-        return self.presenter.view
+        return self.presenter.content
 
 
 def test_super_resolve_and_evaluate_really(patient: Patient, tmp_path: Path) -> None:
@@ -1270,12 +1268,12 @@ def test_super_resolve_and_evaluate_really(patient: Patient, tmp_path: Path) -> 
 def test_cancel_fine_tuning_and_go_on_really(patient: Patient, tmp_path: Path) -> None:
     panel = RealPanel(patient, tmp_path)
     panel.presenter.fine_tune()
-    panel.loop.run_until(lambda: bool(panel.presenter.view.loss))
+    panel.loop.run_until(lambda: bool(panel.presenter.content.loss))
     panel.presenter.cancel()
     assert panel.wait().state is State.READY
     assert [p.name for p in tmp_path.iterdir()] == ["m.state.safetensors"]
     panel.presenter.fine_tune()
-    panel.loop.run_until(lambda: any("Resuming after step" in line for line in panel.presenter.view.log))
+    panel.loop.run_until(lambda: any("Resuming after step" in line for line in panel.presenter.content.log))
     panel.presenter.close_scene()
     assert panel.wait().state is State.NO_INPUT
     assert not panel.finished
@@ -1284,6 +1282,6 @@ def test_cancel_fine_tuning_and_go_on_really(patient: Patient, tmp_path: Path) -
 def test_shut_down_really(patient: Patient, tmp_path: Path) -> None:
     panel = RealPanel(patient, tmp_path)
     panel.presenter.fine_tune()
-    panel.loop.run_until(lambda: bool(panel.presenter.view.loss))
+    panel.loop.run_until(lambda: bool(panel.presenter.content.loss))
     panel.presenter.shut_down()
     assert not (tmp_path / "m.safetensors").exists()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from helpers.scenes import Slicer, oblique, random_series, random_volume, rigid
 from SRDynamicMRISlicer.jobs.job import Kind
+from SRDynamicMRISlicer.scene import job_files
 from SRDynamicMRISlicer.scene.browsers import browser_of, proxy_of
-from SRDynamicMRISlicer.scene.checks import scene_facts
-from SRDynamicMRISlicer.scene.description import input_facts
-from SRDynamicMRISlicer.scene.job_files import STEP, TRILINEAR, ZERO_FILLED, JobFiles, JobNodes, numbers_of
+from SRDynamicMRISlicer.scene.checks import check_images
+from SRDynamicMRISlicer.scene.chosen_result import with_result
+from SRDynamicMRISlicer.scene.job_files import TRILINEAR, ZERO_FILLED, JobFiles, JobNodes, numbers_of
 from SRDynamicMRISlicer.scene.metrics_nodes import MapSequences, evaluation_from_csv
 from SRDynamicMRISlicer.scene.model_nodes import add_model, hash_of_model, is_model, model_file
 from SRDynamicMRISlicer.scene.outputs import (
@@ -123,17 +126,23 @@ def test_inputs_that_have_changed_are_written_again(app: Slicer, files: JobFiles
     assert same(read_series(first.series), random_series(GRID, TIMES)), "what a running job reads stays"
 
 
-def test_files_for_the_worker_are_written_uncompressed_and_in_small_steps(app: Slicer, files: JobFiles) -> None:
-    """Compressing at once stopped the application for seconds: no step writes more than 4 MiB."""
+def test_files_for_the_worker_are_uncompressed_and_written_beside_the_main_thread(
+    app: Slicer, files: JobFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hashing and writing a time point took up to 0.1 s, during which the application did not answer."""
+    threads: list[int] = []
+    write = job_files._append
+
+    def noted(*arguments: Any) -> None:
+        threads.append(threading.get_ident())
+        write(*arguments)
+
+    monkeypatch.setattr(job_files, "_append", noted)
     grid = Geometry((11, 256, 256), (1.4, 1.4, 5.0))
     nodes = JobNodes(app.volume(random_volume(Geometry((40, 256, 256))), "plan"), app.sequence(random_series(grid)))
-    before, sizes = 0, []
-    for _step in files.prepare(Kind.SUPER_RESOLVE, nodes):
-        written = sum(path.stat().st_size for path in files.folder.rglob("*") if path.is_file())
-        sizes.append(written - before)
-        before = written
-    assert max(sizes) <= STEP + 8192  # what Python has not handed on yet
-    assert len(sizes) == 3 + 3
+    at_once(files.prepare(Kind.SUPER_RESOLVE, nodes))
+    assert len(threads) == 3 + 1
+    assert threading.get_ident() not in threads
     series, planning = sorted(files.folder.iterdir(), key=lambda path: path.stat().st_size)
     assert series.stat().st_size == pytest.approx(3 * 4 * 11 * 256 * 256, abs=2000)
     assert planning.stat().st_size == pytest.approx(4 * 40 * 256 * 256, abs=2000)
@@ -308,8 +317,8 @@ def test_other_texts_are_no_models(app: Slicer, tmp_path: Path) -> None:
 
 def test_facts_of_the_scene_as_the_presenter_takes_them(app: Slicer) -> None:
     nodes = compared(app, (0, 2))
-    found = scene_facts(nodes.prior, nodes.series, nodes.truth)
-    facts = input_facts(found, nodes.result, True)
+    found = check_images(nodes.prior, nodes.series, nodes.truth)
+    facts = with_result(found, nodes.result, True)
     assert (facts.prior.id, facts.prior.name, facts.prior.matrix) == (nodes.prior.GetID(), "planning", (10, 9, 8))
     assert facts.series.time_points == facts.truth.time_points == 3
     assert facts.prior.time_points == 1
@@ -321,8 +330,8 @@ def test_facts_of_the_scene_as_the_presenter_takes_them(app: Slicer) -> None:
 
 def test_an_empty_result_is_none(app: Slicer) -> None:
     empty = app.scene.AddNewNodeByClass("vtkMRMLSequenceNode", "empty")
-    assert input_facts(scene_facts(None, None), empty).result is None
-    assert input_facts(scene_facts(None, None)).series is None
+    assert with_result(check_images(None, None), empty).result is None
+    assert with_result(check_images(None, None)).series is None
 
 
 # What jobs have made

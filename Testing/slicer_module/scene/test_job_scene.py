@@ -7,20 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import slicer
 from helpers.desk import Desk, low_patient
 from helpers.patient import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, Patient
 from helpers.scenes import Slicer, random_series, random_volume, rigid
-from SRDynamicMRISlicer.jobs.job import Job, Kind
+from SRDynamicMRISlicer.jobs.job import DownsampleRequest, ImportModelRequest, Job, Kind
 from SRDynamicMRISlicer.presenter.choices import Choices
-from SRDynamicMRISlicer.presenter.panel_choices import Metric, TimePoints
+from SRDynamicMRISlicer.presenter.chosen_job import chosen_job
+from SRDynamicMRISlicer.presenter.panel_choices import Metric, TimePoints, TrainingBudget
 from SRDynamicMRISlicer.presenter.states import RUNNING, State
 from SRDynamicMRISlicer.scene.browsers import browser_of, proxy_of
-from SRDynamicMRISlicer.scene.checks import scene_facts, voxel_facts
+from SRDynamicMRISlicer.scene.checks import check_images, examine_voxels
 from SRDynamicMRISlicer.scene.job_files import JobFiles, JobNodes
 from SRDynamicMRISlicer.scene.job_scene import is_compared
 from SRDynamicMRISlicer.scene.metrics_nodes import SHOWN, MapSequences
 from SRDynamicMRISlicer.scene.model_nodes import hash_of_model
 from SRDynamicMRISlicer.scene.outputs import SSIM_MAP, map_steps, series_steps
+from SRDynamicMRISlicer.scene.parameters import RENAMED, Parameters, by_name, rename_parameters
 from SRDynamicMRISlicer.scene.provenance import (
     facts_of,
     facts_of_fidelity,
@@ -75,7 +78,7 @@ def test_the_whole_path_on_a_moved_patient(desk: Desk, patient: Patient) -> None
     desk.run("fine_tune")
     assert p.tunedOn is p.priorVolume
     assert p.tunedModel.GetName() == "planning fine-tuned model"
-    assert len(desk.presenter.view.loss) > 1
+    assert len(desk.presenter.content.loss) > 1
 
     desk.run("super_resolve")
     assert desk.frames == [0, 1, 2]
@@ -92,7 +95,7 @@ def test_the_whole_path_on_a_moved_patient(desk: Desk, patient: Patient) -> None
     error, added = fidelity_of(p.result)
     assert error < 1e-4
     assert 0.001 < added < 0.5
-    assert f"{100 * added:.2f}% lies beyond" in desk.presenter.view.notice
+    assert f"{100 * added:.2f}% of the signal is synthesised" in desk.presenter.content.notice
     assert warnings_of(p.result) == ()
     texts = [*facts.values(), *facts_of(p.tunedModel).values()]
     assert not [text for text in texts if "planning" in text or "cine" in text], (
@@ -105,7 +108,7 @@ def test_the_whole_path_on_a_moved_patient(desk: Desk, patient: Patient) -> None
     assert not is_compared(p)
     desk.run("evaluate")
     assert is_compared(p)
-    assert desk.presenter.view.export.enabled
+    assert desk.presenter.content.export.enabled
     assert p.metricsTable.GetNumberOfRows() == TIME_POINTS
     assert p.metricsTable.GetNumberOfColumns() == 2 + 3 * len(SHOWN)
     assert [p.ssimMaps.GetNumberOfDataNodes(), p.differenceMaps.GetNumberOfDataNodes()] == [TIME_POINTS] * 2
@@ -143,7 +146,7 @@ def test_no_attribute_holds_the_name_of_a_patient(desk: Desk, patient: Patient) 
     p = desk.parameters
     p.priorVolume.SetName("ZQFAMILY planning")
     p.dynamicSeries.SetName("ZQFAMILY cine")
-    desk.look(first=1, last=1, frames=TimePoints.RANGE)
+    desk.look(first_time_point=1, last_time_point=1, time_point_selection=TimePoints.RANGE)
     desk.run("super_resolve")
     made = [p.result, p.result.GetNthDataNode(0), proxy_of(p.result)]
     assert all(facts_of(node) for node in made)
@@ -197,7 +200,7 @@ def test_a_result_deleted_while_it_is_computed_is_not_done(desk: Desk, patient: 
     desk.loop.run_until(lambda: desk.presenter.state not in (*RUNNING, State.CANCELLING) and desk.queue.waiting == 0)
     assert desk.made == []
     assert p.result is None
-    assert "was deleted" in desk.presenter.view.status
+    assert "was deleted" in desk.presenter.content.status
     desk.errors.clear()
     desk.run("super_resolve")
     assert p.result.GetNumberOfDataNodes() == TIME_POINTS
@@ -213,7 +216,7 @@ def test_a_result_deleted_before_it_is_all_there_is_not_done(desk: Desk, patient
     desk.parameters.result = None
     desk.loop.run_until(lambda: desk.presenter.state not in RUNNING and desk.queue.waiting == 0)
     assert desk.presenter.state is State.FAILED
-    assert desk.presenter.view.status == (
+    assert desk.presenter.content.status == (
         "The result was deleted from the scene before it was complete; super-resolve again."
     )
     assert desk.made == []
@@ -233,7 +236,7 @@ def test_time_points_that_the_worker_has_put_together_already_are_shown_too(desk
         lambda number, path, model: desk.jobs.add_frame(number, path.with_name("gone.nii.gz"), model)
     )
     p.result = None
-    desk.look(first=1, last=2, frames=TimePoints.RANGE)
+    desk.look(first_time_point=1, last_time_point=2, time_point_selection=TimePoints.RANGE)
     desk.run("super_resolve")
     assert index_of(p.result).values == index_of(p.dynamicSeries).values[1:3]
     assert desk.errors == []
@@ -259,8 +262,8 @@ def test_no_step_takes_long(desk: Desk, tmp_path: Path) -> None:
     series_file = at_once(JobFiles(tmp_path).prepare(Kind.DOWNSAMPLE, nodes)).series
     result = ResultSequence(nodes.series, "result", {})
     work = {
-        "tell of the inputs": (scene_facts(nodes.prior, nodes.series, nodes.truth) for _ in range(20)),
-        "look at the voxels": voxel_facts(nodes.prior, nodes.series, nodes.truth),
+        "tell of the inputs": (check_images(nodes.prior, nodes.series, nodes.truth) for _ in range(20)),
+        "look at the voxels": examine_voxels(nodes.prior, nodes.series, nodes.truth),
         "write the inputs": JobFiles(tmp_path / "jobs").prepare(Kind.SUPER_RESOLVE, nodes),
         "bring in a series": series_steps(result, series_file),
         "bring in maps": map_steps(
@@ -285,7 +288,7 @@ def test_results_are_never_lost_unasked(tmp_path: Path, patient: Patient, answer
     p.result = desk.app.sequence(random_series(FLAT), "precious")
     precious = p.result
     kept = series_of(precious)[0].data
-    desk.look(first=1, last=1, frames=TimePoints.RANGE)
+    desk.look(first_time_point=1, last_time_point=1, time_point_selection=TimePoints.RANGE)
     desk.run("super_resolve")
     assert desk.asked == ["precious holds results. Replace them? If not, the new results go to a new sequence."]
     assert (p.result is precious) is answer
@@ -321,8 +324,8 @@ def test_sample_data_are_loaded_and_chosen(desk: Desk) -> None:
 
 def finished(desk: Desk, kind: Kind, outputs: dict[str, Path], **choices: object) -> None:
     desk.look(**choices)
-    at_once(desk.jobs.prepare(kind, desk.presenter.choices))
-    desk.jobs.finish(Job(kind, ()), outputs)
+    files = at_once(desk.jobs.prepare(kind, desk.presenter.choices))
+    desk.jobs.finish(chosen_job(kind, files, desk.presenter.choices, None), outputs)
     desk.loop.run_until(lambda: desk.queue.waiting == 0)
 
 
@@ -330,7 +333,7 @@ def test_an_imported_model_is_the_base_model(desk: Desk) -> None:
     desk.jobs.checkpoint, desk.jobs.imported = desk.folder / "a.pth", desk.folder / "a.safetensors"
     files = at_once(desk.jobs.prepare(Kind.IMPORT_MODEL, Choices()))
     assert (files.checkpoint, files.output) == (desk.jobs.checkpoint, desk.jobs.imported)
-    desk.jobs.finish(Job(Kind.IMPORT_MODEL, ()), {"model": desk.folder / "a.safetensors"})
+    desk.jobs.finish(Job(ImportModelRequest(Path(), Path())), {"model": desk.folder / "a.safetensors"})
     desk.loop.run_until(lambda: desk.queue.waiting == 0)
     assert desk.parameters.baseModel == str(desk.folder / "a.safetensors")
     assert at_once(desk.jobs.prepare(Kind.PHANTOM, Choices())).output == desk.folder / "samples"
@@ -342,7 +345,7 @@ def test_a_source_deleted_while_its_copy_comes_in_stops_that(desk: Desk) -> None
     source = desk.parameters.dynamicSeries = desk.app.sequence(series, "cine")
     desk.look()
     at_once(desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices))
-    desk.jobs.finish(Job(Kind.DOWNSAMPLE, ()), {"output": desk.folder / "low.seq.nrrd"})
+    desk.jobs.finish(Job(DownsampleRequest(Path(), Path(), 0.25)), {"output": desk.folder / "low.seq.nrrd"})
     desk.loop.run_until(lambda: "cine 6.25%" in desk.app.names("vtkMRMLSequenceNode"))
     desk.app.scene.RemoveNode(source)
     desk.loop.run_until(lambda: desk.queue.waiting == 0)
@@ -358,7 +361,7 @@ def test_a_closed_scene_gets_nothing_any_more(desk: Desk) -> None:
     desk.parameters.dynamicSeries = desk.app.sequence(random_series(FLAT), "cine")
     desk.look()
     at_once(desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices))
-    desk.jobs.finish(Job(Kind.DOWNSAMPLE, ()), {"output": desk.folder / "low.seq.nrrd"})
+    desk.jobs.finish(Job(DownsampleRequest(Path(), Path(), 0.25)), {"output": desk.folder / "low.seq.nrrd"})
     desk.jobs.set_parameters(None)
     assert desk.queue.waiting == 0
     with pytest.raises(RuntimeError, match="there is no parameter node"):
@@ -390,3 +393,38 @@ def test_only_the_chosen_result_counts_as_compared(desk: Desk) -> None:
     assert is_compared(p)
     p.result = desk.app.sequence(random_series(FLAT), "other")
     assert not is_compared(p)
+
+
+def test_choices_of_earlier_scenes_keep_their_values_under_the_names_of_today() -> None:
+    node = slicer.vtkMRMLScriptedModuleNode()
+    before = {"reveal": "CURTAIN", "revealAgainst": "TRUTH", "curtain": "25", "knownPercent": "10", "frames": "RANGE"}
+    for name, value in {**before, "firstFrame": "1", "lastFrame": "3", "budget": "LONG"}.items():
+        node.SetParameter(name, value)
+    rename_parameters(node)
+    assert {name: node.GetParameter(name) for name in node.GetParameterNames()} == {
+        "compareMode": "SWIPE",
+        "compareWith": "TRUTH",
+        "swipePosition": "25",
+        "acquiredPercent": "10",
+        "timePointSelection": "RANGE",
+        "firstTimePoint": "1",
+        "lastTimePoint": "3",
+        "budget": "LONG",
+    }
+    node.SetParameter("reveal", "BLINK")  # as if saved by both versions
+    rename_parameters(node)
+    assert node.GetParameter("compareMode") == "SWIPE"
+    assert not node.HasParameter("reveal")
+    assert set(RENAMED.values()) <= set(Parameters.__annotations__)
+
+
+def test_choices_are_taken_from_the_parameter_of_their_name() -> None:
+    class Node(Parameters):
+        keepContrast = True
+        budget = TrainingBudget.LONG
+        timePointSelection = TimePoints.SHOWN
+
+    choices = Choices(**by_name(Node()))
+    assert choices == Choices(keep_contrast=True, budget="long", time_point_selection=TimePoints.SHOWN)
+    plain = {"use_tuned", "budget", "keep_contrast", "device", "seed"}
+    assert set(by_name(Node())) == plain | {"time_point_selection", "first_time_point", "last_time_point"}

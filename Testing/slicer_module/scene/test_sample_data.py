@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers.scenes import Slicer
 from SRDynamicMRISlicer.scene.browsers import browser_of
-from SRDynamicMRISlicer.scene.checks import scene_facts
+from SRDynamicMRISlicer.scene.checks import check_images
 from SRDynamicMRISlicer.scene.sample_data import (
     DYNAMIC,
     SAMPLES,
@@ -54,7 +54,7 @@ def test_both_samples_are_made_and_loaded(app: Slicer, tmp_path: Path) -> None:
     assert np.array_equal(series[2].data, phantom.dynamic[2].data)
     assert browser_of(moving) is not None
     assert (still.GetName(), moving.GetName()) == (STATIC.name, DYNAMIC.name)
-    assert scene_facts(still, moving).problems == ()
+    assert check_images(still, moving).problems == ()
 
 
 def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import slicer
 from helpers.scenes import Slicer, oblique, random_series, random_volume, rigid
-from SRDynamicMRISlicer.presenter.chosen_images import ImageFacts
+from SRDynamicMRISlicer.presenter.chosen_images import ChosenImages, ImageFacts
 from SRDynamicMRISlicer.scene.browsers import proxy_of
-from SRDynamicMRISlicer.scene.checks import SceneFacts, scene_facts, simulated_facts, voxel_facts
+from SRDynamicMRISlicer.scene.checks import check_images, examine_voxels, simulated_facts
 from SRDynamicMRISlicer.scene.sequences import put
 from SRDynamicMRISlicer.step_queue import at_once
 from vtkmodules.util.numpy_support import numpy_to_vtk
@@ -33,10 +33,10 @@ def low(times: tuple[float, ...] = (0, 0.5, 1.25), fraction: float = 0.25) -> Se
     return Series.of([downsample(random_volume(FULL, seed), fraction) for seed in range(len(times))], times)
 
 
-def looked_at(*nodes: slicer.vtkMRMLNode | None, repetition_time: float = 2.3) -> SceneFacts:
+def looked_at(*nodes: slicer.vtkMRMLNode | None, repetition_time: float = 2.3) -> ChosenImages:
     """The facts once all voxels are seen."""
     prior, series, truth = (*nodes, None)[:3]
-    return scene_facts(prior, series, truth, repetition_time, at_once(voxel_facts(prior, series, truth)))
+    return check_images(prior, series, truth, repetition_time, at_once(examine_voxels(prior, series, truth)))
 
 
 def test_good_inputs_are_described(app: Slicer) -> None:
@@ -51,26 +51,26 @@ def test_good_inputs_are_described(app: Slicer) -> None:
     assert facts.overlap is True
     assert facts.acquisition_time == pytest.approx(8 * 4 * 2.0 / 1000)
     assert facts.problems == facts.truth_problems == facts.warnings == ()
-    at_once_known = scene_facts(prior, series, truth, repetition_time=2.0)
+    at_once_known = check_images(prior, series, truth, repetition_time=2.0)
     assert replace(at_once_known, fraction=0.25) == facts
     assert at_once_known.fraction is None
 
 
 def test_voxels_are_looked_at_one_time_point_at_a_time(app: Slicer) -> None:
-    steps = voxel_facts(app.volume(random_volume(FULL)), app.sequence(low()), app.sequence(random_series(FULL)))
+    steps = examine_voxels(app.volume(random_volume(FULL)), app.sequence(low()), app.sequence(random_series(FULL)))
     assert len(list(steps)) >= 1 + 3 + 3  # some more while the spectrum is looked at in the background
 
 
 def test_the_volume_that_a_deleted_sequence_leaves_is_one_time_point(app: Slicer) -> None:
     sequence = app.sequence(low(), "cine")
     left = proxy_of(sequence)
-    assert scene_facts(None, left).series.time_points == 3
+    assert check_images(None, left).series.time_points == 3
     app.scene.RemoveNode(sequence)
-    assert scene_facts(None, left).series.time_points == 1
+    assert check_images(None, left).series.time_points == 1
 
 
 def test_nothing_chosen_is_nothing_said() -> None:
-    facts = scene_facts(None, None)
+    facts = check_images(None, None)
     assert facts.prior is facts.series is facts.fraction is facts.acquisition_time is None
     assert facts.problems == facts.truth_problems == facts.warnings == ()
     assert facts.overlap is None
@@ -79,9 +79,9 @@ def test_nothing_chosen_is_nothing_said() -> None:
 def test_looking_changes_nothing(app: Slicer) -> None:
     prior, series = app.volume(random_volume(FULL)), app.sequence(low())
     before = app.scene.GetNumberOfNodes(), prior.GetMTime(), series.GetMTime()
-    scene_facts(prior, app.volume(random_volume(FULL)))
+    check_images(prior, app.volume(random_volume(FULL)))
     app.scene.RemoveNode(app.scene.GetNthNodeByClass(1, "vtkMRMLScalarVolumeNode"))
-    scene_facts(prior, series)
+    check_images(prior, series)
     assert app.scene.GetNumberOfNodesByClass("vtkMRMLSequenceNode") == 1
     assert (prior.GetMTime(), series.GetMTime()) == before[1:]
 
@@ -106,7 +106,7 @@ def test_other_orientation_is_a_warning_not_a_problem(app: Slicer) -> None:
     turned = Geometry(geometry.shape, (1.0, 1.0, 1.0), tuple(geometry.centre - 8))
     facts = looked_at(app.volume(random_volume(turned)), app.sequence(random_series(geometry)))
     assert facts.problems == ()
-    assert "other orientations" in facts.warnings[0]
+    assert "differ in orientation" in facts.warnings[0]
     assert facts.fraction is not None
 
 
@@ -126,7 +126,7 @@ def test_an_interpolated_series_counts_as_what_was_acquired(app: Slicer) -> None
 def test_a_full_series_is_told_to_be_simulated(app: Slicer) -> None:
     facts = looked_at(app.volume(random_volume(FULL)), app.sequence(random_series(FULL)))
     assert facts.problems == ()
-    assert "simulate" in facts.warnings[0]
+    assert "Simulate" in facts.warnings[0]
 
 
 def test_a_line_of_voxels_is_a_problem(app: Slicer) -> None:
@@ -147,8 +147,8 @@ def test_colours_are_a_problem(app: Slicer) -> None:
     image.SetDimensions(4, 3, 2)
     image.GetPointData().SetScalars(numpy_to_vtk(np.zeros((24, 3), dtype=np.uint8), deep=True))
     node.SetAndObserveImageData(image)
-    assert "photo holds 3 values" in scene_facts(node, None).problems[0]
-    assert "photo holds 3 values" in scene_facts(None, node).problems[0]
+    assert "photo holds 3 values" in check_images(node, None).problems[0]
+    assert "photo holds 3 values" in check_images(None, node).problems[0]
 
 
 @pytest.mark.parametrize(("bad", "says"), [(np.nan, "not finite"), (0.0, "shows nothing")])
@@ -156,7 +156,7 @@ def test_bad_voxels_are_found_in_every_time_point(app: Slicer, bad: float, says:
     series = low()
     sequence = app.sequence(series, "cine")
     put(sequence, series[0].with_data(np.full(series.geometry.shape, bad)), "0.5")
-    assert scene_facts(None, sequence).problems == ()
+    assert check_images(None, sequence).problems == ()
     problem = looked_at(None, sequence).problems[0]
     assert "Time point 1 of cine" in problem
     assert says in problem
@@ -174,44 +174,44 @@ def test_deleted_nodes_are_named(app: Slicer) -> None:
     prior, series = app.volume(random_volume(FULL), "plan"), app.sequence(low(), "cine")
     app.scene.RemoveNode(prior)
     app.scene.RemoveNode(series)
-    problems = scene_facts(prior, series).problems
+    problems = check_images(prior, series).problems
     assert ["plan was deleted" in problems[0], "cine was deleted" in problems[1]] == [True, True]
 
 
 def test_a_bent_prior_is_a_problem(app: Slicer) -> None:
     prior = app.volume(random_volume(FULL), "plan")
     prior.SetAndObserveTransformNodeID(app.bending_transform().GetID())
-    assert "plan is bent" in scene_facts(prior, None).problems[0]
+    assert "plan is bent" in check_images(prior, None).problems[0]
 
 
 def test_truth_of_another_length_or_place_is_a_problem(app: Slicer) -> None:
     series = app.sequence(low())
     short = app.sequence(random_series(FULL, (0, 0.5)))
-    assert "2 time points but the series has 3" in scene_facts(None, series, short).truth_problems[0]
+    assert "2 time points but the series has 3" in check_images(None, series, short).truth_problems[0]
     away = Geometry(FULL.shape, FULL.spacing, (9000.0, 0.0, 0.0))
-    assert "do not overlap" in scene_facts(None, series, app.sequence(random_series(away))).truth_problems[0]
+    assert "do not overlap" in check_images(None, series, app.sequence(random_series(away))).truth_problems[0]
 
 
 def test_truth_with_other_times_is_a_warning(app: Slicer) -> None:
-    facts = scene_facts(None, app.sequence(low()), app.sequence(random_series(FULL, (0, 1, 2))))
+    facts = check_images(None, app.sequence(low()), app.sequence(random_series(FULL, (0, 1, 2))))
     assert facts.problems == ()
-    assert "other times" in facts.warnings[0]
+    assert "differ in their times" in facts.warnings[0]
 
 
 def test_a_stacked_cine_is_a_warning(app: Slicer) -> None:
     still = random_volume(Geometry((4, 16, 16))).data
     stack = Volume(np.concatenate([still + 0.01 * number for number in range(5)]))
-    note = scene_facts(None, app.volume(stack, "import")).warnings[0]
+    note = check_images(None, app.volume(stack, "import")).warnings[0]
     assert "import is one volume, but its slices repeat every 4" in note
     assert "5 time points" in note
 
 
 def test_an_estimate_that_the_times_contradict_is_not_shown(app: Slicer) -> None:
     """A cine 51 ms apart was not acquired in the 0.15 s that its matrix would take."""
-    cine = scene_facts(None, app.sequence(low((0, 0.051, 0.102, 0.153))), repetition_time=4.7)
+    cine = check_images(None, app.sequence(low((0, 0.051, 0.102, 0.153))), repetition_time=4.7)
     assert cine.interval == pytest.approx(0.051)
     assert cine.acquisition_time is None
-    slow = scene_facts(None, app.sequence(low((0, 0.2, 5.0))), repetition_time=4.7)
+    slow = check_images(None, app.sequence(low((0, 0.2, 5.0))), repetition_time=4.7)
     assert slow.interval == pytest.approx(2.5)
     assert slow.acquisition_time == pytest.approx(8 * 4 * 4.7 / 1000)
     assert simulated_facts(FULL, 0.25, cine.interval, 4.7)[2] is None
@@ -220,7 +220,7 @@ def test_an_estimate_that_the_times_contradict_is_not_shown(app: Slicer) -> None
 
 @pytest.mark.parametrize("times", [(0,), (0, 1, 2)])
 def test_numbers_of_time_points_are_no_times(app: Slicer, times: tuple[float, ...]) -> None:
-    facts = scene_facts(None, app.sequence(low(times)), repetition_time=50)
+    facts = check_images(None, app.sequence(low(times)), repetition_time=50)
     assert facts.interval is None
     assert facts.acquisition_time == pytest.approx(8 * 4 * 50 / 1000), "nothing contradicts it"
 

@@ -25,7 +25,7 @@ def sides_of(node: slicer.vtkMRMLNode) -> tuple[slicer.vtkMRMLScalarVolumeNode, 
     return tuple(side for side in sides if side is not None)
 
 
-class Blink:
+class Alternate:
     """Shows another image in a view at every other call.
 
     Parameters
@@ -60,7 +60,7 @@ class Blink:
         self._composite.SetForegroundOpacity(opacity)
 
 
-class Curtain:
+class Swipe:
     """Shows one image on the left of a line and another on its right, in one view.
 
     The line is upright in the view, however the view is turned. The image is put together on the grid of the right one,

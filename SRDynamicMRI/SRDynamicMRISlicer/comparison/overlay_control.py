@@ -8,14 +8,14 @@ import slicer
 
 from SRDynamicMRILib.errors import InputError
 
-from ..presenter.panel_choices import Other, Reveal
+from ..presenter.panel_choices import CompareMode, CompareWith
 from .layouts import View
-from .reveal import Blink, Curtain
+from .overlay import Alternate, Swipe
 
-_VIEW_OF = {Other.LOW: View.LOW, Other.TRUTH: View.TRUTH}
+_VIEW_OF = {CompareWith.LOW: View.LOW, CompareWith.TRUTH: View.TRUTH}
 
 
-class RevealControl:
+class OverlayControl:
     """Keeps the view of the result as the choices of the panel say.
 
     Parameters
@@ -26,13 +26,17 @@ class RevealControl:
 
     def __init__(self, scene: slicer.vtkMRMLScene) -> None:
         self._scene = scene
-        self._running: Blink | Curtain | None = None
+        self._running: Alternate | Swipe | None = None
         self._what: tuple[object, ...] = ()
 
     def show(
-        self, reveal: Reveal, against: Other, share: float, volumes: Mapping[View, slicer.vtkMRMLScalarVolumeNode]
+        self,
+        reveal: CompareMode,
+        against: CompareWith,
+        share: float,
+        volumes: Mapping[View, slicer.vtkMRMLScalarVolumeNode],
     ) -> None:
-        """Reveal an image.
+        """CompareMode an image.
 
         Parameters
         ----------
@@ -46,19 +50,19 @@ class RevealControl:
         """
         result, other = volumes.get(View.RESULT), volumes.get(_VIEW_OF[against])
         what = (reveal, against, result, other)
-        if isinstance(self._running, Curtain) and what == self._what:
+        if isinstance(self._running, Swipe) and what == self._what:
             self._running.move(share)
             return
         if what == self._what and self._running is not None:
             return
         self.stop()
-        if reveal is Reveal.NOTHING or result is None or other is None:
+        if reveal is CompareMode.NONE or result is None or other is None:
             return
         try:
-            if reveal is Reveal.BLINK:
-                self._running = Blink(self._scene, View.RESULT, other)
+            if reveal is CompareMode.ALTERNATE:
+                self._running = Alternate(self._scene, View.RESULT, other)
             else:
-                self._running = Curtain(self._scene, View.RESULT, other, result)
+                self._running = Swipe(self._scene, View.RESULT, other, result)
                 self._running.move(share)
         except InputError:
             self._running = None
@@ -66,7 +70,7 @@ class RevealControl:
 
     def refresh(self) -> None:
         """Show the images of another time point."""
-        if isinstance(self._running, Curtain):
+        if isinstance(self._running, Swipe):
             try:
                 self._running.refresh()
             except InputError:  # no result at this time point: show the view as it is
@@ -74,7 +78,7 @@ class RevealControl:
 
     def swap(self) -> None:
         """Show the other image, or the result again."""
-        if isinstance(self._running, Blink):
+        if isinstance(self._running, Alternate):
             self._running.toggle()
 
     @property
