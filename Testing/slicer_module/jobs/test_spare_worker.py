@@ -23,20 +23,20 @@ class Bench:
 
     def __init__(self) -> None:
         self.made: list[FakeProcess] = []
-        self.standby = SpareWorker(self.new, INTERPRETER)
+        self.spare = SpareWorker(self.new, INTERPRETER)
 
     def new(self) -> FakeProcess:
         self.made.append(FakeProcess())
         return self.made[-1]
 
     def worker(self) -> Worker:
-        return Worker(self.standby.take(), FakeTimer(), INTERPRETER)
+        return Worker(self.spare.take(), FakeTimer(), INTERPRETER)
 
 
 def test_a_process_that_waits_is_told_the_job() -> None:
     bench = Bench()
-    bench.standby.prepare()
-    bench.standby.prepare()
+    bench.spare.prepare()
+    bench.spare.prepare()
     (process,) = bench.made
     assert process.arguments == ["-m", "SRDynamicMRILib.cli.preloaded"]
     assert process.environment["PYTHONPATH"].startswith(str(ROOT))
@@ -45,7 +45,7 @@ def test_a_process_that_waits_is_told_the_job() -> None:
     assert process.asked == ["start", f"write {json.dumps(JOB.arguments[2:])}\n"]
     process.complete(folder="out")
     assert worker.outcome == Outcome(Ending.COMPLETE, {"folder": Path("out")})
-    bench.standby.prepare()
+    bench.spare.prepare()
     assert len(bench.made) == 2, "one for the next job"
 
 
@@ -59,7 +59,7 @@ def test_without_one_a_job_starts_as_ever() -> None:
 
 def test_one_that_has_ended_is_not_told_anything() -> None:
     bench = Bench()
-    bench.standby.prepare()
+    bench.spare.prepare()
     bench.made[0].end(1)
     bench.worker().start(JOB)
     assert bench.made[0].asked == ["start"]
@@ -68,14 +68,14 @@ def test_one_that_has_ended_is_not_told_anything() -> None:
 
 def test_end_of_waiting() -> None:
     bench = Bench()
-    bench.standby.end()
+    bench.spare.end()
     assert not bench.made
-    bench.standby.prepare()
-    bench.standby.end()
+    bench.spare.prepare()
+    bench.spare.end()
     assert bench.made[0].asked == ["start", "kill", "wait 5"]
-    bench.standby.prepare()
+    bench.spare.prepare()
     worker = bench.worker()
-    bench.standby.end()
+    bench.spare.end()
     worker.start(JOB)
     assert "kill" not in bench.made[1].asked, "it belongs to its worker"
 
