@@ -38,7 +38,7 @@ LAYERS = {
 }
 """Folders of the library and their purpose, from the bottom up."""
 
-TOP = {"api.py": "api", "demo.py": "benchmark", "__main__.py": "cli"}
+TOP = {"api.py": "api", "requests.py": "api", "demo.py": "benchmark", "__main__.py": "cli"}
 """Layers of files that lie in no folder and build on others."""
 
 MODULE_LAYERS = (SPOKEN_OF, "jobs", "presenter", "scene", "comparison", "qt", "panel", "session", "self_test")
