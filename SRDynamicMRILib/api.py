@@ -40,7 +40,7 @@ from .io.sidecar import NOTICE, check_acquired, frames_in
 from .io.times import frames_text
 from .models.budgets import budget_named
 from .models.checkpoints import Model, identified, load_info, load_model
-from .models.pretrained import PERCEPTUAL_NETWORK, base_model, shipped_file, start_model
+from .models.pretrained import PERCEPTUAL_NETWORK, base_model, pretrained_file, start_model
 from .models.prior_copy import PriorCopy, voxels_sha256
 from .prior.similarity import SIMILARITY, Fit, fit_of, misfit, spread
 from .process.devices import device_named
@@ -174,7 +174,7 @@ def fine_tune(
         progress=progress,
         state_file=state_file,
         resume=resume,
-        perceptual_network=perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
+        perceptual_network=perceptual_network or pretrained_file(PERCEPTUAL_NETWORK),
         strength=lesson.strength,
         precision=precision,
         copy_of_prior=copy_of_prior,

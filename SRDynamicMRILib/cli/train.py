@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..acquisition.matrices import check_fraction
 from ..models.checkpoints import load_model, save_model
-from ..models.pretrained import PERCEPTUAL_NETWORK, shipped_file
+from ..models.pretrained import PERCEPTUAL_NETWORK, pretrained_file
 from ..models.recipes import recipe_named
 from ..process.devices import device_named
 from ..process.distributed import is_first
@@ -68,7 +68,7 @@ def run(request: TrainRequest, progress: Progress) -> Outputs:
                 listener,
                 state_file(output),
                 request.resume,
-                request.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
+                request.perceptual_network or pretrained_file(PERCEPTUAL_NETWORK),
                 start,
             )
         if is_first():

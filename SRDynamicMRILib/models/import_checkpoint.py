@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..acquisition.kspace import check_fraction
+from ..acquisition.matrices import check_fraction
 from ..errors import InputError
 from ..io.paths import check_name, check_readable
 from .checkpoints import Model, network_with

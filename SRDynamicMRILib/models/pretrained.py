@@ -34,7 +34,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _PLACES = (_PACKAGE / "Resources" / "Models", _PACKAGE.parent / "Resources" / "Models")
 
 
-def shipped_file(name: str) -> Path | None:
+def pretrained_file(name: str) -> Path | None:
     """Path of a file in Resources/Models; None if it does not come with this version.
 
     Raises
@@ -64,7 +64,7 @@ def fast_model(fraction: float) -> Path | None:
     nearest = min(FAST_MODELS, key=lambda own: abs(math.log(fraction / own)))
     if abs(math.log(fraction / nearest)) > START_TOLERANCE:
         return None
-    return shipped_file(FAST_MODELS[nearest])
+    return pretrained_file(FAST_MODELS[nearest])
 
 
 def start_model(fraction: float) -> Path:
@@ -93,7 +93,7 @@ def base_model(fraction: float | None = None) -> Path:
     """
     near = [own for own in FRACTION_MODELS if fraction and abs(math.log(fraction / own)) <= FRACTION_TOLERANCE]
     name = FRACTION_MODELS[near[0]] if near else BASE_MODEL
-    path = shipped_file(name) or shipped_file(BASE_MODEL)
+    path = pretrained_file(name) or pretrained_file(BASE_MODEL)
     if path is None:
         message = (
             f"The shipped model {BASE_MODEL} is missing; install SRDynamicMRI again, or name a model with --model."

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from SRDynamicMRILib.acquisition.acquisition import data_consistency, downsample
 from SRDynamicMRILib.acquisition.consistency import Consistency, consistency, consistency_map, in_words
 from SRDynamicMRILib.acquisition.interpolation import upsample
-from SRDynamicMRILib.acquisition.kspace import data_consistency, downsample, to_kspace
+from SRDynamicMRILib.acquisition.kspace import to_kspace
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.volume import Volume
 

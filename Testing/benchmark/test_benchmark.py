@@ -20,8 +20,8 @@ from helpers.patient import FRACTION, SHAPE, SPACING, Patient
 from helpers.web_page import from_outside
 from scipy import stats
 
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import interpolate
-from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.benchmark.subjects import find_subjects
 from SRDynamicMRILib.benchmark.table3 import METHODS, as_text
 from SRDynamicMRILib.cli import program as cli

@@ -20,7 +20,7 @@ from helpers.operating_system import needs_posix
 from helpers.patient import FRACTION, SHAPE, SPACING, Patient
 from helpers.sidecars import warnings_beside
 
-from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.cli import program as cli
 from SRDynamicMRILib.inference import series as series_super_resolution
 from SRDynamicMRILib.inference.series import FrameFolder

@@ -22,7 +22,8 @@ from helpers.web_page import from_outside
 from scipy.spatial.transform import Rotation
 
 from SRDynamicMRILib import __version__, demo
-from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample, low_resolution_size
+from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
+from SRDynamicMRILib.acquisition.kspace import crop_kspace
 from SRDynamicMRILib.acquisition.methods import METHODS
 from SRDynamicMRILib.cli import phantom as phantom_command
 from SRDynamicMRILib.cli.program import SHARED, build_parser
@@ -163,7 +164,7 @@ def test_downsample(command: Command, patient: Patient, tmp_path: Path, fraction
     out = tmp_path / "low.nii.gz"
     assert command("downsample", patient.dynamic, out, "--fraction", fraction, *QUIET).code == 0
     truth, low = read_series(patient.dynamic), read_series(out)
-    size = low_resolution_size(SHAPE[1:], fraction)
+    size = Acquisition.centre(SHAPE[1:], fraction).acquired_matrix
     assert_same_place(low.geometry, truth.geometry.with_matrix(size))
     assert low.times == truth.times
     for small, full in zip(low, truth, strict=True):

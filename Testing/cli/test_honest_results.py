@@ -16,8 +16,8 @@ from helpers.models import TINY, tiny_network
 from helpers.patient import FRACTION, SHAPE, SPACING, TIME_POINTS, Patient
 from helpers.sidecars import consistency_beside, warnings_beside
 
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.consistency import consistency, consistency_map, in_words
-from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.io.sidecar import description, recorded
 from SRDynamicMRILib.io.times import sidecar_of

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.inference.intensities import noise, unusual
 from SRDynamicMRILib.io.files import read_series
 from SRDynamicMRILib.phantom import abdomen

@@ -9,7 +9,7 @@ import pytest
 from helpers.patient import inverted
 from helpers.recorder import Recorder
 
-from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.prior.contrast import match_contrast
