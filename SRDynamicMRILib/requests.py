@@ -93,7 +93,7 @@ class PhantomRequest(Request):
     command = "phantom"
     outdir: Path = argument("OUTDIR")
     time_points: int = option(10, help="time points of the series (default: 10)")
-    needle: bool = option(False, help="with a needle that the static scan does not have")
+    needle: bool = option(False, help="with a needle that the planning scan does not have")
 
 
 @dataclass(frozen=True, kw_only=True)

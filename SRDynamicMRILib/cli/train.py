@@ -57,7 +57,7 @@ def run(request: TrainRequest, progress: Progress) -> Outputs:
         one.check(recipe)
     for output, one in tasks.items():
         if request.resume and len(tasks) > 1 and output.exists() and not state_file(output).exists():
-            progress.log(f"{output} is there already and is kept.")
+            progress.log(f"{output} already exists and is kept.")
             continue
         folder = request.tensorboard
         with _curves(folder / output.stem if folder and len(tasks) > 1 else folder, progress) as listener:

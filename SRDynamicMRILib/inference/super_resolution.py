@@ -119,6 +119,6 @@ def super_resolve(
         if acquired.min() >= -_RINGING * acquired.max():
             result = non_negative(acquired, size, start=result)
         else:
-            progress.log("The volume has strongly negative voxels, so results are not held above zero.")
+            progress.log("The volume has strongly negative voxels, so results may be negative too.")
             result = data_consistency(result, acquired)
     return Volume(result, grid)

@@ -1,4 +1,4 @@
-"""Weights that come with the extension, wherever it is installed."""
+"""Pretrained weights, which come with the extension."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def pretrained_file(name: str) -> Path | None:
     Raises
     ------
     InputError
-        If it is there, but was changed after it was shipped.
+        If it is there, but was changed after the release.
     """
     path = next((place / name for place in _PLACES if (place / name).is_file()), None)
     if path is not None:
@@ -57,7 +57,7 @@ def pretrained_file(name: str) -> Path | None:
 
 
 def fast_model(fraction: float) -> Path | None:
-    """Path of the shipped fast model to use, or to begin fine-tuning with, for a fraction of in-plane k-space.
+    """Path of the pretrained fast model to use, or to begin fine-tuning with, for a fraction of in-plane k-space.
 
     None if there is none near that fraction, or it does not come with this version.
     """
@@ -68,7 +68,7 @@ def fast_model(fraction: float) -> Path | None:
 
 
 def start_model(fraction: float) -> Path:
-    """Path of the shipped model to begin fine-tuning with for a fraction of in-plane k-space.
+    """Path of the pretrained model to begin fine-tuning with for a fraction of in-plane k-space.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def start_model(fraction: float) -> Path:
 
 
 def base_model(fraction: float | None = None) -> Path:
-    """Path of the shipped base model for a fraction, to use without fine-tuning.
+    """Path of the pretrained base model for a fraction, to use without fine-tuning.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def base_model(fraction: float | None = None) -> Path:
     path = pretrained_file(name) or pretrained_file(BASE_MODEL)
     if path is None:
         message = (
-            f"The shipped model {BASE_MODEL} is missing; install SRDynamicMRI again, or name a model with --model."
+            f"The pretrained model {BASE_MODEL} is missing; install SRDynamicMRI again, or name a model with --model."
         )
         raise InputError(message)
     return path

@@ -79,14 +79,15 @@ def match_prior(prior: Volume, low_resolution: Geometry, progress: Progress | No
     """
     if not prior.geometry.overlaps(low_resolution):
         message = (
-            "The prior and the series do not overlap in space; check that both are of the same patient and body region."
+            "The planning scan and the series do not overlap in space; check that both are of the same patient and "
+            "body region."
         )
         raise InputError(message)
     if prior.geometry.same_orientation(low_resolution):
         Acquisition.between(prior.geometry, low_resolution)  # refuses a prior of lower resolution
         return prior
     grid = high_resolution_grid(low_resolution, prior.geometry)
-    (progress or Progress()).log("The prior has another orientation than the series and is resampled to it.")
+    (progress or Progress()).log("The planning scan has another orientation than the series and is resampled to it.")
     return resample(prior, grid)
 
 
@@ -130,10 +131,10 @@ def adapt_prior(prior: Volume, low_resolution: Volume, progress: Progress | None
     match = match_contrast(prior, low_resolution)
     if match is None or match.way == "same":
         return AdaptedPrior(prior)
-    how = "a curve" if match.way == "curve" else "a line for every region"
+    how = "with a curve" if match.way == "curve" else "region by region"
     progress.log(
-        f"The prior explains only {100 * match.by_line:.0f}% of the series, as a scan of another sequence would; "
-        f"its intensities are replaced by way of {how}, which explains {100 * match.explained:.0f}%."
+        f"The contrasts differ (R^2 = {match.by_line:.2f}). The planning scan's intensities were remapped {how} "
+        f"(R^2 = {match.r_squared:.2f})."
     )
     return AdaptedPrior(match.prior, STRENGTH_AFTER_CURVE if match.way == "curve" else STRENGTH_AFTER_REGIONS)
 
@@ -253,7 +254,7 @@ def fine_tune(
         base.info,
         fractions=(fraction,),
         loss=recipe.loss,
-        training_data="fine-tuned on one prior",
+        training_data="fine-tuned on one planning scan",
         seed=seed,
         precision=precision,
         steps=record.steps,

@@ -528,7 +528,7 @@ def test_finetune_tells_when_it_changes_the_contrast_of_the_prior(
     arguments = ("finetune", prior, "--like", patient.low, "--output", output, "--model", patient.model)
     outcome = command(*arguments, "--budget", "quick", *options, *JSON)
     assert outcome.code == 0
-    assert ("intensities are replaced" in outcome.messages()) == told
+    assert ("intensities were remapped" in outcome.messages()) == told
 
 
 @pytest.mark.usefixtures("few_steps")
@@ -563,7 +563,7 @@ def test_a_model_for_another_fraction_is_used_with_a_warning(
     arguments = (patient.low, tmp_path / "sr.nii.gz", "--model", model, "--like", patient.static)
     outcome = command("superresolve", *arguments, *JSON)
     assert outcome.code == 0
-    assert "Warning: The model was trained for 6.25% of k-space, but this is 25%." in outcome.messages()
+    assert "Warning: The model was trained for 6.25% of k-space, but the series has 25%." in outcome.messages()
     arguments = (patient.static, "--fraction", FRACTION, "--output", tmp_path / "tuned.safetensors", "--model", model)
     outcome = command("finetune", *arguments, "--budget", "quick", *JSON)
     assert outcome.code == 0
@@ -770,7 +770,7 @@ def test_demo(
     assert folder / "report.html" in outputs
     report = (folder / "report.html").read_text(encoding="utf-8")
     assert from_outside(report) == []
-    assert "Data consistency: downsampled again" in report
+    assert "Data-consistency residual " in report
     assert all(path.exists() for path in outputs)
     assert load_model(folder / "fine_tuned.safetensors").info.steps == few_steps
     for name in ("main", "fine_tuned"):

@@ -44,8 +44,8 @@ GEOMETRY = Geometry(SHAPE, (2.0, 3.0, 5.0))
 METHODS = ("trilinear", "zero-filled", "fine-tuned")
 SECTIONS = (
     "Summary",
-    "Likeness to the ground truth",
-    "Is the difference real?",
+    "Image quality against the ground truth",
+    "Statistical tests",
     "Figures",
     "Run time",
     "Details",
@@ -259,7 +259,7 @@ def test_single_time_point_has_no_test(tmp_path: Path) -> None:
 def test_p_values_are_those_of_the_paired_tests(panels: list[Panel], html: str) -> None:
     tests = panels[0].evaluation.test("fine-tuned", "trilinear", "ssim")
     assert f"<td>{tests.wilcoxon:.3f}</td>" in html
-    assert "cannot give less than p = 0.250" in html
+    assert "cannot give a p-value below 0.250" in html
     assert "<td>&lt; 0.001</td>" in html
 
 

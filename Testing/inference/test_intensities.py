@@ -45,7 +45,9 @@ def test_what_is_unusual_is_told(fault: str) -> None:
     sentences = unusual([volume.with_data(spoil(volume.data)) for volume in SERIES], "the series")
     found = [sentence for sentence in sentences if words in sentence]
     assert len(found) == 1
-    assert found[0].startswith("The intensities of the series are unlike those that the model has seen in 2 of 2 time ")
+    assert found[0].startswith(
+        "The intensities of the series are unlike those that the model was trained on in 2 of 2 time "
+    )
     assert found[0].endswith(".")
 
 

@@ -152,7 +152,7 @@ def test_a_sixteenth_of_kspace_loses_detail_above_the_noise() -> None:
     zero_filled = pad_kspace(crop_kspace(data, size), (192, 256))
     body = ndimage.gaussian_filter(data, (0, 3, 3)) > 120
     error = np.sqrt(np.mean((zero_filled - data)[body] ** 2))
-    assert error > 4 * 10  # noise SD of the static scan
+    assert error > 4 * 10  # noise SD of the planning scan
 
 
 def test_random_abdomens_differ_in_contrast_and_grid() -> None:

@@ -369,7 +369,7 @@ def test_short_memory_is_enough_to_train_with(monkeypatch: pytest.MonkeyPatch) -
     short, enough, progress = ShortOfMemory(2), network(2), Recorder()
     run(short, progress)
     run(enough)
-    assert progress.messages == ["Not enough memory on cpu: feature maps are computed twice rather than kept."]
+    assert progress.messages == ["Not enough memory on cpu: feature maps are computed twice instead of being stored."]
     assert same_weights(short, enough)
 
     class NeverEnough(UNet3D):
@@ -944,9 +944,9 @@ def test_state_of_another_prior_is_refused(base: Model, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(network(), Recorder(3), state_file=state, save_every=0.0, identity=identity)
     other = PRIOR.with_data(PRIOR.data + 1)
-    for prior, kept, seed in ((other, MATRIX, 0), (PRIOR, (12, 16), 0), (PRIOR, MATRIX, 1)):
+    for prior, matrix, seed in ((other, MATRIX, 0), (PRIOR, (12, 16), 0), (PRIOR, MATRIX, 1)):
         with pytest.raises(InputError, match="other data or settings"):
-            fine_tune(prior, base, kept, TINY, seed=seed, state_file=state, resume=True)
+            fine_tune(prior, base, matrix, TINY, seed=seed, state_file=state, resume=True)
     (precision,) = set(PRECISIONS) - {default_precision(TINY, CPU)}
     with pytest.raises(InputError, match="other data or settings"):
         fine_tune(PRIOR, base, MATRIX, TINY, state_file=state, resume=True, precision=precision)
@@ -964,8 +964,8 @@ def test_paper_budget_is_one_epoch_over_all_patches(
 
     monkeypatch.setattr(fine_tuning, "optimise", spy)
     image = np.random.default_rng(0).random(shape)
-    kept = (shape[1] // 2, shape[2] // 2)
-    tuned = fine_tune(Volume(image), base, kept, budget_named("paper"), perceptual_network=vessel_file)
+    matrix = (shape[1] // 2, shape[2] // 2)
+    tuned = fine_tune(Volume(image), base, matrix, budget_named("paper"), perceptual_network=vessel_file)
     positions = math.prod(size - 24 + 1 for size in shape)
     schedule = seen["schedule"]
     assert schedule.steps == tuned.info.steps == math.ceil(positions / 16)
