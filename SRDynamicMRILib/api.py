@@ -32,7 +32,7 @@ from .errors import InputError
 from .evaluation.evaluation import Evaluation, KeepMap, align
 from .evaluation.evaluation import evaluate as evaluate_series
 from .inference.intensities import unusual
-from .inference.series import FrameFolder, super_resolve_series, inconsistent, usable_time_points
+from .inference.series import FrameFolder, inconsistent, super_resolve_series, usable_time_points
 from .inference.suited import other_fraction, pretrained_model, result_grid, suited_inference
 from .inference.tiling import Inference
 from .io.room import check_disk

@@ -52,7 +52,9 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     common = _Parser(add_help=False)
     general = common.add_argument_group("every command")
-    general.add_argument("--progress", choices=tuple(_PROGRESS), default="bar", help="how to report (default: bar)")
+    general.add_argument(
+        "--progress", choices=tuple(_PROGRESS), default="bar", help="how to report progress (default: bar)"
+    )
     general.add_argument("--threads", type=int, help="CPU threads (default: as many as there are cores)")
     general.add_argument("--stop-with-stdin", action="store_true", help="cancel when standard input is closed")
 
