@@ -23,7 +23,7 @@ Matrix = tuple[int, int]
 
 R = TypeVar("R", bound="Request")
 
-_ACQUIRED = "acquired rows and columns, if the scanner stored more (default: detected), of"
+_ACQUIRED = "acquired rows and columns of {}, if the scanner stored more (default: detected)"
 
 
 def option(
@@ -167,7 +167,7 @@ class FineTuneRequest(Request):
     series: Path | None = option(
         None, flag="--like", metavar="LRVOLUME", help="the low-resolution series, or one volume of it", group="target!"
     )
-    acquired_matrix: Matrix | None = option(None, metavar="HxW", help=f"{_ACQUIRED} LRVOLUME")
+    acquired_matrix: Matrix | None = option(None, metavar="HxW", help=_ACQUIRED.format("LRVOLUME"))
     output: Path = option(metavar="M.safetensors", help="model to write")
     model: Path | None = option(None, metavar="BASE", help="model to fine-tune (default: the pretrained one)")
     budget: str = option("standard", choices=tuple(BUDGETS), help="training budget (default: standard)")
@@ -199,7 +199,7 @@ class SuperResolveRequest(Request):
     fraction: float | None = option(
         None, help="fraction of k-space acquired in IN, if nothing else gives the voxel size"
     )
-    acquired_matrix: Matrix | None = option(None, metavar="HxW", help=f"{_ACQUIRED} IN")
+    acquired_matrix: Matrix | None = option(None, metavar="HxW", help=_ACQUIRED.format("IN"))
     frames: str | None = option(None, metavar="A:B", help="time points from A to B-1, one, or a list (default: all)")
     skip_unusable: bool = option(False, help="skip time points that are black or damaged")
     stride: tuple[int, int, int] | None = option(

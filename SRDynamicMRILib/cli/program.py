@@ -25,7 +25,7 @@ from ..process.stop_with_stdin import stopped_with_stdin
 from ..progress import BarProgress, JsonProgress, Progress, WarningsOnly
 from ..requests import REQUESTS, Request
 from ..streams import drop, not_printed, write_or_drop
-from .arguments import add_arguments, request_of
+from .arguments import EVERY_COMMAND, add_arguments, request_of
 
 SHARED = frozenset({"benchmark", "superresolve", "train"})
 """Commands that the processes of ``torchrun`` do together; the first does the others alone."""
@@ -51,7 +51,7 @@ class _Parser(argparse.ArgumentParser):
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     common = _Parser(add_help=False)
-    general = common.add_argument_group("every command")
+    general = common.add_argument_group(EVERY_COMMAND)
     general.add_argument(
         "--progress", choices=tuple(_PROGRESS), default="bar", help="how to report progress (default: bar)"
     )
