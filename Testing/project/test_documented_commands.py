@@ -7,22 +7,26 @@ of what would take long.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.command_line import Command
-from helpers.patient import SHAPE, SPACING, Patient
+from helpers.patient import SHAPE, SPACING, TIME_POINTS, Patient
 from helpers.project import ROOT
 
 from SRDynamicMRILib import demo
 from SRDynamicMRILib.cli import phantom as phantom_command
 from SRDynamicMRILib.cli.program import build_parser
+from SRDynamicMRILib.io.times import RECORD
 from SRDynamicMRILib.models import budgets
+from SRDynamicMRILib.networks import registry
 from SRDynamicMRILib.phantom import abdomen
 
 DOCUMENTS = sorted(path for pattern in ("README.md", "CONTRIBUTING.md", "docs/*.md") for path in ROOT.glob(pattern))
@@ -82,6 +86,7 @@ def workspace(
         "planning.nii.gz": patient.static,
         "dynamic.nii.gz": patient.low,
         "full.nii.gz": patient.dynamic,
+        "truth.nii.gz": patient.dynamic,
         "my_scans/anna/planning.nii.gz": patient.static,
         "my_scans/anna/dynamic.nii.gz": patient.dynamic,
         "my_scans/bert.nii.gz": patient.static,
@@ -109,6 +114,7 @@ def workspace(
     monkeypatch.setattr(phantom_command, "abdomen", small)
     monkeypatch.setattr(demo, "SHAPE", SHAPE)
     monkeypatch.setitem(budgets.BUDGETS, "standard", budgets.BUDGETS["quick"])
+    monkeypatch.setattr(registry, "NETWORKS", dict(registry.NETWORKS))  # the documents register another
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -172,6 +178,21 @@ def test_what_a_document_shows_works(document: Path, workspace: Path, command: C
             exec(compile(block.code, document.name, "exec"), {"__name__": "__main__"})
     if any("result.nii.gz" in block.code for block in blocks(document)):
         assert Path("result.nii.gz").is_file()
+
+
+def test_the_example_of_the_readme_runs_the_network_once_per_time_point(workspace: Path) -> None:
+    (example,) = (block.code for block in blocks(ROOT / "README.md") if block.language == "python")
+    lines = [line for line in example.splitlines() if line]
+    assert len(lines) <= 8
+    assert [line for line in lines if "import" in line] == ["import SRDynamicMRILib as sr"]
+    before = example.index("result = ")
+    names: dict[str, Any] = {}
+    exec(example[:before], names)
+    passes = []
+    names["model"].network.register_forward_hook(lambda *_: passes.append(1))
+    exec(example[before:], names)
+    assert len(passes) == TIME_POINTS
+    assert names["result"].facts["consistency"] == json.loads(Path("result.json").read_text())[RECORD]["consistency"]
 
 
 def test_every_block_that_is_not_run_is_there() -> None:
