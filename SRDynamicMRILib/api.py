@@ -261,7 +261,6 @@ def super_resolve(
     skip_unusable: bool = False,
     stride: Sequence[int] | None = None,
     precision: Precision | None = None,
-    shifts: int = 1,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Images:
@@ -295,8 +294,6 @@ def super_resolve(
         Step ``(D, H, W)`` between overlapping patches, in place of whole volumes.
     precision
         Of the convolutions; the fastest of the device if not given.
-    shifts
-        Average over so many shifts of the image.
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...
     progress
@@ -331,7 +328,6 @@ def super_resolve(
         skip_unusable=skip_unusable,
         stride=stride,
         precision=precision,
-        shifts=shifts,
         device=device,
         progress=progress,
     )
@@ -440,7 +436,6 @@ def prepare_super_resolution(
     skip_unusable: bool = False,
     stride: Sequence[int] | None = None,
     precision: Precision | None = None,
-    shifts: int = 1,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> SuperResolution:
@@ -479,7 +474,7 @@ def prepare_super_resolution(
         warnings.append(f"{len(skipped)} of {len(wanted)} time points cannot be used and are left out: {each}.")
         facts["skipped"] = skipped
     facts |= {"warnings": tell(warnings, progress), **acquired.facts()}
-    inference = suited_inference(chosen, stride, precision, shifts)
+    inference = suited_inference(chosen, stride, precision)
     return SuperResolution(low, numbers, chosen, grid, chosen_device, inference, progress, facts)
 
 

@@ -198,7 +198,6 @@ class SuperResolveRequest(Request):
     skip_unusable: bool = option(False, help="leave out time points that are black or damaged")
     stride: tuple[int, int, int] | None = option(None, metavar=("D", "H", "W"), help="by overlapping patches of 24^3")
     precision: Precision | None = option(None, help="of the convolutions (default: the fastest here)")
-    shifts: int = option(1, help="average over so many shifts of the image (default: 1)")
     consistency_map: Path | None = option(
         None, metavar="FILE", help="downsampled result minus IN, on the grid of IN", hidden=("--fidelity-map",)
     )

@@ -167,7 +167,6 @@ def cases() -> list[Case]:
     for fraction in FRACTIONS:
         found.append(Case("fast network", fraction, fast_model(fraction), Inference(), ("--fast",)))
         found.append(Case("U-Net", fraction, base_model(fraction), Inference(), ()))
-    found.append(Case("U-Net, 4 shifts", LOWEST, base_model(LOWEST), Inference(shifts=4), ("--shifts", "4")))
     found.append(Case("U-Net, float32", LOWEST, base_model(LOWEST), PRECISE, ("--precision", "float32")))
     return found
 
@@ -190,7 +189,7 @@ def whole_volumes(truth: Volume, device: torch.device, folder: Path) -> list[Row
         assert case.model is not None
         model = load_model(case.model)
         seconds, result = timed(low[case.fraction], truth, model, device, case.inference)
-        operations = case.inference.shifts * operations_of(model, low[case.fraction], truth)
+        operations = operations_of(model, low[case.fraction], truth)
         quality = ssim(result.data, truth.data)
         rows.append(Row(case.name, case.fraction, str(device), seconds, whole, peak, quality, operations))
     return rows

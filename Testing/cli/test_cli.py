@@ -352,18 +352,6 @@ def test_the_fast_network_on_request(command: Command, patient: Patient, tmp_pat
     assert (outcome.code, outcome.err) == (2, "The fast network takes whole volumes only; leave out --stride.\n")
 
 
-def test_shifts_are_averaged(command: Command, patient: Patient, tmp_path: Path) -> None:
-    common = ("superresolve", patient.low_volume, "--model", patient.model, "--like", patient.static, *QUIET)
-    images = {}
-    for shifts in (1, 2, 16):
-        assert command(*common, tmp_path / f"{shifts}.nii.gz", "--shifts", shifts).code == 0
-        images[shifts] = voxels(tmp_path / f"{shifts}.nii.gz")
-    assert not np.array_equal(images[1], images[2])
-    assert np.abs(images[16] - images[1]).mean() < 0.05 * images[1].mean()
-    outcome = command(*common, tmp_path / "none.nii.gz", "--shifts", 17)
-    assert (outcome.code, outcome.err) == (2, "The number of shifts must be from 1 to 16; give another one.\n")
-
-
 def test_an_earlier_output_is_replaced(command: Command, patient: Patient, tmp_path: Path) -> None:
     for ending in (".nii.gz", ""):
         out = tmp_path / f"sr{ending}"
