@@ -13,11 +13,15 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from ..requests import Matrix, Request, options_of
 
+EVERY_COMMAND = "every command"
+"""Title of the options that all commands share."""
+
 
 def add_arguments(parser: argparse.ArgumentParser, kind: type[Request]) -> None:
     """Let a parser take the options of a request."""
     groups: dict[str, argparse._MutuallyExclusiveGroup] = {}
-    common = parser.add_argument_group("every command")
+    present = (group for group in parser._action_groups if group.title == EVERY_COMMAND)
+    common = next(present, None) or parser.add_argument_group(EVERY_COMMAND)
     for name, (item, hint) in options_of(kind).items():
         group = item.metadata["group"]
         where: Any = common if name in {each.name for each in fields(Request)} else parser

@@ -125,7 +125,7 @@ def apply_network(
                 batch //= 2
                 progress.log(f"Not enough memory on {device}: trying fewer patches at a time.")
             elif device.type != "cpu":
-                progress.log(f"Not enough memory on {device}: going on with the CPU.")
+                progress.log(f"Not enough memory on {device}: continuing on the CPU.")
                 device = torch.device("cpu")
                 precision = inference.precision_on(device)
             else:

@@ -229,7 +229,7 @@ def _described(series: Series, path: Path) -> Series:
     """The series with its name and with what the sidecar beside it says of it."""
     facts, warnings = recorded(path), series.warnings
     if describes(facts, series.geometry) is False:
-        facts, warnings = {}, (*warnings, "The description beside the image is of another image and is not used.")
+        facts, warnings = {}, (*warnings, "The sidecar describes another image and is ignored.")
     matrix = series.acquired_matrix
     return Series(lambda i: series[i].data, series.times, series.geometry, warnings, matrix, facts, str(path))
 
@@ -267,7 +267,7 @@ def _open_volumes(files: Sequence[Path], folder: Path, some_unreadable: bool) ->
             )
             raise InputError(message)
         if not frame.geometry.same_grid(first):
-            message = f"{file} lies elsewhere than {first_file.name}: resample all time points to one grid."
+            message = f"{file} is not in the same place as {first_file.name}: resample all time points to one grid."
             raise InputError(message)
     if len(files) == 1:
         return frames[first_file]
@@ -533,7 +533,7 @@ def _type_of(path: Path) -> str:
         return _FOLDER
     known = next((ending for ending in _TYPES if name.endswith(ending)), None)
     if known is None or (".seq." in name and known != ".seq.nrrd"):
-        message = f"{path.name} is of no type that can be written; end it in one of {', '.join(_TYPES)}."
+        message = f"{path.name} has no file type that can be written; use one of the endings {', '.join(_TYPES)}."
         raise InputError(message)
     return known
 
@@ -545,6 +545,6 @@ def _check_replaceable(folder: Path) -> None:
     if not folder.is_dir() or any(
         not _FRAME.fullmatch(file.name) and file.name != FOLDER_SIDECAR for file in folder.iterdir()
     ):
-        message = f"{folder} exists and holds other things than a series; choose another name."
+        message = f"{folder} exists and holds something other than a series; choose another name."
         raise InputError(message)
     check_sidecar(folder / FOLDER_SIDECAR)

@@ -22,7 +22,8 @@ from helpers.web_page import from_outside
 from scipy.spatial.transform import Rotation
 
 from SRDynamicMRILib import __version__, api, demo
-from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample, low_resolution_size
+from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
+from SRDynamicMRILib.acquisition.kspace import crop_kspace
 from SRDynamicMRILib.acquisition.methods import METHODS
 from SRDynamicMRILib.cli import phantom as phantom_command
 from SRDynamicMRILib.cli.program import SHARED, build_parser
@@ -163,7 +164,7 @@ def test_downsample(command: Command, patient: Patient, tmp_path: Path, fraction
     out = tmp_path / "low.nii.gz"
     assert command("downsample", patient.dynamic, out, "--fraction", fraction, *QUIET).code == 0
     truth, low = read_series(patient.dynamic), read_series(out)
-    size = low_resolution_size(SHAPE[1:], fraction)
+    size = Acquisition.centre(SHAPE[1:], fraction).acquired_matrix
     assert_same_place(low.geometry, truth.geometry.with_matrix(size))
     assert low.times == truth.times
     for small, full in zip(low, truth, strict=True):
@@ -515,7 +516,7 @@ def test_finetune_tells_when_it_changes_the_contrast_of_the_prior(
     arguments = ("finetune", prior, "--like", patient.low, "--output", output, "--model", patient.model)
     outcome = command(*arguments, "--budget", "quick", *options, *JSON)
     assert outcome.code == 0
-    assert ("intensities are replaced" in outcome.messages()) == told
+    assert ("intensities were remapped" in outcome.messages()) == told
 
 
 @pytest.mark.usefixtures("few_steps")
@@ -550,7 +551,7 @@ def test_a_model_for_another_fraction_is_used_with_a_warning(
     arguments = (patient.low, tmp_path / "sr.nii.gz", "--model", model, "--like", patient.static)
     outcome = command("superresolve", *arguments, *JSON)
     assert outcome.code == 0
-    assert "Warning: The model was trained for 6.25% of k-space, but this is 25%." in outcome.messages()
+    assert "Warning: The model was trained for 6.25% of k-space, but the series has 25%." in outcome.messages()
     arguments = (patient.static, "--fraction", FRACTION, "--output", tmp_path / "tuned.safetensors", "--model", model)
     outcome = command("finetune", *arguments, "--budget", "quick", *JSON)
     assert outcome.code == 0
@@ -759,7 +760,7 @@ def test_demo(
     assert folder / "report.html" in outputs
     report = (folder / "report.html").read_text(encoding="utf-8")
     assert from_outside(report) == []
-    assert "Data consistency: downsampled again" in report
+    assert "Data-consistency residual " in report
     assert all(path.exists() for path in outputs)
     assert load_model(folder / "fine_tuned.safetensors").info.steps == few_steps
     for name in ("main", "fine_tuned"):

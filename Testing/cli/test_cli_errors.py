@@ -348,17 +348,17 @@ for _frames, _phrase in (
     ("1:9", "do not exist"),
     ("2:1", "do not exist"),
     ("1:1", "do not exist"),
-    ("first", "are given as 0:5, 3 or 0:3,5:9"),
-    (":", "are given as 0:5, 3 or 0:3,5:9"),
-    ("0:1:2", "are given as 0:5, 3 or 0:3,5:9"),
-    ("-1", "are given as 0:5, 3 or 0:3,5:9"),
-    ("", "are given as 0:5, 3 or 0:3,5:9"),
-    ("0,", "are given as 0:5, 3 or 0:3,5:9"),
-    ("0 2", "are given as 0:5, 3 or 0:3,5:9"),
-    ("1,0", "in ascending order and each once"),
-    ("0:2,1", "in ascending order and each once"),
-    ("1:,2", "in ascending order and each once"),
-    ("0,0", "in ascending order and each once"),
+    ("first", "time points as 0:5, 3 or 0:3,5:9"),
+    (":", "time points as 0:5, 3 or 0:3,5:9"),
+    ("0:1:2", "time points as 0:5, 3 or 0:3,5:9"),
+    ("-1", "time points as 0:5, 3 or 0:3,5:9"),
+    ("", "time points as 0:5, 3 or 0:3,5:9"),
+    ("0,", "time points as 0:5, 3 or 0:3,5:9"),
+    ("0 2", "time points as 0:5, 3 or 0:3,5:9"),
+    ("1,0", "in ascending order and only once each"),
+    ("0:2,1", "in ascending order and only once each"),
+    ("1:,2", "in ascending order and only once each"),
+    ("0,0", "in ascending order and only once each"),
     ("0,2:4", "do not exist"),
 ):
     MISMATCHES[f"--frames={_frames}"] = (superresolve(f"--frames={_frames}"), _phrase)
@@ -495,9 +495,9 @@ def test_a_place_that_cannot_be_written_to(command: Command, place: Place, case:
 
 
 WRONG_TYPES: dict[str, tuple[Build, str]] = {
-    "downsample": (downsample("--fraction", FRACTION, out="out.jpg"), "out.jpg is of no type that can be written"),
-    "superresolve": (superresolve(out="out.xyz"), "out.xyz is of no type that can be written"),
-    "superresolve, odd sequence": (superresolve(out="out.seq.nii.gz"), "is of no type that can be written"),
+    "downsample": (downsample("--fraction", FRACTION, out="out.jpg"), "out.jpg has no file type that can be written"),
+    "superresolve": (superresolve(out="out.xyz"), "out.xyz has no file type that can be written"),
+    "superresolve, odd sequence": (superresolve(out="out.seq.nii.gz"), "has no file type that can be written"),
     "finetune": (finetune("--fraction", 0.25, out="m.pth"), "A model is written as .safetensors"),
     "train": (train(out="m.pt"), "A model is written as .safetensors"),
     "import-checkpoint": (
