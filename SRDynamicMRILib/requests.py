@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from .acquisition.methods import Method
 from .errors import InputError
@@ -20,8 +21,6 @@ from .models.recipes import FRACTIONS, RECIPES
 from .process.precision import Precision
 
 Matrix = tuple[int, int]
-
-R = TypeVar("R", bound="Request")
 
 _ACQUIRED = "rows and columns acquired, where the scanner stored more (default: recognised), of"
 
@@ -114,7 +113,7 @@ class InterpolateRequest(Request):
     input: Path = argument("IN", "volume or series")
     output: Path = argument("OUT")
     like: Path = option(metavar="HRVOLUME", help="volume that has the grid wanted")
-    method: Method = option()
+    method: Method = option(help="zero_filled is sinc interpolation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +124,8 @@ class TrainRequest(Request):
     data: tuple[Path, ...] = option((), metavar="DIR", help="folders of scans (CHAOS or any)")
     synthetic: int = option(0, help="number of synthetic abdomens to train on as well")
     weights: tuple[float, ...] = option((), help="how often to draw from each DIR and, last, the synthetic")
-    output: Path = option(metavar="M.safetensors")
-    recipe: str = option("default", choices=tuple(RECIPES))
+    output: Path = option(metavar="M.safetensors", help="file of the model")
+    recipe: str = option("default", choices=tuple(RECIPES), help="network and training (default: default)")
     fractions: tuple[float, ...] = option(FRACTIONS, help="shares of k-space to be for")
     each_fraction: bool = option(False, help="a model for each fraction: M_0.25.safetensors, ...")
     model: Path | None = option(None, metavar="BASE", help="model to begin with (default: new weights)")
@@ -149,7 +148,7 @@ class TrainPerceptualRequest(Request):
     """Train the network behind the perceptual loss on synthetic angiograms."""
 
     command = "train-perceptual"
-    output: Path = option(metavar="M.safetensors")
+    output: Path = option(metavar="M.safetensors", help="file of the model")
     steps: int = option(600, help="optimisation steps (default: 600)")
     features: int = option(64, help="feature maps of the first level (default: 64)")
     resume: bool = option(False, help="go on where an earlier run was stopped")
@@ -166,7 +165,7 @@ class FineTuneRequest(Request):
         None, flag="--like", metavar="LRVOLUME", help="the low-resolution series, or a volume of it", group="target!"
     )
     acquired_matrix: Matrix | None = option(None, metavar="HxW", help=f"{_ACQUIRED} LRVOLUME")
-    output: Path = option(metavar="M.safetensors")
+    output: Path = option(metavar="M.safetensors", help="file of the model")
     model: Path | None = option(None, metavar="BASE", help="model to begin with (default: the pretrained one)")
     budget: str = option("standard", choices=tuple(BUDGETS), help="training budget (default: standard)")
     precision: Precision | None = option(None, help="of the convolutions (default: the fastest here)")
@@ -212,8 +211,8 @@ class EvaluateRequest(Request):
     command = "evaluate"
     result: Path = argument("RESULT")
     truth: Path = argument("TRUTH")
-    baseline: tuple[tuple[str, Path], ...] = option((), metavar="NAME=FILE")
-    output: Path = option(metavar="DIR")
+    baseline: tuple[tuple[str, Path], ...] = option((), metavar="NAME=FILE", help="what else to compare")
+    output: Path = option(metavar="DIR", help="folder of the results")
     frames: str | None = option(None, metavar="A:B", help="time points of TRUTH to compare (default: all)")
     figures: bool = option(True, flag="--no-figures", help="numbers and maps only (no matplotlib)")
 
@@ -224,7 +223,7 @@ class BenchmarkRequest(Request):
 
     command = "benchmark"
     data: Path = argument("DATADIR", "sub-folders that hold static.* and dynamic.*")
-    output: Path = option(metavar="DIR")
+    output: Path = option(metavar="DIR", help="folder of the results")
     fractions: tuple[float, ...] = option(FRACTIONS, help="shares of k-space to keep")
     model: Path | None = option(None, metavar="BASE", help="model after main training (default: the pretrained one)")
     budget: str = option("standard", choices=tuple(BUDGETS), help="training budget of fine-tuning (default: standard)")
@@ -326,7 +325,10 @@ def _typed(value: Any, hint: Any, name: str) -> Any:
         return value
     elif hint is Path and type(value) is str:
         return Path(value)
-    elif type(value) is hint or (hint is float and type(value) is int):
-        return float(value) if hint is float else value
+    elif hint is float and type(value) in (int, float):
+        with suppress(OverflowError):
+            return float(value)
+    elif type(value) is hint:
+        return value
     message = f"The option {name} of the request has a value of the wrong kind; write it as Request.to_json does."
     raise InputError(message)
