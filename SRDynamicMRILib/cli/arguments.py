@@ -71,7 +71,7 @@ def _kind(hint: Any) -> dict[str, Any]:
     if get_origin(hint) is Literal:
         return {"choices": parts}
     if hint == tuple[tuple[str, Path], ...]:
-        return {"type": _named_file, "action": "append", "nargs": "+"}
+        return {"type": _named_file, "action": "append", "nargs": "+", "default": []}
     if get_origin(hint) is tuple:
         return {"type": parts[0], "nargs": "+" if parts[-1] is Ellipsis else len(parts)}
     kind: Callable[[str], Any] = hint

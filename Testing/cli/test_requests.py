@@ -18,7 +18,14 @@ from helpers.project import ROOT
 
 from SRDynamicMRILib import api
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.requests import REQUESTS, FineTuneRequest, SuperResolveRequest, from_json, options_of
+from SRDynamicMRILib.requests import (
+    REQUESTS,
+    EvaluateRequest,
+    FineTuneRequest,
+    SuperResolveRequest,
+    from_json,
+    options_of,
+)
 
 VALUES = {bool: True, int: 3, float: 0.5, str: "ein Wort für 日本", Path: Path("folder of/scans.nii.gz")}
 
@@ -166,6 +173,17 @@ def test_the_command_line_makes_the_request_that_it_was_asked_for(
             seed=7,
         )
     ]
+
+
+def test_baselines_may_be_given_at_once_or_one_by_one(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[EvaluateRequest] = []
+    monkeypatch.setattr("SRDynamicMRILib.cli.evaluate.run", lambda request, progress: heard.append(request) or {})
+    words = ("evaluate", "r.nii", "t.nii", "--output", "o")
+    assert command(*words).code == 0
+    assert command(*words, "--baseline", "a=a.nii", "b=b=c.nii", "--baseline", "d=d.nii").code == 0
+    assert command(*words, "--baseline", "a=a.nii").code == 0
+    a, b, d = ("a", Path("a.nii")), ("b", Path("b=c.nii")), ("d", Path("d.nii"))
+    assert [request.baseline for request in heard] == [(), (a, b, d), (a,)], "and none is kept for the next"
 
 
 def test_requests_load_nothing_that_takes_long() -> None:
