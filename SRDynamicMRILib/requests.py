@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from .acquisition.methods import Method
 from .errors import InputError
@@ -339,7 +340,10 @@ def _typed(value: Any, hint: Any, name: str) -> Any:
         return value
     elif hint is Path and type(value) is str:
         return Path(value)
-    elif type(value) is hint or (hint is float and type(value) is int):
-        return float(value) if hint is float else value
+    elif hint is float and type(value) in (int, float):
+        with suppress(OverflowError):
+            return float(value)
+    elif type(value) is hint:
+        return value
     message = f"The option {name} of the request has a value of the wrong kind; write it as Request.to_json does."
     raise InputError(message)
