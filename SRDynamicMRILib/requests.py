@@ -22,8 +22,6 @@ from .process.precision import Precision
 
 Matrix = tuple[int, int]
 
-R = TypeVar("R", bound="Request")
-
 _ACQUIRED = "acquired rows and columns of {}, if the scanner stored more (default: detected)"
 
 
