@@ -32,7 +32,7 @@ from .errors import InputError
 from .evaluation.evaluation import Evaluation, KeepMap, align
 from .evaluation.evaluation import evaluate as evaluate_series
 from .inference.intensities import unusual
-from .inference.series import FrameFolder, super_resolve_series, unfaithful, usable_time_points
+from .inference.series import FrameFolder, inconsistent, super_resolve_series, usable_time_points
 from .inference.suited import other_fraction, pretrained_model, result_grid, suited_inference
 from .inference.tiling import Inference
 from .io.room import check_disk
@@ -40,9 +40,9 @@ from .io.sidecar import NOTICE, check_acquired, frames_in
 from .io.times import frames_text
 from .models.budgets import budget_named
 from .models.checkpoints import Model, identified, load_info, load_model
-from .models.pretrained import PERCEPTUAL_NETWORK, base_model, shipped_file, start_model
+from .models.pretrained import PERCEPTUAL_NETWORK, base_model, pretrained_file, start_model
 from .models.prior_copy import PriorCopy, voxels_sha256
-from .prior.similarity import SIMILARITY, Fit, fit_of, misfit, spread
+from .prior.similarity import FORMER_SIMILARITY, SIMILARITY, Fit, fit_of, misfit, spread
 from .process.devices import device_named
 from .process.distributed import is_first
 from .process.precision import Precision
@@ -146,12 +146,14 @@ def fine_tune(
     prior = _volume(prior, "the planning scan")
     check_acquired(prior, "the planning scan")
     if (series is None) == (fraction is None):
-        raise InputError("Fine-tuning needs either the series or the fraction of k-space that it holds; give one.")
+        raise InputError(
+            "Fine-tuning needs either the series or the fraction of k-space that was acquired; give one of them."
+        )
     copy_of_prior = PriorCopy.of(prior)
     if series is not None:
         lesson = _lesson_for(prior, copy_of_prior, _series(series), acquired_matrix, keep_contrast, progress)
     elif acquired_matrix is not None:
-        raise InputError("The acquired matrix is that of the series; give the series too.")
+        raise InputError("An acquired matrix needs the series that it belongs to; give the series too.")
     else:
         full = (prior.shape[1], prior.shape[2])
         lesson = _Lesson(prior, Acquisition.centre(full, fraction or 0.0))
@@ -174,7 +176,7 @@ def fine_tune(
         progress=progress,
         state_file=state_file,
         resume=resume,
-        perceptual_network=perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
+        perceptual_network=perceptual_network or pretrained_file(PERCEPTUAL_NETWORK),
         strength=lesson.strength,
         precision=precision,
         copy_of_prior=copy_of_prior,
@@ -261,7 +263,6 @@ def super_resolve(
     skip_unusable: bool = False,
     stride: Sequence[int] | None = None,
     precision: Precision | None = None,
-    shifts: int = 1,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Images:
@@ -295,8 +296,6 @@ def super_resolve(
         Step ``(D, H, W)`` between overlapping patches, in place of whole volumes.
     precision
         Of the convolutions; the fastest of the device if not given.
-    shifts
-        Average over so many shifts of the image.
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...
     progress
@@ -331,7 +330,6 @@ def super_resolve(
         skip_unusable=skip_unusable,
         stride=stride,
         precision=precision,
-        shifts=shifts,
         device=device,
         progress=progress,
     )
@@ -411,7 +409,7 @@ class SuperResolution:
         facts = dict(self.facts)
         if is_first() or not shared:
             told = [asdict(figures[number]) for number in self.numbers]
-            warnings = [*self._warnings, *tell(unfaithful(figures, self.model), self.progress)]
+            warnings = [*self._warnings, *tell(inconsistent(figures, self.model), self.progress)]
             facts |= {"frames": list(self.numbers), "consistency": told, "warnings": warnings}
             self.progress.log(in_words([Consistency(**each) for each in told]))
         load = result.__getitem__
@@ -440,7 +438,6 @@ def prepare_super_resolution(
     skip_unusable: bool = False,
     stride: Sequence[int] | None = None,
     precision: Precision | None = None,
-    shifts: int = 1,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> SuperResolution:
@@ -455,7 +452,7 @@ def prepare_super_resolution(
     low = at_acquired_matrix(stored, acquired)
     like = prior if like is None else like
     if model is not None and fast:
-        raise InputError("The fast network is a model of its own; give either a model or ask for the fast one.")
+        raise InputError("The fast network is itself a model; give either a model or ask for the fast one.")
     chosen = None if model is None else identified(_model(model))
     info = load_info(base_model()) if chosen is None else chosen.info
     geometry = like if like is None or isinstance(like, Geometry) else like.geometry
@@ -479,7 +476,7 @@ def prepare_super_resolution(
         warnings.append(f"{len(skipped)} of {len(wanted)} time points cannot be used and are left out: {each}.")
         facts["skipped"] = skipped
     facts |= {"warnings": tell(warnings, progress), **acquired.facts()}
-    inference = suited_inference(chosen, stride, precision, shifts)
+    inference = suited_inference(chosen, stride, precision)
     return SuperResolution(low, numbers, chosen, grid, chosen_device, inference, progress, facts)
 
 
@@ -500,7 +497,7 @@ def _about_prior(
         found += misfit(fit_of(model.prior.volume, time_points), "The planning scan that the model was fine-tuned on")
     elif model.info.parent:
         progress.log("The model holds no copy of its planning scan, so the series cannot be compared with it.")
-        stored = model.info.metrics.get(SIMILARITY)
+        stored = model.info.metrics.get(SIMILARITY, model.info.metrics.get(FORMER_SIMILARITY))
         if prior is None and stored is not None:
             found += misfit(Fit(stored))
     if prior is None:
@@ -560,7 +557,7 @@ def interpolate(
     grid = like if isinstance(like, Geometry) else like.geometry
     told = tell([*series.warnings, *(() if isinstance(like, Geometry) else like.warnings)], progress)
     if not high_resolution_grid(series.geometry, grid).same_grid(grid):
-        progress.log("The grid wanted has another field of view than the series, which is resampled to it.")
+        progress.log("The requested grid has another field of view; the series is resampled to it.")
     result = _series(series).map(lambda volume: interpolate_volume(volume, grid, method), grid)
     result = result.with_facts(method=method, warnings=told)
     return result if isinstance(series, Series) else Volume(result[0].data, grid, result.facts)
@@ -583,7 +580,7 @@ def evaluate(
     Parameters
     ----------
     result
-        What is judged; called ``result``.
+        What is evaluated; called ``result``.
     truth
         The ground truth. Series on other grids are resampled to its own.
     baselines
@@ -623,7 +620,7 @@ def comparable(
 ) -> tuple[dict[str, Series], Series]:
     """Series by method, brought to the grid and the time points of the ground truth, and that; see `evaluate`."""
     if RESULT in baselines:
-        message = f"Every baseline needs a name of its own, and none may be called {RESULT}; rename some."
+        message = f"Every baseline needs its own name, and none may be called {RESULT}; rename them."
         raise InputError(message)
     whole = _series(truth)
     methods = {**{name: _series(each) for name, each in baselines.items()}, RESULT: _series(result)}
@@ -647,8 +644,8 @@ def _same_time_points(series: Series, name: str, total: int, numbers: Sequence[i
         return series
     if not set(numbers) <= set(held):
         message = (
-            f"{series.name or name} holds time points {frames_text(held)} by its sidecar, but {frames_text(numbers)} "
-            "are to be compared; choose among the former with --frames."
+            f"{series.name or name} holds time points {frames_text(held)} according to its sidecar, but "
+            f"{frames_text(numbers)} were requested; choose among the former with --frames."
         )
         raise InputError(message)
     return series.select([held.index(number) for number in numbers])

@@ -112,7 +112,7 @@ def run_demo(folder: Path, *, seed: int, device: str, progress: Progress) -> dic
             "Fine-tuning": f"{BUDGET.steps} steps",
             **{label: in_words(consistency_in(methods[label].facts)) for label in (MAIN, FINE_TUNED)},
             "Base model (SHA-256)": models[MAIN],
-            "Start of fine-tuning (SHA-256)": tuned.info.parent,
+            "Model before fine-tuning (SHA-256)": tuned.info.parent,
             "Fine-tuned model (SHA-256)": tuned.sha256,
         },
         notes=_NOTES,
@@ -130,15 +130,15 @@ def _timed(name: str, timings: dict[str, float], parts: int = 1) -> Iterator[Non
 
 
 _SUMMARY = f"""\
-A synthetic abdomen was "scanned" twice: once at rest in high resolution (the planning scan), and {TIME_POINTS} times
-while breathing freely (the dynamic series). Of each dynamic volume only the central {100 * FRACTION:g}% of in-plane
-k-space was kept, as an acquisition about 16 times shorter would measure.
+The subject is a synthetic abdomen with a high-resolution planning scan at rest and a dynamic series of {TIME_POINTS}
+time points during free breathing. Each time point was downsampled to the central {100 * FRACTION:g}% of in-plane
+k-space, which corresponds to an acquisition about 16 times as fast.
 
-The shipped network for speed was fine-tuned on the planning scan alone and applied to every time point of the
-low-resolution series. Results are compared with the full-resolution dynamic series, which the model has never seen."""
+The pretrained fast network was fine-tuned on the planning scan alone and applied to every time point of the
+low-resolution series. The results are compared with the full-resolution series, which was not used for training."""
 
 _NOTES = (
-    "The images are computed, not measured: figures on this phantom do not carry over to patients.",
-    "Fine-tuning was kept short here so that the demonstration is quick; the standard budget is three times as long.",
+    "The phantom is synthetic: its figures do not carry over to patients.",
+    "Fine-tuning was short to keep the demonstration quick; the standard budget is three times as long.",
     "The low-resolution series was made by cutting k-space, without the noise and motion of a real fast acquisition.",
 )

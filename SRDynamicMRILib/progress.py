@@ -1,4 +1,4 @@
-"""How long-running work tells what it is doing: to nobody, to a terminal, or to another program."""
+"""How long-running work reports its progress: not at all, on a terminal, or to another program."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Progress:
         """The training loss at a step."""
 
     def validation(self, step: int, scores: Mapping[str, float]) -> None:
-        """The network as it is after a number of training steps was judged, with these figures by name."""
+        """The network was validated after a number of training steps, with these scores by name."""
         self.log(f"Step {step}: " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
     def frame(self, number: int, path: Path, consistency: Mapping[str, float], model: str) -> None:

@@ -1,4 +1,4 @@
-"""What each command is asked for: one declaration for the command line, for jobs as JSON and for whoever starts them.
+"""Requests: what a command is asked to do, declared once for the command line, for JSON jobs and for the Slicer module.
 
 A command is a class, an option is one of its fields; what `option` is given beside the default is for the command line.
 Nothing here loads what takes long, so that the Slicer module can make requests too.
@@ -22,7 +22,7 @@ from .process.precision import Precision
 
 Matrix = tuple[int, int]
 
-_ACQUIRED = "rows and columns acquired, where the scanner stored more (default: recognised), of"
+_ACQUIRED = "acquired rows and columns of {}, if the scanner stored more (default: detected)"
 
 
 def option(
@@ -40,11 +40,11 @@ def option(
     Parameters
     ----------
     default
-        Its value where it is not given; without one it has to be given.
+        Its default value; without one the option is required.
     help, metavar, choices
-        For the command line. A choice of names of a `Literal` need not be repeated.
+        For the command line. The names of a `Literal` need not be repeated as choices.
     flag
-        What the command line calls it; by default ``--`` and the field's name. An empty text makes it positional.
+        Its name on the command line; by default ``--`` and the field's name. An empty text makes it positional.
     group
         Options of one group exclude one another; if the group's name ends in ``!``, one of them has to be given.
     hidden
@@ -61,10 +61,10 @@ def argument(metavar: str, help: str = "") -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a command is asked for."""
+    """What a command is asked to do."""
 
     command: ClassVar[str]
-    seed: int = option(0, help="seed of everything random (default: 0)")
+    seed: int = option(0, help="random seed (default: 0)")
     device: str = option("auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
 
     def __post_init__(self) -> None:
@@ -79,79 +79,81 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class DemoRequest(Request):
-    """Run the whole pipeline on a synthetic abdomen and write report.html."""
+    """Run the whole pipeline on a synthetic abdomen and write a report."""
 
     command = "demo"
-    outdir: Path = argument("OUTDIR")
+    outdir: Path = argument("OUTDIR", "folder to write to")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhantomRequest(Request):
-    """Make a synthetic abdomen: static.nii.gz and dynamic.nii.gz."""
+    """Generate a synthetic abdomen: planning scan (static.nii.gz) and series (dynamic.nii.gz)."""
 
     command = "phantom"
-    outdir: Path = argument("OUTDIR")
-    time_points: int = option(10, help="time points of the series (default: 10)")
-    needle: bool = option(False, help="with a needle that the static scan does not have")
+    outdir: Path = argument("OUTDIR", "folder to write to")
+    time_points: int = option(10, help="number of time points (default: 10)")
+    needle: bool = option(False, help="add a needle that the planning scan does not show")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DownsampleRequest(Request):
-    """Keep the centre of in-plane k-space, as a faster acquisition would."""
+    """Simulate a faster acquisition: keep only the centre of in-plane k-space."""
 
     command = "downsample"
     input: Path = argument("IN", "volume or series")
-    output: Path = argument("OUT")
-    fraction: float = option(help="share of k-space to keep, such as 0.0625")
+    output: Path = argument("OUT", "file or folder to write")
+    fraction: float = option(help="fraction of k-space to keep, such as 0.0625")
 
 
 @dataclass(frozen=True, kw_only=True)
 class InterpolateRequest(Request):
-    """Bring a volume or series to the grid of another volume, without learning."""
+    """Interpolate a volume or series to the grid of another volume."""
 
     command = "interpolate"
     input: Path = argument("IN", "volume or series")
-    output: Path = argument("OUT")
-    like: Path = option(metavar="HRVOLUME", help="volume that has the grid wanted")
-    method: Method = option(help="zero_filled is sinc interpolation")
+    output: Path = argument("OUT", "file or folder to write")
+    like: Path = option(metavar="HRVOLUME", help="volume whose grid to use")
+    method: Method = option(help="interpolation method")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest(Request):
-    """Train a base model on many high-resolution volumes; torchrun shares the work."""
+    """Train a base model on many high-resolution volumes; also with torchrun."""
 
     command = "train"
-    data: tuple[Path, ...] = option((), metavar="DIR", help="folders of scans (CHAOS or any)")
-    synthetic: int = option(0, help="number of synthetic abdomens to train on as well")
-    weights: tuple[float, ...] = option((), help="how often to draw from each DIR and, last, the synthetic")
-    output: Path = option(metavar="M.safetensors", help="file of the model")
-    recipe: str = option("default", choices=tuple(RECIPES), help="network and training (default: default)")
-    fractions: tuple[float, ...] = option(FRACTIONS, help="shares of k-space to be for")
-    each_fraction: bool = option(False, help="a model for each fraction: M_0.25.safetensors, ...")
-    model: Path | None = option(None, metavar="BASE", help="model to begin with (default: new weights)")
+    data: tuple[Path, ...] = option((), metavar="DIR", help="folders of scans (CHAOS or any other)")
+    synthetic: int = option(0, help="number of synthetic abdomens to add")
+    weights: tuple[float, ...] = option((), help="sampling weights of each DIR and, last, of the synthetic abdomens")
+    output: Path = option(metavar="M.safetensors", help="model to write")
+    recipe: str = option("default", choices=tuple(RECIPES), help="training recipe (default: default)")
+    fractions: tuple[float, ...] = option(FRACTIONS, help="fractions of k-space to train for")
+    each_fraction: bool = option(False, help="train one model per fraction: M_0.25.safetensors, ...")
+    model: Path | None = option(None, metavar="BASE", help="model to continue from (default: random weights)")
     steps: int = option(4000, help="optimisation steps (default: 4000)")
-    features: int | None = option(None, help="feature maps of the first level (default: the recipe's)")
-    batch: int | None = option(None, help="patches per step, over all processes (default: the recipe's)")
-    learning_rate: float | None = option(None, help="of Adam, at the start (default: the recipe's)")
-    validation_share: float = option(0.3, help="share of the subjects used for validation (default: 0.3)")
+    features: int | None = option(None, help="feature maps of the first level (default: as in the recipe)")
+    batch: int | None = option(None, help="batch size over all processes (default: as in the recipe)")
+    learning_rate: float | None = option(None, help="initial learning rate (default: as in the recipe)")
+    validation_share: float = option(0.3, help="share of subjects for validation (default: 0.3)")
     validate_every: int = option(500, help="steps between validations (default: 500)")
-    patience: int | None = option(None, help="end after so many validations without a better one")
-    precision: Precision = option("float32", help="of the convolutions (default: float32)")
-    tensorboard: Path | None = option(None, metavar="DIR", help="folder for TensorBoard's curves")
+    patience: int | None = option(None, help="early-stopping patience, in validations (default: no early stopping)")
+    precision: Precision = option("float32", help="precision of the convolutions (default: float32)")
+    tensorboard: Path | None = option(None, metavar="DIR", help="folder for TensorBoard logs")
     half_precision: bool = option(False, help="store the weights as float16")
-    perceptual_network: Path | None = option(None, metavar="FILE", help="weights of the perceptual loss")
-    resume: bool = option(False, help="go on where an earlier run was stopped")
+    perceptual_network: Path | None = option(
+        None, metavar="FILE", help="weights of the perceptual loss (default: the pretrained ones)"
+    )
+    resume: bool = option(False, help="continue an interrupted run")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPerceptualRequest(Request):
-    """Train the network behind the perceptual loss on synthetic angiograms."""
+    """Train the network of the perceptual loss on synthetic angiograms."""
 
     command = "train-perceptual"
-    output: Path = option(metavar="M.safetensors", help="file of the model")
+    output: Path = option(metavar="M.safetensors", help="network to write")
     steps: int = option(600, help="optimisation steps (default: 600)")
     features: int = option(64, help="feature maps of the first level (default: 64)")
-    resume: bool = option(False, help="go on where an earlier run was stopped")
+    resume: bool = option(False, help="continue an interrupted run")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,18 +162,22 @@ class FineTuneRequest(Request):
 
     command = "finetune"
     prior: Path = argument("PRIOR", "high-resolution planning scan")
-    fraction: float | None = option(None, help="share of k-space that the series holds", group="target!")
+    fraction: float | None = option(None, help="fraction of k-space acquired in the series", group="target!")
     series: Path | None = option(
-        None, flag="--like", metavar="LRVOLUME", help="the low-resolution series, or a volume of it", group="target!"
+        None, flag="--like", metavar="LRVOLUME", help="the low-resolution series, or one volume of it", group="target!"
     )
-    acquired_matrix: Matrix | None = option(None, metavar="HxW", help=f"{_ACQUIRED} LRVOLUME")
-    output: Path = option(metavar="M.safetensors", help="file of the model")
-    model: Path | None = option(None, metavar="BASE", help="model to begin with (default: the pretrained one)")
+    acquired_matrix: Matrix | None = option(None, metavar="HxW", help=_ACQUIRED.format("LRVOLUME"))
+    output: Path = option(metavar="M.safetensors", help="model to write")
+    model: Path | None = option(None, metavar="BASE", help="model to fine-tune (default: the pretrained one)")
     budget: str = option("standard", choices=tuple(BUDGETS), help="training budget (default: standard)")
-    precision: Precision | None = option(None, help="of the convolutions (default: the fastest here)")
-    keep_contrast: bool = option(False, help="never match the prior's intensities to the series")
-    perceptual_network: Path | None = option(None, metavar="FILE", help="weights of the perceptual loss")
-    resume: bool = option(False, help="go on where an earlier run was stopped")
+    precision: Precision | None = option(
+        None, help="precision of the convolutions (default: the fastest of the device)"
+    )
+    keep_contrast: bool = option(False, help="never adapt the intensities of the planning scan to the series")
+    perceptual_network: Path | None = option(
+        None, metavar="FILE", help="weights of the perceptual loss (default: the pretrained ones)"
+    )
+    resume: bool = option(False, help="continue an interrupted run")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,75 +186,82 @@ class SuperResolveRequest(Request):
 
     command = "superresolve"
     input: Path = argument("IN", "low-resolution volume or series")
-    output: Path = argument("OUT")
+    output: Path = argument("OUT", "file or folder to write")
     model: Path | None = option(
         None, metavar="M", help="model to use (default: the pretrained base model)", group="model"
     )
-    fast: bool = option(False, help="the pretrained network for speed", group="model")
+    fast: bool = option(False, help="use the pretrained fast network", group="model")
     prior: Path | None = option(
-        None, metavar="PLANNING", help="planning scan: gives the voxel size, and is compared with series and model"
+        None, metavar="PLANNING", help="planning scan: gives the voxel size and is checked against series and model"
     )
-    like: Path | None = option(None, metavar="VOLUME", help="volume with the voxel size wanted (default: PLANNING)")
-    fraction: float | None = option(None, help="share of k-space that IN holds, where nothing else tells")
-    acquired_matrix: Matrix | None = option(None, metavar="HxW", help=f"{_ACQUIRED} IN")
-    frames: str | None = option(
-        None, metavar="A:B", help="time points from A to before B, one, or a list (default: all)"
+    like: Path | None = option(None, metavar="VOLUME", help="volume whose voxel size to use (default: PLANNING)")
+    fraction: float | None = option(
+        None, help="fraction of k-space acquired in IN, if nothing else gives the voxel size"
     )
-    skip_unusable: bool = option(False, help="leave out time points that are black or damaged")
-    stride: tuple[int, int, int] | None = option(None, metavar=("D", "H", "W"), help="by overlapping patches of 24^3")
-    precision: Precision | None = option(None, help="of the convolutions (default: the fastest here)")
-    shifts: int = option(1, help="average over so many shifts of the image (default: 1)")
+    acquired_matrix: Matrix | None = option(None, metavar="HxW", help=_ACQUIRED.format("IN"))
+    frames: str | None = option(None, metavar="A:B", help="time points from A to B-1, one, or a list (default: all)")
+    skip_unusable: bool = option(False, help="skip time points that are black or damaged")
+    stride: tuple[int, int, int] | None = option(
+        None, metavar=("D", "H", "W"), help="use overlapping patches of 24^3 with this step"
+    )
+    precision: Precision | None = option(
+        None, help="precision of the convolutions (default: the fastest of the device)"
+    )
     consistency_map: Path | None = option(
-        None, metavar="FILE", help="downsampled result minus IN, on the grid of IN", hidden=("--fidelity-map",)
+        None, metavar="FILE", help="write downsampled result minus IN, on the grid of IN", hidden=("--fidelity-map",)
     )
-    resume: bool = option(False, help="keep the time points that an earlier run has finished")
+    resume: bool = option(False, help="continue an interrupted run")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateRequest(Request):
-    """Compare a result and baselines with the ground truth."""
+    """Compare a result, and baselines, with the ground truth."""
 
     command = "evaluate"
-    result: Path = argument("RESULT")
-    truth: Path = argument("TRUTH")
-    baseline: tuple[tuple[str, Path], ...] = option((), metavar="NAME=FILE", help="what else to compare")
-    output: Path = option(metavar="DIR", help="folder of the results")
+    result: Path = argument("RESULT", "result to evaluate")
+    truth: Path = argument("TRUTH", "ground truth")
+    baseline: tuple[tuple[str, Path], ...] = option(
+        (), metavar="NAME=FILE", help="another result to compare; may be repeated"
+    )
+    output: Path = option(metavar="DIR", help="folder for tables, maps and report")
     frames: str | None = option(None, metavar="A:B", help="time points of TRUTH to compare (default: all)")
-    figures: bool = option(True, flag="--no-figures", help="numbers and maps only (no matplotlib)")
+    figures: bool = option(True, flag="--no-figures", help="write tables and maps only (without matplotlib)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkRequest(Request):
-    """Compare interpolation, base and fine-tuned models on all subjects of a folder."""
+    """Compare interpolation, base model and fine-tuned model on all subjects of a folder."""
 
     command = "benchmark"
-    data: Path = argument("DATADIR", "sub-folders that hold static.* and dynamic.*")
-    output: Path = option(metavar="DIR", help="folder of the results")
-    fractions: tuple[float, ...] = option(FRACTIONS, help="shares of k-space to keep")
-    model: Path | None = option(None, metavar="BASE", help="model after main training (default: the pretrained one)")
+    data: Path = argument("DATADIR", "folder with a sub-folder per subject that holds static.* and dynamic.*")
+    output: Path = option(metavar="DIR")
+    fractions: tuple[float, ...] = option(FRACTIONS, help="fractions of k-space to compare")
+    model: Path | None = option(None, metavar="BASE", help="base model (default: the pretrained one)")
     budget: str = option("standard", choices=tuple(BUDGETS), help="training budget of fine-tuning (default: standard)")
-    perceptual_network: Path | None = option(None, metavar="FILE", help="weights of the perceptual loss")
+    perceptual_network: Path | None = option(
+        None, metavar="FILE", help="weights of the perceptual loss (default: the pretrained ones)"
+    )
     frames: str | None = option(None, metavar="A:B", help="time points of every series to compare (default: all)")
-    figures: bool = option(True, flag="--no-figures", help="numbers only (no matplotlib)")
-    resume: bool = option(False, help="keep what an earlier run has finished")
+    figures: bool = option(True, flag="--no-figures", help="write tables only (without matplotlib)")
+    resume: bool = option(False, help="continue an interrupted run")
 
 
 @dataclass(frozen=True, kw_only=True)
 class InfoRequest(Request):
-    """Show what is known about a model."""
+    """Show the metadata of a model."""
 
     command = "info"
-    model: Path = argument("M.safetensors")
+    model: Path = argument("M.safetensors", "model")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportCheckpointRequest(Request):
-    """Turn a published PyTorch checkpoint of the paper's network into a model."""
+    """Convert a published PyTorch checkpoint of the paper's network into a model."""
 
     command = "import-checkpoint"
-    input: Path = argument("IN.pth")
-    output: Path = argument("OUT.safetensors")
-    fractions: tuple[float, ...] = option((), help="shares of k-space it was trained for")
+    input: Path = argument("IN.pth", "checkpoint")
+    output: Path = argument("OUT.safetensors", "model to write")
+    fractions: tuple[float, ...] = option((), help="fractions of k-space it was trained for")
 
 
 REQUESTS: dict[str, type[Request]] = {

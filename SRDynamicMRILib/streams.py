@@ -56,4 +56,4 @@ def write_or_drop(stream: TextIO, text: str) -> None:
 
 def not_printed(error: OSError) -> str:
     """Sentence for standard output that does not take what is printed."""
-    return f"Standard output cannot be written to ({error.strerror}); send it to a place that takes it."
+    return f"Standard output cannot be written to ({error.strerror}); redirect it elsewhere."

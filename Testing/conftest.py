@@ -15,7 +15,7 @@ from helpers.command_line import Command, Outcome, Show
 from helpers.models import TINY, tiny_network
 from helpers.patient import FRACTION, SHAPE, SPACING, TIME_POINTS, Patient
 
-from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.cli.program import main
 from SRDynamicMRILib.io.files import write_series, write_volume
 from SRDynamicMRILib.models import budgets

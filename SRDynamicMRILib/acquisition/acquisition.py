@@ -104,7 +104,7 @@ class Acquisition:
             if min(acquired) < 1 or acquired[0] > matrix[0] or acquired[1] > matrix[1]:
                 message = (
                     f"An acquired matrix of {size_in_words(acquired)} does not fit into a {name} matrix of "
-                    f"{size_in_words(matrix)}; give at least one row and column, and at most those."
+                    f"{size_in_words(matrix)}; give a matrix from 1x1 to that size."
                 )
                 raise InputError(message)
         if not 0.5 < partial_fourier <= 1.0:
@@ -182,7 +182,8 @@ class Acquisition:
         rows, columns = matrix_at_resolution(full, low_resolution)
         if rows > full.shape[1] or columns > full.shape[2]:
             message = (
-                f"The prior has lower resolution ({full.spacing[0]:.2f} x {full.spacing[1]:.2f} mm) than the series "
+                f"The planning scan has lower resolution ({full.spacing[0]:.2f} x {full.spacing[1]:.2f} mm) than "
+                f"the series "
                 f"({low_resolution.spacing[0]:.2f} x {low_resolution.spacing[1]:.2f} mm); give a sharper planning scan."
             )
             raise InputError(message)

@@ -25,7 +25,7 @@ from ..volume import FloatArray, Series, Volume
 from .acquisition import acquisition_of
 
 _DIGITS = 6
-"""Decimals that are told: those beyond are rounding of single precision and depend on the number of threads."""
+"""Decimals that are reported: those beyond are rounding of single precision and depend on the number of threads."""
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,11 @@ def consistency_in(facts: Mapping[str, Any]) -> list[Consistency]:
 
 
 def in_words(figures: Sequence[Consistency]) -> str:
-    """Return the figures of all time points in two sentences: the largest residual and the mean synthesised share."""
+    """Return the figures of all time points in a sentence: the largest residual and the mean synthesised share."""
     synthesised = sum(each.synthesised for each in figures) / len(figures)
     worst = max(each.residual for each in figures)
-    return (
-        f"Data consistency: downsampled again, the result differs from the acquired images by {_percent(worst)} "
-        f"(RMS{', the worst time point' if len(figures) > 1 else ''}). Synthesised share: {_percent(synthesised)} of "
-        "its RMS lies beyond the acquired k-space, computed and not measured."
-    )
+    where = " (worst time point)" if len(figures) > 1 else ""
+    return f"Data-consistency residual {_percent(worst)}{where}; {_percent(synthesised)} of the signal is synthesised."
 
 
 def _percent(share: float) -> str:

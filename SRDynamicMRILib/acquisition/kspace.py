@@ -12,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from ..volume import FloatArray, Geometry, Volume
+from ..volume import FloatArray
 
 ComplexArray = NDArray[np.complexfloating[Any, Any]]
 _IN_PLANE = (-2, -1)
@@ -290,44 +289,3 @@ def _by_sub_pixels(image: NDArray[np.floating], target: list[_Axis], source: lis
     if target == source:
         return whole
     return _between(whole, target, source, [min(to.size, of.size) for to, of in zip(target, source, strict=True)])
-
-
-# Former names of what is now in `acquisition`, for callers that have not moved yet.
-
-
-def _acquisition() -> Any:
-    return import_module(".acquisition", __package__)  # which imports this file
-
-
-def check_fraction(fraction: float) -> None:
-    """Former place of `matrices.check_fraction`."""
-    import_module(".matrices", __package__).check_fraction(fraction)
-
-
-def low_resolution_size(size: tuple[int, int], fraction: float) -> tuple[int, int]:
-    """Former name of ``Acquisition.centre(size, fraction).acquired_matrix``."""
-    matrix: tuple[int, int] = _acquisition().Acquisition.centre(size, fraction).acquired_matrix
-    return matrix
-
-
-def low_resolution_grid(geometry: Geometry, fraction: float) -> Geometry:
-    """Former name of ``Acquisition.centre(geometry.shape[1:], fraction).low_resolution_geometry(geometry)``."""
-    return geometry.with_matrix(low_resolution_size(geometry.shape[1:], fraction))
-
-
-def full_size(kept: tuple[int, int], fraction: float) -> tuple[int, int]:
-    """Former name of ``Acquisition.from_fraction_of_acquired(kept, fraction).full_matrix``."""
-    matrix: tuple[int, int] = _acquisition().Acquisition.from_fraction_of_acquired(kept, fraction).full_matrix
-    return matrix
-
-
-def downsample(volume: Volume, fraction: float) -> Volume:
-    """Former place of `acquisition.downsample`."""
-    low_resolution: Volume = _acquisition().downsample(volume, fraction)
-    return low_resolution
-
-
-def data_consistency(image: NDArray[np.floating], acquired: NDArray[np.floating]) -> FloatArray:
-    """Former place of `acquisition.data_consistency`."""
-    projected: FloatArray = _acquisition().data_consistency(image, acquired)
-    return projected

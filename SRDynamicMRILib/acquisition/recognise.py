@@ -108,10 +108,14 @@ class AcquiredMatrix:
         """One sentence for the log."""
         if not self.interpolated:
             return f"All {_size(self.stored)} stored rows and columns count as acquired."
-        told = {"declared": "as declared", "header": "as its DICOM header says", "spectrum": "as its spectrum shows"}
+        told = {
+            "declared": "as declared",
+            "header": "according to its DICOM header",
+            "spectrum": "according to its spectrum",
+        }
         return (
             f"The series was interpolated from an acquired matrix of {_size(self.matrix)} to {_size(self.stored)}, "
-            f"{told[self.source]}; it is brought back to the acquired matrix."
+            f"{told[self.source]}; it is reduced to the acquired matrix."
         )
 
     def facts(self) -> dict[str, object]:
@@ -163,7 +167,7 @@ def _contradictions(axes: Sequence[_Axis], stored: Matrix, declared: Matrix) -> 
     seen = (axes[0].acquired, axes[1].acquired)
     if all(s == n or _alike(s, d) for s, d, n in zip(seen, declared, stored, strict=True)):
         return []
-    return [f"The acquired matrix is declared as {_size(declared)}, but the spectrum looks like one of {_size(seen)}."]
+    return [f"The acquired matrix was given as {_size(declared)}, but the spectrum suggests {_size(seen)}."]
 
 
 def _recognised(axes: Sequence[_Axis], stored: Matrix, header: Matrix | None) -> tuple[Matrix, Source, list[str]]:
@@ -189,15 +193,15 @@ def _recognised(axes: Sequence[_Axis], stored: Matrix, header: Matrix | None) ->
         source = "spectrum" if header is None or contradicted else "header"
     warnings = []
     if header is not None and (contradicted or unconfirmed):
-        found = f"looks like {_size(acquired)}, which is taken" if contradicted else "shows no edge there"
+        found = f"suggests {_size(acquired)}, which is used" if contradicted else "shows no edge there"
         warnings.append(
             f"The DICOM header says that {_size(header)} of {_size(stored)} rows and columns were acquired, but the "
             f"spectrum {found}; give --acquired-matrix ROWSxCOLUMNS if {_size(acquired)} is wrong."
         )
     if hidden:
         warnings.append(
-            f"The {' and '.join(hidden)} of the series ({_size(stored)}) seem to be interpolated, but a filter hides "
-            "from how many; look the acquired matrix up in the protocol and give --acquired-matrix ROWSxCOLUMNS."
+            f"The {' and '.join(hidden)} of the series ({_size(stored)}) seem to be interpolated, but a filter "
+            f"hides the acquired matrix; look it up in the protocol and give --acquired-matrix ROWSxCOLUMNS."
         )
     return acquired, source, warnings
 

@@ -54,9 +54,9 @@ class TimePoints:
     def left_out_sentence(self) -> str:
         """What is to be said of the time points that are left out."""
         if len(self.left_out) == 1:
-            return f"time point {self.left_out[0]} is the static scan itself and is left out of the comparison."
+            return f"time point {self.left_out[0]} is the planning scan itself and is left out of the comparison."
         numbers = ", ".join(map(str, self.left_out))
-        return f"time points {numbers} are the static scan itself and are left out of the comparison."
+        return f"time points {numbers} are the planning scan itself and are left out of the comparison."
 
     @property
     def middle(self) -> int:

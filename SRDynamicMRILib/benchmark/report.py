@@ -156,22 +156,22 @@ def _subject_figures(subject: str, panels: Mapping[float, Panel], points: TimePo
     drawn = {
         "figure3": Illustration(
             png(qualitative_figure(rows, middle, methods=columns)),
-            f"{subject}, {when}: the slice with the most body at every fraction of k-space, as it would be acquired, "
-            "interpolated, super-resolved, and as it truly is (paper, Figure 3). All images of a row share one window. "
-            "Above an image: the SSIM of its whole volume.",
+            f"{subject}, {when}: the slice with the most body at every fraction of k-space, as acquired, "
+            f"interpolated, super-resolved, and in the ground truth (paper, Figure 3). All images of a row share "
+            "one window. Above an image: the SSIM of its whole volume.",
             f"Rows: {', '.join(panel.label for panel in rows)}. Columns: {', '.join(columns)}, ground truth.",
         ),
         "figure4": Illustration(
             png(ssim_map_figure(lowest, (TRILINEAR, FINE_TUNED), points.shown)),
             f"{lowest.name}: {TRILINEAR} and {FINE_TUNED} over time, each with its map of structural similarity to the "
-            "ground truth (paper, Figure 4). Yellow (1): alike around this voxel; dark violet (0): nothing in common.",
+            "ground truth (paper, Figure 4). Yellow (1): identical around this voxel; dark violet (0): no similarity.",
             f"Images and SSIM maps of {TRILINEAR} and {FINE_TUNED} beside the truth, a row per time point.",
         ),
         "figure5": Illustration(
             png(detail_figure(lowest, (TRILINEAR, MAIN, FINE_TUNED), middle)),
             f"{lowest.name}, {when}: the region (yellow frame) where {TRILINEAR} has the largest error within the "
             "body, magnified (paper, Figure 5). Below every image its difference from the ground truth, on one scale: "
-            "red is too bright, blue too dark, white is right.",
+            "red is too bright, blue too dark, white is correct.",
             f"Magnified region of {TRILINEAR}, {MAIN}, {FINE_TUNED} and ground truth, with the differences.",
         ),
     }
@@ -191,7 +191,7 @@ def _summary(plan: Plan, facts: Mapping[str, Any]) -> str:
     fractions = ", ".join(f"{100 * fraction:g}%" for fraction in plan.fractions)
     return (
         f"The dynamic series of {subjects} ({points} time points in all) were downsampled to {fractions} of in-plane "
-        "k-space. Interpolation, the base model after main training, and this model fine-tuned on the static scan of "
+        "k-space. Interpolation, the base model after main training, and this model fine-tuned on the planning scan of "
         f"each subject (budget {facts['budget']['name']}) were compared with the series in full resolution."
     )
 
@@ -232,5 +232,5 @@ def _notes(plan: Plan, facts: Mapping[str, Any]) -> list[str]:
         *warnings,
         *(f"{subject}: {points.left_out_sentence}" for subject, points in plan.subjects.items() if points.left_out),
         "The low-resolution series were made by cutting k-space, without the noise and motion of a fast acquisition.",
-        "Where the static scan is of the same acquisition as the series, fine-tuning has it easier than in a clinic.",
+        "Where the planning scan is of the same acquisition as the series, fine-tuning is easier than in clinical use.",
     ]

@@ -134,7 +134,7 @@ def run_benchmark(
 
     for name, fraction in share(plan.pairs):
         if not folder.model(name, fraction).exists():
-            progress.log(f"Fine-tuning on the static scan of {name} for {percent(fraction)}.")
+            progress.log(f"Fine-tuning on the planning scan of {name} for {percent(fraction)}.")
             with _about(name):
                 _fine_tune(benchmark, folder, name, fraction, scans(subjects[name]), progress)
     wait()
@@ -218,7 +218,7 @@ def _time_points(subject: Subject, benchmark: Benchmark, progress: Progress) -> 
         Acquisition.between(match_prior(static, low_resolution).geometry, low_resolution)
     chosen = [number for part in benchmark.frames for number in range(len(dynamic))[part]]
     if not chosen:
-        message = f"{subject.dynamic} has {len(dynamic)} time points and none of those asked for; change --frames."
+        message = f"{subject.dynamic} has {len(dynamic)} time points and none of those requested; change --frames."
         raise InputError(message)
     voxels = hashlib.sha256(repr((static.geometry, dynamic.geometry)).encode())
     voxels.update(static.data.tobytes())
@@ -231,7 +231,7 @@ def _time_points(subject: Subject, benchmark: Benchmark, progress: Progress) -> 
             numbers.append(number)
             voxels.update(data.tobytes())
     if not numbers:
-        message = "No time point is left to compare, because all are the static scan itself; choose others."
+        message = "No time point is left to compare, because all are the planning scan itself; choose others."
         raise InputError(message)
     points = TimePoints(voxels.hexdigest(), numbers, [dynamic.times[n] for n in numbers], left_out)
     if left_out:

@@ -54,7 +54,7 @@ def find_subjects(folder: Path, output: Path, progress: Progress) -> list[Subjec
     """
     if not folder.is_dir():
         message = (
-            f"There is no folder {folder}; name one that holds a static scan and a dynamic series of each subject."
+            f"There is no folder {folder}; name one that holds a planning scan and a dynamic series of each subject."
         )
         raise InputError(message)
     alone = _subject_in(folder)
@@ -66,7 +66,7 @@ def find_subjects(folder: Path, output: Path, progress: Progress) -> list[Subjec
             continue
         subject = _subject_in(child)
         if subject is None:
-            progress.log(f"{child} does not hold both a static scan and a dynamic series and is skipped.")
+            progress.log(f"{child} does not hold both a planning scan and a dynamic series and is skipped.")
         else:
             subjects.append(subject)
     if not subjects:

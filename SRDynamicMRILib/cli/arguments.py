@@ -13,11 +13,15 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from ..requests import Matrix, Request, options_of
 
+EVERY_COMMAND = "every command"
+"""Title of the options that all commands share."""
+
 
 def add_arguments(parser: argparse.ArgumentParser, kind: type[Request]) -> None:
     """Let a parser take the options of a request."""
     groups: dict[str, argparse._MutuallyExclusiveGroup] = {}
-    common = parser.add_argument_group("every command")
+    present = (group for group in parser._action_groups if group.title == EVERY_COMMAND)
+    common = next(present, None) or parser.add_argument_group(EVERY_COMMAND)
     for name, (item, hint) in options_of(kind).items():
         group = item.metadata["group"]
         where: Any = common if name in {each.name for each in fields(Request)} else parser
@@ -71,7 +75,7 @@ def _kind(hint: Any) -> dict[str, Any]:
     if get_origin(hint) is Literal:
         return {"choices": parts}
     if hint == tuple[tuple[str, Path], ...]:
-        return {"type": _named_file, "action": "append", "nargs": "+", "default": []}
+        return {"type": _named_file, "action": "append", "nargs": "+", "default": []}  # added to, so no tuple
     if get_origin(hint) is tuple:
         return {"type": parts[0], "nargs": "+" if parts[-1] is Ellipsis else len(parts)}
     kind: Callable[[str], Any] = hint

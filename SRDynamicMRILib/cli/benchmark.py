@@ -14,7 +14,7 @@ from ..io.paths import make_folder
 from ..io.times import frame_ranges
 from ..models.budgets import budget_named
 from ..models.checkpoints import load_model
-from ..models.pretrained import PERCEPTUAL_NETWORK, base_model, shipped_file, start_model
+from ..models.pretrained import PERCEPTUAL_NETWORK, base_model, pretrained_file, start_model
 from ..process.distributed import is_first
 from ..progress import Progress
 from ..requests import BenchmarkRequest
@@ -41,7 +41,7 @@ def run(request: BenchmarkRequest, progress: Progress) -> Outputs:
         frames=frame_ranges(request.frames),
         seed=request.seed,
         device=request.device,
-        perceptual_network=request.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
+        perceptual_network=request.perceptual_network or pretrained_file(PERCEPTUAL_NETWORK),
         figures=request.figures,
     )
     for fraction, base in bases.items():

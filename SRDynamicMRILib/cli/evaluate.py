@@ -38,5 +38,5 @@ def _check_names(names: list[str]) -> None:
     """Raise `InputError` unless the baselines can be told apart, from the result and as files."""
     files = [file_name(name) for name in (*names, RESULT)]
     if len(set(files)) < len(files):
-        message = f"Every baseline needs a name of its own, and none may be called {RESULT}; rename some."
+        message = f"Every baseline needs its own name, and none may be called {RESULT}; rename them."
         raise InputError(message)

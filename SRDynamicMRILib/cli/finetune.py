@@ -16,7 +16,7 @@ def run(request: FineTuneRequest, progress: Progress) -> Outputs:
     """Fine-tune a model on the planning scan."""
     check_model_output(request.output)
     if request.acquired_matrix is not None and request.series is None:
-        raise InputError("The acquired matrix is that of the series; give the series too, with --like.")
+        raise InputError("An acquired matrix needs the series that it belongs to; give the series too, with --like.")
     prior = read_volume(request.prior)
     if request.series is not None and request.series.exists() and request.prior.samefile(request.series):
         message = (

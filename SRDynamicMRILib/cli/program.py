@@ -25,7 +25,7 @@ from ..process.stop_with_stdin import stopped_with_stdin
 from ..progress import BarProgress, JsonProgress, Progress, WarningsOnly
 from ..requests import REQUESTS, Request
 from ..streams import drop, not_printed, write_or_drop
-from .arguments import add_arguments, request_of
+from .arguments import EVERY_COMMAND, add_arguments, request_of
 
 SHARED = frozenset({"benchmark", "superresolve", "train"})
 """Commands that the processes of ``torchrun`` do together; the first does the others alone."""
@@ -51,10 +51,12 @@ class _Parser(argparse.ArgumentParser):
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     common = _Parser(add_help=False)
-    general = common.add_argument_group("every command")
-    general.add_argument("--progress", choices=tuple(_PROGRESS), default="bar", help="how to report (default: bar)")
+    general = common.add_argument_group(EVERY_COMMAND)
+    general.add_argument(
+        "--progress", choices=tuple(_PROGRESS), default="bar", help="how to report progress (default: bar)"
+    )
     general.add_argument("--threads", type=int, help="CPU threads (default: as many as there are cores)")
-    general.add_argument("--stop-with-stdin", action="store_true", help="cancel when standard input reaches its end")
+    general.add_argument("--stop-with-stdin", action="store_true", help="cancel when standard input is closed")
 
     parser = _Parser(
         prog="sr-dynamic-mri",
@@ -162,7 +164,8 @@ def _answered(read: Callable[[], tuple[Request, Namespace]], progress: Progress)
             drop(sys.stdout)
             drop(sys.stderr)
             return CANCELLED
-        sentence = f"{error.filename or 'A file'} cannot be read or written: {error.strerror}; check place and space."
+        sentence = f"{error.filename or 'A file'} cannot be read or written: {error.strerror}; check the path and "
+        "the free space."
         return fail(sentence, BAD_INPUT)
     except Exception as error:
         if os.environ.get(_TRACEBACK):
@@ -170,7 +173,7 @@ def _answered(read: Callable[[], tuple[Request, Namespace]], progress: Progress)
         if _is_out_of_memory(error):
             return fail(_NO_MEMORY, BAD_INPUT)
         sentence = (
-            f"Something went wrong that should not ({type(error).__name__}: {error}); "
+            f"An unexpected error occurred ({type(error).__name__}: {error}); "
             f"please report it with what you did. Set {_TRACEBACK}=1 to see where."
         )
         return fail(sentence, FAULT)

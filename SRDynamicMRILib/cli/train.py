@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..acquisition.matrices import check_fraction
 from ..models.checkpoints import load_model, save_model
-from ..models.pretrained import PERCEPTUAL_NETWORK, shipped_file
+from ..models.pretrained import PERCEPTUAL_NETWORK, pretrained_file
 from ..models.recipes import recipe_named
 from ..process.devices import device_named
 from ..process.distributed import is_first
@@ -57,7 +57,7 @@ def run(request: TrainRequest, progress: Progress) -> Outputs:
         one.check(recipe)
     for output, one in tasks.items():
         if request.resume and len(tasks) > 1 and output.exists() and not state_file(output).exists():
-            progress.log(f"{output} is there already and is kept.")
+            progress.log(f"{output} already exists and is kept.")
             continue
         folder = request.tensorboard
         with _curves(folder / output.stem if folder and len(tasks) > 1 else folder, progress) as listener:
@@ -68,7 +68,7 @@ def run(request: TrainRequest, progress: Progress) -> Outputs:
                 listener,
                 state_file(output),
                 request.resume,
-                request.perceptual_network or shipped_file(PERCEPTUAL_NETWORK),
+                request.perceptual_network or pretrained_file(PERCEPTUAL_NETWORK),
                 start,
             )
         if is_first():

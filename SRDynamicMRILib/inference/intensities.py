@@ -75,10 +75,14 @@ def noise(image: FloatArray) -> float:
 
 
 LIMITS = (
-    Limit(_negative, 0.1, "{share:.0%} of the voxels are clearly negative, which a magnitude image never is"),
-    Limit(_floor, 0.05, "even the darkest 1% reach {share:.0%} of the bright ones (an offset, or an inverted scale)"),
+    Limit(_negative, 0.1, "{share:.0%} of the voxels are clearly negative, which never occurs in a magnitude image"),
+    Limit(
+        _floor,
+        0.05,
+        "even the darkest 1% of the voxels reach {share:.0%} of the bright ones (an offset, or an inverted scale)",
+    ),
     Limit(_peak, 4.0, "some voxels are {share:.1f} times as bright as the 99.9th percentile"),
-    Limit(_saturated, 0.002, "{share:.1%} of the voxels share the highest value, so they are cut off there"),
+    Limit(_saturated, 0.002, "{share:.1%} of the voxels have the highest value, so the intensities are clipped"),
     Limit(noise, 0.06, "noise is {share:.0%} of the bright intensities"),
 )
 
@@ -110,4 +114,4 @@ def _sentences(limit: Limit, values: Sequence[float], name: str) -> list[str]:
         return []
     where = f" in {beyond} of {len(values)} time points" if len(values) > 1 else ""
     found = limit.words.format(share=max(values))
-    return [f"The intensities of {name} are unlike those that the model has seen{where}: {found}."]
+    return [f"The intensities of {name} are unlike those that the model was trained on{where}: {found}."]

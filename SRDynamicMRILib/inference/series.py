@@ -202,7 +202,6 @@ def job_description(series: Series, model: Model, grid: Geometry, inference: Inf
         "patch": inference.patch,
         "stride": inference.stride if inference.patch else None,
         "precision": inference.precision_on(device),
-        "shifts": inference.shifts,
         "device": device.type,
     }
     return json.dumps(facts, sort_keys=True)
@@ -275,10 +274,10 @@ def super_resolve_series(
             kept = _kept(number, acquired, model, grid, frames, progress)
             if kept is None:
                 made = super_resolve(acquired, model, grid, device=device, inference=inference, progress=progress)
-                judge = partial(finish, number, acquired, made)
+                finished = partial(finish, number, acquired, made)
             else:
-                judge = partial(replace, kept)
-            writing.append((number, writer.submit(judge)))
+                finished = partial(replace, kept)
+            writing.append((number, writer.submit(finished)))
             while writing and (writing[0][1].done() or len(writing) > 1):  # never more than one behind
                 earlier, future = writing.pop(0)
                 tell(earlier, future.result())
@@ -302,12 +301,12 @@ def _kept(
     kept = frames.finished(number, grid)
     figure = None if kept is None else consistency(kept, acquired)
     if figure is None or (model.info.data_consistency and figure.residual > _LARGEST_RESIDUAL):
-        progress.log(f"Time point {number} of the earlier run is incomplete or damaged and is done again.")
+        progress.log(f"Time point {number} of the earlier run is incomplete or damaged and is computed again.")
         return None
     return figure
 
 
-def unfaithful(figures: Mapping[int, Consistency], model: Model) -> list[str]:
+def inconsistent(figures: Mapping[int, Consistency], model: Model) -> list[str]:
     """Return what to say if time points are further from their acquired images than the model can make them.
 
     Parameters

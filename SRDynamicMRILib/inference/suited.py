@@ -18,7 +18,7 @@ from ..process.precision import Precision
 from ..progress import Progress
 from ..volume import Geometry
 from .super_resolution import target_grid
-from .tiling import SHIFTS, Inference
+from .tiling import Inference
 
 PAPER_STRIDE = (3, 3, 3)
 """Step between patches where the recipe wants patches and none is given: the paper's 1 takes 27 times as long."""
@@ -63,24 +63,24 @@ def result_grid(
     if like is not None:
         if not like.overlaps(series):
             raise InputError(
-                "The prior and the series do not overlap in space; "
+                "The planning scan and the series do not overlap in space; "
                 "check that both are of the same patient and body region."
             )
         reason = "the voxel size of the planning scan"
         if not like.same_orientation(series):
-            progress.log("The prior has another orientation than the series: only its voxel size is taken over.")
+            progress.log("The planning scan has another orientation than the series; only its voxel size is used.")
     elif fraction is not None:
-        reason = f"as {100 * fraction:.4g}% of k-space were acquired"
+        reason = f"{100 * fraction:.4g}% of k-space was acquired"
     elif info.prior_spacing:
         reason = "the voxel size of the planning scan that the model was fine-tuned on"
     else:
         full = recorded_matrix(facts, stored)
         if full is not None and all(f >= a for f, a in zip(full, series.shape[1:], strict=True)):
             grid = series.with_matrix(full)
-            reason = "the matrix that its sidecar says it had before it was downsampled"
+            reason = "the matrix before downsampling, according to its sidecar"
         else:
             share = min(info.fractions, default=1)
-            reason = f"as if {100 * share:.4g}% of k-space were acquired: nothing else is known"
+            reason = f"assuming that {100 * share:.4g}% of k-space was acquired, as nothing else is known"
     grid = grid or target_grid(series, like, info, fraction)
     progress.log(
         f"The result gets {grid.shape[1]}x{grid.shape[2]} voxels of {grid.spacing[0]:.4g} x {grid.spacing[1]:.4g} mm, "
@@ -112,12 +112,10 @@ def other_fraction(model: Model, share: float) -> list[str]:
     if not known or min(abs(math.log(share / fraction)) for fraction in known) <= FRACTION_TOLERANCE:
         return []
     names = ", ".join(f"{100 * fraction:.4g}%" for fraction in known)
-    return [f"The model was trained for {names} of k-space, but this is {100 * share:.4g}%."]
+    return [f"The model was trained for {names} of k-space, but the series has {100 * share:.4g}%."]
 
 
-def suited_inference(
-    model: Model, stride: Sequence[int] | None, precision: Precision | None = None, shifts: int = 1
-) -> Inference:
+def suited_inference(model: Model, stride: Sequence[int] | None, precision: Precision | None = None) -> Inference:
     """How to apply a model: as its recipe does, or by patches with a stride.
 
     Raises
@@ -126,13 +124,11 @@ def suited_inference(
         If the model cannot be applied so.
     """
     recipe = RECIPES.get(model.info.recipe, DEFAULT)
-    if not 1 <= shifts <= len(SHIFTS):
-        raise InputError(f"The number of shifts must be from 1 to {len(SHIFTS)}; give another one.")
     if stride is None and recipe.whole_volume:
-        return Inference(precision=precision, shifts=shifts)
+        return Inference(precision=precision)
     if not model.network.by_patches:
         raise InputError("The fast network takes whole volumes only; leave out --stride.")
     step = stride or PAPER_STRIDE
     if min(step) < 1:
         raise InputError("The stride between patches must be at least 1 on every axis; give larger numbers.")
-    return Inference(patch=PAPER.patch, stride=(step[0], step[1], step[2]), precision=precision, shifts=shifts)
+    return Inference(patch=PAPER.patch, stride=(step[0], step[1], step[2]), precision=precision)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..acquisition.acquisition import Acquisition, data_consistency
 from ..acquisition.interpolation import high_resolution_grid, non_negative, upsample
-from ..acquisition.kspace import data_consistency, full_size
 from ..errors import InputError
 from ..models.checkpoints import Model
 from ..models.model_info import ModelInfo
@@ -56,7 +56,8 @@ def target_grid(
             message = "The model does not say for which fraction of k-space it is; give --like PRIOR or --fraction."
             raise InputError(message)
         fraction = min(info.fractions)
-    return low_resolution.with_matrix(full_size((low_resolution.shape[1], low_resolution.shape[2]), fraction))
+    acquired = (low_resolution.shape[1], low_resolution.shape[2])
+    return low_resolution.with_matrix(Acquisition.from_fraction_of_acquired(acquired, fraction).full_matrix)
 
 
 def super_resolve(
@@ -118,6 +119,6 @@ def super_resolve(
         if acquired.min() >= -_RINGING * acquired.max():
             result = non_negative(acquired, size, start=result)
         else:
-            progress.log("The volume has strongly negative voxels, so results are not held above zero.")
+            progress.log("The volume has strongly negative voxels, so results may be negative too.")
             result = data_consistency(result, acquired)
     return Volume(result, grid)

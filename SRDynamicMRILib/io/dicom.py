@@ -151,7 +151,7 @@ def _images(slices: Sequence[_Slice], folder: Path) -> tuple[list[_Slice], tuple
     out = [piece.path.name for piece in slices if piece.path not in chosen]
     if not out:
         return images, ()
-    sentence = f"Screen saves and other pictures in {folder} were left out: {_some(out)}."
+    sentence = f"Screenshots and other pictures in {folder} were left out: {_some(out)}."
     return images, (sentence,)
 
 
@@ -195,7 +195,7 @@ def _without_copies(slices: Sequence[_Slice], folder: Path) -> tuple[list[_Slice
         copies.append(f"{piece.path.name} of {first.path.name}")
     if not copies:
         return list(slices), ()
-    return list(kept.values()), (f"Copies in {folder} were left out: {_some(copies)}.",)
+    return list(kept.values()), (f"Duplicates in {folder} were left out: {_some(copies)}.",)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -307,7 +307,7 @@ def _check_parallel(slices: Sequence[_Slice], folder: Path) -> None:
             raise InputError(message)
         if not np.allclose(here.direction, first.direction, atol=1e-2):
             message = (
-                f"The slices in {folder} are not parallel ({piece.path.name} lies otherwise than "
+                f"The slices in {folder} are not parallel ({piece.path.name} is oriented differently from "
                 f"{slices[0].path.name}); point at a folder with one stack."
             )
             raise InputError(message)

@@ -106,7 +106,7 @@ def order_in_time(positions: Sequence[Sequence[Tags]], folder: Path) -> TimeOrde
     if not orders:
         message = (
             f"The {len(positions[0])} images of each slice in {folder} cannot be put in order: no tag tells their time "
-            "points apart; see that no file is there twice."
+            "points apart; check for duplicate files."
         )
         raise InputError(message)
     binding = [clue for clue in clues if clue.binding]
@@ -121,7 +121,7 @@ def order_in_time(positions: Sequence[Sequence[Tags]], folder: Path) -> TimeOrde
         best.order,
         _times(agreeing, best.order, step),
         tuple(
-            f"The {clue.name} in {folder} tell another order in time than the {best.name}, which are used."
+            f"The {clue.name} in {folder} give another order in time than the {best.name}, which are used."
             for clue in clues
             if clue not in agreeing and clue.name in telling
         ),

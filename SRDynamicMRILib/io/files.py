@@ -195,10 +195,16 @@ def check_voxels(volume: Volume, name: str) -> None:
     elif volume.data.size == 0 or volume.data.min() == volume.data.max():
         value = f"all voxels are {volume.data.flat[0]:g}" if volume.data.size else "no voxels"
         message = f"{name} shows nothing: {value}; export it again or leave it out."
-    elif min(volume.shape[1:]) < 2:
-        height, width = volume.shape[1:]
-        message = f"{name} has slices of {height}x{width} voxels, which are lines, not images; export it again."
     if message:
+        raise InputError(message)
+    _check_slices(volume.geometry, name)
+
+
+def _check_slices(geometry: Geometry, name: str) -> None:
+    """Raise `InputError` if slices are single rows or columns."""
+    height, width = geometry.shape[1:]
+    if min(height, width) < 2:
+        message = f"{name} has slices of {height}x{width} voxels, which are lines, not images; export it again."
         raise InputError(message)
 
 
@@ -215,6 +221,7 @@ def _open(path: Path, unreadable_volumes: bool = False) -> Series:
         series = _open_folder(path, unreadable_volumes) if path.is_dir() else open_image(path)
     except OSError as error:
         raise InputError(unreadable(path, error)) from error
+    _check_slices(series.geometry, str(path))
     return _described(series, path)
 
 
@@ -222,7 +229,7 @@ def _described(series: Series, path: Path) -> Series:
     """The series with its name and with what the sidecar beside it says of it."""
     facts, warnings = recorded(path), series.warnings
     if describes(facts, series.geometry) is False:
-        facts, warnings = {}, (*warnings, "The description beside the image is of another image and is not used.")
+        facts, warnings = {}, (*warnings, "The sidecar describes another image and is ignored.")
     matrix = series.acquired_matrix
     return Series(lambda i: series[i].data, series.times, series.geometry, warnings, matrix, facts, str(path))
 
@@ -260,7 +267,7 @@ def _open_volumes(files: Sequence[Path], folder: Path, some_unreadable: bool) ->
             )
             raise InputError(message)
         if not frame.geometry.same_grid(first):
-            message = f"{file} lies elsewhere than {first_file.name}: resample all time points to one grid."
+            message = f"{file} is not in the same place as {first_file.name}: resample all time points to one grid."
             raise InputError(message)
     if len(files) == 1:
         return frames[first_file]
@@ -526,7 +533,7 @@ def _type_of(path: Path) -> str:
         return _FOLDER
     known = next((ending for ending in _TYPES if name.endswith(ending)), None)
     if known is None or (".seq." in name and known != ".seq.nrrd"):
-        message = f"{path.name} is of no type that can be written; end it in one of {', '.join(_TYPES)}."
+        message = f"{path.name} has no file type that can be written; use one of the endings {', '.join(_TYPES)}."
         raise InputError(message)
     return known
 
@@ -538,6 +545,6 @@ def _check_replaceable(folder: Path) -> None:
     if not folder.is_dir() or any(
         not _FRAME.fullmatch(file.name) and file.name != FOLDER_SIDECAR for file in folder.iterdir()
     ):
-        message = f"{folder} exists and holds other things than a series; choose another name."
+        message = f"{folder} exists and holds something other than a series; choose another name."
         raise InputError(message)
     check_sidecar(folder / FOLDER_SIDECAR)

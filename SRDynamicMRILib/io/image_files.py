@@ -115,7 +115,7 @@ def _check_detached(path: Path) -> None:
         if not file.is_file():
             what = "is not a regular file" if file.exists() else "is not there"
             name = "".join(letter if letter.isprintable() else "?" for letter in str(file))[:_LONGEST_NAME]
-            message = f"The voxels of {path} are to be in {name}, which {what}; copy or export both again."
+            message = f"The voxels of {path} should be in {name}, which {what}; copy or export both again."
             raise InputError(message)
 
 

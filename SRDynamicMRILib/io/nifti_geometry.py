@@ -64,8 +64,8 @@ def nifti_geometry(header: bytes, geometry: Geometry, path: Path) -> tuple[Geome
             raise InputError(message)
         sizes = np.where(known, sizes, own)
         found.append(
-            f"{path} has no size of voxels along axis {axis + 1} (pixdim[{axis + 1}] is {read.sizes[axis]:g}); "
-            f"the sform's {own[axis]:.4g} mm is taken."
+            f"{path} has no voxel size along axis {axis + 1} (pixdim[{axis + 1}] is {read.sizes[axis]:g}); "
+            f"the sform's {own[axis]:.4g} mm is used."
         )
     geometry = replace(geometry, spacing=_triple(sizes))
     qform = None if read.qform is None else read.qform * np.append(sizes, 1)
@@ -89,7 +89,7 @@ def nifti_geometry(header: bytes, geometry: Geometry, path: Path) -> tuple[Geome
         found.append(_disagreement(path, "qform", "sform", apart, sizes, own))
     elif qform is None and not np.allclose(sizes, own, rtol=1e-2):
         found.append(
-            f"The sform of {path} has voxels of {_mm(own)} mm, but pixdim says {_mm(sizes)} mm; the sform is taken."
+            f"The sform of {path} has voxels of {_mm(own)} mm, but pixdim says {_mm(sizes)} mm; the sform is used."
         )
     return geometry, tuple(found)
 
@@ -99,8 +99,8 @@ def _disagreement(
 ) -> str:
     voxels = "" if np.allclose(others, own, rtol=1e-2) else f" (voxels of {_mm(others)} and of {_mm(own)} mm)"
     return (
-        f"The {other} and the {taken} of {path} disagree by up to {apart:.3g} mm{voxels}; the {taken} is taken. "
-        "Check that planning scan and series lie on one another, and correct the header if they do not."
+        f"The {other} and the {taken} of {path} disagree by up to {apart:.3g} mm{voxels}; the {taken} is used. "
+        "Check that planning scan and series are aligned, and correct the header if they are not."
     )
 
 

@@ -37,7 +37,7 @@ def check_readable(path: Path) -> None:
 
 def unreadable(path: Path, error: OSError) -> str:
     """What to say of a file, or of a folder with one, that the system does not let be read."""
-    return f"{error.filename or path} cannot be read ({error.strerror}); see to it that you may read it."
+    return f"{error.filename or path} cannot be read ({error.strerror}); check its permissions."
 
 
 def read_bounded(path: Path) -> bytes:

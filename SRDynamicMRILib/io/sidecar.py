@@ -82,7 +82,7 @@ def check_acquired(image: Volume | Series, use: str) -> None:
     """
     if image.facts.get("notice"):
         message = (
-            f"{image.name or 'The image'} is a super-resolved, AI-generated image, as the description beside it says, "
-            f"and cannot be {use}; give the acquired image."
+            f"{image.name or 'The image'} is a super-resolved, AI-generated image, according to its sidecar, and "
+            f"cannot be {use}; give the acquired image."
         )
         raise InputError(message)

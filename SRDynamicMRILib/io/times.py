@@ -130,12 +130,12 @@ def frame_ranges(text: str | None) -> list[slice]:
     for part in text.split(","):
         match = re.fullmatch(r"(\d*)(:?)(\d*)", part)
         if not match or part in ("", ":"):
-            message = f"Time points are given as 0:5, 3 or 0:3,5:9, not as {text!r}."
+            message = f"Give time points as 0:5, 3 or 0:3,5:9, not as {text!r}."
             raise InputError(message)
         first = int(match[1] or 0)
         last = first + 1 if not match[2] else int(match[3]) if match[3] else None
         if ranges and (ranges[-1].stop is None or first < ranges[-1].stop):
-            message = f"Time points are given in ascending order and each once, such as 0:3,5:9, not as {text!r}."
+            message = f"Give time points in ascending order and only once each, such as 0:3,5:9, not as {text!r}."
             raise InputError(message)
         ranges.append(slice(first, last))
     return ranges

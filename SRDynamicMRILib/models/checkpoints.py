@@ -178,7 +178,7 @@ def _content(model: Model, half_precision: bool = False, path: Path = Path("the 
     dtype = torch.float16 if half_precision else torch.float32
     state = {name: tensor.to(dtype) for name, tensor in model.network.state_dict().items()}
     if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
-        message = f"Some weights are not finite or too large for the precision asked for, so {path} was not written."
+        message = f"Some weights are not finite or too large for the precision requested, so {path} was not written."
         raise InputError(message)
     metadata = {_METADATA_KEY: model.info.to_json()}
     if model.prior is not None:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..acquisition.kspace import check_fraction
+from ..acquisition.matrices import check_fraction
 from ..errors import InputError
 from ..io.paths import check_name, check_readable
 from .checkpoints import Model, network_with
@@ -65,7 +65,8 @@ def import_checkpoint(source: Path, fractions: tuple[float, ...] = ()) -> Model:
     state = _state_dict(content)
     first = state.get("down_path.0.block.0.weight")
     if first is None or first.ndim != 5 or not 1 <= first.shape[0] <= MAXIMUM_FEATURES:
-        message = f"{source} holds no weights of the paper's 3D U-Net (down_path.0.block.0.weight is missing or odd)."
+        message = f"{source} holds no weights of the paper's 3D U-Net (down_path.0.block.0.weight is missing or "
+        "malformed)."
         raise InputError(message)
     info = ModelInfo(features=first.shape[0], fractions=fractions, loss="perceptual", recipe="paper")
     try:

@@ -1,4 +1,4 @@
-"""Weights that come with the extension, wherever it is installed."""
+"""Pretrained weights, which come with the extension."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _PLACES = (_PACKAGE / "Resources" / "Models", _PACKAGE.parent / "Resources" / "Models")
 
 
-def shipped_file(name: str) -> Path | None:
+def pretrained_file(name: str) -> Path | None:
     """Path of a file in Resources/Models; None if it does not come with this version.
 
     Raises
     ------
     InputError
-        If it is there, but was changed after it was shipped.
+        If it is there, but was changed after the release.
     """
     path = next((place / name for place in _PLACES if (place / name).is_file()), None)
     if path is not None:
@@ -57,18 +57,18 @@ def shipped_file(name: str) -> Path | None:
 
 
 def fast_model(fraction: float) -> Path | None:
-    """Path of the shipped fast model to use, or to begin fine-tuning with, for a fraction of in-plane k-space.
+    """Path of the pretrained fast model to use, or to begin fine-tuning with, for a fraction of in-plane k-space.
 
     None if there is none near that fraction, or it does not come with this version.
     """
     nearest = min(FAST_MODELS, key=lambda own: abs(math.log(fraction / own)))
     if abs(math.log(fraction / nearest)) > START_TOLERANCE:
         return None
-    return shipped_file(FAST_MODELS[nearest])
+    return pretrained_file(FAST_MODELS[nearest])
 
 
 def start_model(fraction: float) -> Path:
-    """Path of the shipped model to begin fine-tuning with for a fraction of in-plane k-space.
+    """Path of the pretrained model to begin fine-tuning with for a fraction of in-plane k-space.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def start_model(fraction: float) -> Path:
 
 
 def base_model(fraction: float | None = None) -> Path:
-    """Path of the shipped base model for a fraction, to use without fine-tuning.
+    """Path of the pretrained base model for a fraction, to use without fine-tuning.
 
     Parameters
     ----------
@@ -93,10 +93,10 @@ def base_model(fraction: float | None = None) -> Path:
     """
     near = [own for own in FRACTION_MODELS if fraction and abs(math.log(fraction / own)) <= FRACTION_TOLERANCE]
     name = FRACTION_MODELS[near[0]] if near else BASE_MODEL
-    path = shipped_file(name) or shipped_file(BASE_MODEL)
+    path = pretrained_file(name) or pretrained_file(BASE_MODEL)
     if path is None:
         message = (
-            f"The shipped model {BASE_MODEL} is missing; install SRDynamicMRI again, or name a model with --model."
+            f"The pretrained model {BASE_MODEL} is missing; install SRDynamicMRI again, or name a model with --model."
         )
         raise InputError(message)
     return path

@@ -134,7 +134,7 @@ def abdomen(
 
 
 def random_abdomen(rng: np.random.Generator, shape: Shape, spacing: Spacing | None = None) -> Volume:
-    """Return one static scan of random anatomy, contrast, field of view, resolution, noise and shading.
+    """Return one planning scan of random anatomy, contrast, field of view, resolution, noise and shading.
 
     Parameters
     ----------

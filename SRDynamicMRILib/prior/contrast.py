@@ -23,17 +23,17 @@ _FLATTEST = 0.5
 """Share of the voxels whose intensities are compared, those with the smallest gradient: motion matters least there."""
 
 _SAME = 0.93
-"""Share of the variance that a line explains from which on contrasts count as the same.
+"""R^2 of a straight line from which on contrasts count as the same.
 
 Planning scans and time points of one sequence had 0.95 to 0.99 (a heart, a pelvis of two acquisitions, three breathing
 phantoms); with intensities changed as another sequence might, 0.41 to 0.91.
 """
 
-_EXPLAINED = 0.9
-"""Share of the variance that a curve has to explain to be worth following, whatever else would."""
+_GOOD_CURVE = 0.9
+"""R^2 from which on a curve is used, whatever the R^2 of lines for regions."""
 
 _WORTH = 0.02
-"""Share more that lines for regions have to explain to be worth it: they blur detail, which a curve does not."""
+"""By how much the R^2 of lines for regions has to be higher to prefer them: they blur detail, a curve does not."""
 
 REGION = (3, 7, 7)
 """Low-resolution voxels ``(D, H, W)`` over which a line is fitted: larger than motion, smaller than an organ."""
@@ -95,15 +95,15 @@ class ContrastMatch:
     way
         How: not at all, by one curve for all, or by a line for every region.
     by_line
-        Share of the variance of the series that the planning scan explains as it is.
-    explained
-        Share that it explains in this way.
+        R^2 of the series on the planning scan as it is, by a straight line.
+    r_squared
+        R^2 of the series on the planning scan remapped in this way.
     """
 
     prior: Volume
     way: Literal["same", "curve", "regions"]
     by_line: float
-    explained: float
+    r_squared: float
 
 
 def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | None:
@@ -143,10 +143,10 @@ def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | Non
     if by_line >= _SAME:
         return ContrastMatch(prior, "same", by_line, by_line)
     knots, values = _curve(x, y)
-    by_curve = _explained(y, np.interp(x, knots, values))
+    by_curve = _r_squared(y, np.interp(x, knots, values))
     slope, offset = _lines(own, other, covered)
-    by_regions = _explained(y, (slope * own + offset)[compared])
-    if by_curve >= min(_EXPLAINED, by_regions - _WORTH):
+    by_regions = _r_squared(y, (slope * own + offset)[compared])
+    if by_curve >= min(_GOOD_CURVE, by_regions - _WORTH):
         changed = np.interp(prior.data / both.prior_scale, knots, values)
         return ContrastMatch(_scaled(prior, changed, both.series_scale), "curve", by_line, by_curve)
     slope, offset = (trilinear(each, (prior.shape[1], prior.shape[2])) for each in (slope, offset))
@@ -158,8 +158,8 @@ def _scaled(prior: Volume, intensities: NDArray[np.floating], scale: np.float32)
     return prior.with_data(np.maximum(intensities, 0) * scale)
 
 
-def _explained(values: NDArray[np.floating], predicted: NDArray[np.floating]) -> float:
-    """Share of the variance of values that a prediction explains."""
+def _r_squared(values: NDArray[np.floating], predicted: NDArray[np.floating]) -> float:
+    """Coefficient of determination of a prediction."""
     return 1 - float(np.var(values - predicted) / np.var(values))
 
 

@@ -38,8 +38,11 @@ MIRRORED = 1.4
 Mirror images of right planning scans were at most 1.11 times as similar as the scan itself (Studies/checks.py).
 """
 
-SIMILARITY = "likeness of prior and series"
-"""What a fine-tuned model's metadata calls it; the name is that of the first models."""
+SIMILARITY = "similarity of prior and series"
+"""Name of the figure in a fine-tuned model's metadata."""
+
+FORMER_SIMILARITY = "likeness of prior and series"
+"""The same in models of earlier versions."""
 
 _ENOUGH = 0.003
 """Variance, in units of the 99.9th percentile squared, above which regions count alike: no edge outweighs organs."""

@@ -69,8 +69,8 @@ def set_threads(number: int) -> None:
     most = max(cores, _MOST_THREADS)
     if not 1 <= number <= most:
         message = (
-            f"The number of threads must be from 1 to {most}, but it is {number}; more than the {cores} cores of this "
-            "computer bring nothing."
+            f"The number of threads must be from 1 to {most}, but it is {number}; more than the {cores} cores of "
+            f"this computer do not make it faster."
         )
         raise InputError(message)
     torch.set_num_threads(number)

@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..acquisition.kspace import crop_kspace, low_resolution_size
+from ..acquisition.acquisition import Acquisition
+from ..acquisition.kspace import crop_kspace
 from ..volume import FloatArray, Shape, shape_of
 
 InPlane = tuple[int, int]
@@ -26,7 +27,7 @@ def augment(image: FloatArray, rng: np.random.Generator) -> FloatArray:
     """
     if rng.random() < 0.7:
         share = float(rng.uniform(0.35, 1.0))
-        image = crop_kspace(image, low_resolution_size(shape_of(image)[1:], share))
+        image = crop_kspace(image, Acquisition.centre(shape_of(image)[1:], share).acquired_matrix)
     image = np.maximum(image, 0)  # ringing, of this cut or of an earlier one
     peak = float(np.percentile(image, 99.9))
     if rng.random() < 0.5 and peak > 0:

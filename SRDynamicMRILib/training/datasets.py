@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..acquisition.kspace import low_resolution_size
+from ..acquisition.acquisition import Acquisition
 from ..networks.training_pair import TrainingPair
 from ..phantom import random_abdomen
 from ..volume import FloatArray, Volume, shape_of
@@ -119,4 +119,4 @@ class PairStream:
         source = self._sources[int(rng.choice(len(self._sources), p=self._probabilities))]
         image = augment(source(rng), rng)
         fraction = self._fractions[int(rng.integers(len(self._fractions)))]
-        return self._make(image, low_resolution_size(shape_of(image)[1:], fraction))
+        return self._make(image, Acquisition.centre(shape_of(image)[1:], fraction).acquired_matrix)

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from .. import __version__
+from ..acquisition.acquisition import Acquisition
 from ..acquisition.interpolation import high_resolution_grid, resample
-from ..acquisition.kspace import low_resolution_size
+from ..acquisition.matrices import size_in_words
 from ..errors import InputError
 from ..losses.registry import loss_named, perceptual_identity
 from ..models.budgets import TrainingBudget
@@ -78,14 +79,15 @@ def match_prior(prior: Volume, low_resolution: Geometry, progress: Progress | No
     """
     if not prior.geometry.overlaps(low_resolution):
         message = (
-            "The prior and the series do not overlap in space; check that both are of the same patient and body region."
+            "The planning scan and the series do not overlap in space; check that both are of the same patient and "
+            "body region."
         )
         raise InputError(message)
     if prior.geometry.same_orientation(low_resolution):
-        kept_size(prior.geometry, low_resolution)
+        Acquisition.between(prior.geometry, low_resolution)  # refuses a prior of lower resolution
         return prior
     grid = high_resolution_grid(low_resolution, prior.geometry)
-    (progress or Progress()).log("The prior has another orientation than the series and is resampled to it.")
+    (progress or Progress()).log("The planning scan has another orientation than the series and is resampled to it.")
     return resample(prior, grid)
 
 
@@ -129,41 +131,17 @@ def adapt_prior(prior: Volume, low_resolution: Volume, progress: Progress | None
     match = match_contrast(prior, low_resolution)
     if match is None or match.way == "same":
         return AdaptedPrior(prior)
-    how = "a curve" if match.way == "curve" else "a line for every region"
+    how = "with a curve" if match.way == "curve" else "region by region"
     progress.log(
-        f"The prior explains only {100 * match.by_line:.0f}% of the series, as a scan of another sequence would; "
-        f"its intensities are replaced by way of {how}, which explains {100 * match.explained:.0f}%."
+        f"The contrasts differ (R^2 = {match.by_line:.2f}). The planning scan's intensities were remapped {how} "
+        f"(R^2 = {match.r_squared:.2f})."
     )
     return AdaptedPrior(match.prior, STRENGTH_AFTER_CURVE if match.way == "curve" else STRENGTH_AFTER_REGIONS)
 
 
-def kept_size(prior: Geometry, low_resolution: Geometry) -> tuple[int, int]:
-    """Rows and columns of the prior's k-space that reach the resolution of the series.
-
-    Raises
-    ------
-    InputError
-        If the prior's voxels are larger than those of the series.
-    """
-    height = round(prior.shape[1] * prior.spacing[1] / low_resolution.spacing[1])
-    width = round(prior.shape[2] * prior.spacing[0] / low_resolution.spacing[0])
-    if height > prior.shape[1] or width > prior.shape[2]:
-        message = (
-            f"The prior has lower resolution ({prior.spacing[0]:.2f} x {prior.spacing[1]:.2f} mm) than the series "
-            f"({low_resolution.spacing[0]:.2f} x {low_resolution.spacing[1]:.2f} mm); give a sharper planning scan."
-        )
-        raise InputError(message)
-    return height, width
-
-
-def kept_by_fraction(prior: Geometry, fraction: float) -> tuple[int, int]:
-    """Rows and columns of the prior's k-space for a fraction; see `kspace.low_resolution_size`."""
-    return low_resolution_size((prior.shape[1], prior.shape[2]), fraction)
-
-
-def check_detail(prior: Geometry, kept: tuple[int, int]) -> None:
+def check_detail(prior: Geometry, acquired_matrix: tuple[int, int]) -> None:
     """Raise `InputError` unless the prior has detail that an image of this matrix lacks."""
-    if kept[0] >= prior.shape[1] and kept[1] >= prior.shape[2]:
+    if acquired_matrix[0] >= prior.shape[1] and acquired_matrix[1] >= prior.shape[2]:
         message = (
             f"The planning scan has no finer detail than the series (both have voxels of {prior.spacing[0]:.2f} x "
             f"{prior.spacing[1]:.2f} mm), so there is nothing to learn from it; give a planning scan of higher "
@@ -175,7 +153,7 @@ def check_detail(prior: Geometry, kept: tuple[int, int]) -> None:
 def fine_tune(
     prior: Volume,
     base: Model,
-    kept: tuple[int, int],
+    acquired_matrix: tuple[int, int],
     budget: TrainingBudget,
     *,
     seed: int = 0,
@@ -196,8 +174,8 @@ def fine_tune(
         High-resolution planning scan ``(D, H, W)``.
     base
         The model to begin with; it is not changed.
-    kept
-        Rows and columns of the prior's k-space to keep: the resolution of the series.
+    acquired_matrix
+        Rows and columns ``(h, w)`` of the prior's k-space that have the resolution of the series.
     budget
         How long. ``paper`` is the paper's one epoch over all 24^3 patches with stride 1, learning rate 1e-6 and
         perceptual loss; the others are random patches, the loss and the larger rate of the default recipe.
@@ -231,14 +209,14 @@ def fine_tune(
     InputError
         If the prior has no finer detail than the series.
     """
-    check_detail(prior.geometry, kept)
+    check_detail(prior.geometry, acquired_matrix)
     device = device or torch.device("cpu")
     progress = progress or Progress()
     precision = precision or default_precision(budget, device)
-    plan = fine_tuning_plan(prior, base, kept, budget.steps, seed)
+    plan = fine_tuning_plan(prior, base, acquired_matrix, budget.steps, seed)
     recipe, schedule = plan.recipe, plan.schedule
     network = copy.deepcopy(base.network)
-    share = kept[0] * kept[1] / (prior.shape[1] * prior.shape[2])
+    fraction = Acquisition(acquired_matrix, (prior.shape[1], prior.shape[2])).fraction
     loss = loss_named(recipe.loss, device, perceptual_network)
     validation = None
     if plan.validation is None:
@@ -262,7 +240,7 @@ def fine_tune(
             "base": weights_sha256(base.network) + base.info.to_json(),
             "perceptual network": perceptual_identity(recipe.loss, perceptual_network),
             "prior": hashlib.sha256(prior.data.tobytes()).hexdigest(),
-            "kept": f"{kept[0]}x{kept[1]}",
+            "kept": size_in_words(acquired_matrix),
             "budget": budget.name,
             "seed": str(seed),
             "precision": precision,
@@ -274,9 +252,9 @@ def fine_tune(
         network.load_state_dict(_part_of_the_way(base.network.state_dict(), network.state_dict(), strength))
     info = replace(
         base.info,
-        fractions=(share,),
+        fractions=(fraction,),
         loss=recipe.loss,
-        training_data="fine-tuned on one prior",
+        training_data="fine-tuned on one planning scan",
         seed=seed,
         precision=precision,
         steps=record.steps,

@@ -51,7 +51,9 @@ class FineTuningPlan:
     validation: ValidationPatches | None = None
 
 
-def fine_tuning_plan(prior: Volume, base: Model, kept: tuple[int, int], steps: int | None, seed: int) -> FineTuningPlan:
+def fine_tuning_plan(
+    prior: Volume, base: Model, acquired_matrix: tuple[int, int], steps: int | None, seed: int
+) -> FineTuningPlan:
     """Plan the fine-tuning of a model.
 
     Parameters
@@ -60,8 +62,8 @@ def fine_tuning_plan(prior: Volume, base: Model, kept: tuple[int, int], steps: i
         Planning scan ``(D, H, W)``.
     base
         The model to begin with.
-    kept
-        Rows and columns of the prior's k-space to keep.
+    acquired_matrix
+        Rows and columns ``(h, w)`` of the prior's k-space that have the resolution of the series.
     steps
         Optimisation steps; None means the paper's epoch.
     seed
@@ -73,18 +75,20 @@ def fine_tuning_plan(prior: Volume, base: Model, kept: tuple[int, int], steps: i
         If the paper's epoch is asked for with another network than the paper's.
     """
     if steps is not None:
-        return _random_patches(prior, base, kept, steps, seed)
+        return _random_patches(prior, base, acquired_matrix, steps, seed)
     if base.info.architecture != PAPER.network:
         raise InputError("The paper's budget is for its own network; choose another budget for this model.")
-    return _papers_epoch(pair_maker(base.info)(prior.data, kept), seed)
+    return _papers_epoch(pair_maker(base.info)(prior.data, acquired_matrix), seed)
 
 
-def _random_patches(prior: Volume, base: Model, kept: tuple[int, int], steps: int, seed: int) -> FineTuningPlan:
+def _random_patches(
+    prior: Volume, base: Model, acquired_matrix: tuple[int, int], steps: int, seed: int
+) -> FineTuningPlan:
     """Patches from where detail lacks, some of them with needles, some of the scan shifted and mirrored."""
     recipe = _for_few_slices(fine_tuning_recipe(base.info.architecture), prior.shape[0])
     make = pair_maker(base.info)
     pierced = with_needles(prior.data, prior.geometry.spacing, np.random.default_rng([seed, 5]))
-    plain, with_some = make(prior.data, kept), make(pierced, kept)
+    plain, with_some = make(prior.data, acquired_matrix), make(pierced, acquired_matrix)
     validation, masked = choose_validation_patches(plain, recipe.patch, np.random.default_rng([seed, 6]))
     masked = resize_mask(masked, shape_of(prior.data)[1:])
 
@@ -96,9 +100,9 @@ def _random_patches(prior: Volume, base: Model, kept: tuple[int, int], steps: in
     @lru_cache(maxsize=1)  # one at a time, for memory
     def shifted(number: int) -> TrainingPair:
         rng = np.random.default_rng([seed, 7, number])
-        change = random_shift_and_mirror(prior.shape, kept, rng)
+        change = random_shift_and_mirror(prior.shape, acquired_matrix, rng)
         image = pierced if rng.random() < NEEDLES else prior.data
-        return known(make(change.apply(image), kept), change.apply(masked))
+        return known(make(change.apply(image), acquired_matrix), change.apply(masked))
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng([seed, 4, step])

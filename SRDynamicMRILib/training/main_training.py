@@ -175,7 +175,7 @@ def training_data(task: MainTraining, progress: Progress) -> TrainingData:
     weights = task.weights or [1.0] * len(sources)
     images = validation_images(for_validation, synthetic, task.seed) if for_validation or synthetic else []
     if not images:
-        progress.log("There is no subject for validation, so only the training loss tells how it goes.")
+        progress.log("There is no subject for validation, so only the training loss is reported.")
     return TrainingData(list(zip(sources, weights, strict=True)), images)
 
 
@@ -266,9 +266,9 @@ def _initial_network(recipe: Recipe, info: ModelInfo, start: Model | None) -> Su
 
     if facts(info) != facts(start.info):
         message = (
-            f"The model to begin with is a {start.info.architecture} of {start.info.features} features and is fed "
-            f"otherwise than the recipe {recipe.name} wants, so its weights cannot be trained on; choose the recipe it "
-            "was made with."
+            f"The model to begin with is a {start.info.architecture} of {start.info.features} features and does "
+            f"not match the recipe {recipe.name}, so its weights cannot be trained further; "
+            "choose the recipe it was made with."
         )
         raise InputError(message)
     network.load_state_dict(start.network.state_dict())

@@ -213,7 +213,7 @@ def optimise(
             except RuntimeError as error:
                 if not is_out_of_memory(error) or not network.save_memory():
                     raise
-                progress.log(f"Not enough memory on {device}: feature maps are computed twice rather than kept.")
+                progress.log(f"Not enough memory on {device}: feature maps are computed twice instead of being stored.")
                 continue
             norm = nn.utils.clip_grad_norm_(network.parameters(), _MAXIMUM_GRADIENT_NORM)
             mean = (mean_over_ranks(value.detach()) if distributed else value.detach()).item()
@@ -244,7 +244,7 @@ def optimise(
             progress.log(f"Stopped after step {record.steps}; the same command with --resume goes on from there.")
         raise
     if skipped:
-        progress.log(f"{skipped} steps were left out because their loss or gradient was not finite.")
+        progress.log(f"{skipped} steps were skipped because their loss or gradient was not finite.")
     network.to("cpu").eval()
     if state.best:
         network.load_state_dict(state.best)

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from ..acquisition.kspace import downsample
+from ..acquisition.acquisition import downsample
 from ..evaluation.metrics import compare
 from ..inference.super_resolution import super_resolve
 from ..models.checkpoints import Model

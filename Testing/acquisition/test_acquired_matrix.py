@@ -14,7 +14,8 @@ from helpers.patient import SHAPE, Patient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample, pad_kspace, to_image, to_kspace, unpad_kspace
+from SRDynamicMRILib.acquisition.acquisition import downsample
+from SRDynamicMRILib.acquisition.kspace import crop_kspace, pad_kspace, to_image, to_kspace, unpad_kspace
 from SRDynamicMRILib.acquisition.recognise import at_acquired_matrix, recognise_acquired_matrix
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.io.files import read_series, write_series, write_volume

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from SRDynamicMRILib.acquisition.acquisition import data_consistency, downsample
 from SRDynamicMRILib.acquisition.consistency import Consistency, consistency, consistency_map, in_words
 from SRDynamicMRILib.acquisition.interpolation import upsample
-from SRDynamicMRILib.acquisition.kspace import data_consistency, downsample, to_kspace
+from SRDynamicMRILib.acquisition.kspace import to_kspace
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.volume import Volume
 
@@ -98,6 +99,6 @@ def test_nothing_differs_from_nothing() -> None:
 
 def test_in_words() -> None:
     words = in_words([Consistency(0.02, 0.05), Consistency(0.031, 0.07)])
-    assert "by 3.1% (RMS, the worst time point)" in words
-    assert "6% of its RMS lies beyond" in words
+    assert words == "Data-consistency residual 3.1% (worst time point); 6% of the signal is synthesised."
+    assert in_words([Consistency(0.00001, 0.07)]).startswith("Data-consistency residual less than 0.01%; 7% of")
     assert "less than 0.01%" in in_words([Consistency(1e-7, 0.05)])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import signal
 from scipy.spatial.transform import Rotation
 
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import (
     INPUTS,
     area,
@@ -25,7 +26,7 @@ from SRDynamicMRILib.acquisition.interpolation import (
     upsample,
     zero_filled,
 )
-from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample, pad_kspace
+from SRDynamicMRILib.acquisition.kspace import crop_kspace, pad_kspace
 from SRDynamicMRILib.acquisition.methods import METHODS
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.models.recipes import FRACTIONS

@@ -20,8 +20,8 @@ from helpers.patient import FRACTION, SHAPE, SPACING, Patient
 from helpers.web_page import from_outside
 from scipy import stats
 
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import interpolate
-from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.benchmark.subjects import find_subjects
 from SRDynamicMRILib.benchmark.table3 import METHODS, as_text
 from SRDynamicMRILib.cli import program as cli
@@ -39,7 +39,7 @@ from SRDynamicMRILib.progress import JsonProgress, Progress
 from SRDynamicMRILib.volume import Series, Volume
 
 SUBJECTS = {"one": [1, 2], "two": [0, 1]}
-"""Time points that are compared: frame 0 of the first subject is its static scan."""
+"""Time points that are compared: frame 0 of the first subject is its planning scan."""
 
 CHOSEN = (0.25, 0.0625)
 STEPS = 4
@@ -220,7 +220,7 @@ def test_time_points_equal_to_the_static_scan_are_left_out_and_named(done: Path)
     assert found["one"]["left_out_because_equal_to_static"] == [0]
     assert found["two"]["left_out_because_equal_to_static"] == []
     assert {name: found[name]["time_points"] for name in SUBJECTS} == SUBJECTS
-    assert "one: time point 0 is the static scan itself" in (done / "report.html").read_text(encoding="utf-8")
+    assert "one: time point 0 is the planning scan itself" in (done / "report.html").read_text(encoding="utf-8")
 
 
 def test_figures_and_report(done: Path) -> None:
@@ -244,7 +244,7 @@ def test_the_table_is_told_and_all_outputs_are_listed(
     assert (outcome.code, outcome.err) == (0, "")
     said = outcome.messages()
     assert "notes does not hold both" in said
-    assert "one: time point 0 is the static scan itself and is left out of the comparison." in said
+    assert "one: time point 0 is the planning scan itself and is left out of the comparison." in said
     assert "25% of k-space, 4 time points of 2 subjects" in said
     assert "All fractions of k-space together" in said
     assert said.count("fine-tuned against main training") == 3
@@ -501,8 +501,8 @@ def refuse(command: Command, patient: Patient, data: Path, output: Path, phrase:
         (("--fractions", 1.5), "must be above 0 and at most 1"),
         (("--fractions", 1e-9), "one: Keeping 1e-09 of k-space leaves nothing"),
         (("--frames", "2:"), "two: "),
-        (("--frames", "first"), "are given as 0:5, 3 or 0:3,5:9"),
-        (("--frames", "1,0"), "in ascending order and each once"),
+        (("--frames", "first"), "time points as 0:5, 3 or 0:3,5:9"),
+        (("--frames", "1,0"), "in ascending order and only once each"),
         (("--frames", "0"), "one: No time point is left to compare"),
         (("--budget", "paper", "--perceptual-network", "no.safetensors"), "There is no model file"),
         (("--model", "no.safetensors"), "There is no model file"),
@@ -555,7 +555,9 @@ def test_a_model_for_other_fractions_is_used_with_a_warning(
     more = ("--fractions", 0.6, "--frames", "1", "--no-figures", *JSON)
     outcome = command(*arguments(data / "two", patient, tmp_path / "o", *more))
     assert outcome.code == 0
-    assert "Warning: The model was trained for 25%, 10%, 6.25% of k-space, but this is 60%." in outcome.messages()
+    assert (
+        "Warning: The model was trained for 25%, 10%, 6.25% of k-space, but the series has 60%." in outcome.messages()
+    )
 
 
 def test_without_matplotlib_the_work_is_not_begun(

@@ -20,7 +20,7 @@ from helpers.operating_system import needs_posix
 from helpers.patient import FRACTION, SHAPE, SPACING, Patient
 from helpers.sidecars import warnings_beside
 
-from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.cli import program as cli
 from SRDynamicMRILib.inference import series as series_super_resolution
 from SRDynamicMRILib.inference.series import FrameFolder
@@ -220,7 +220,7 @@ def test_a_time_point_that_is_another_image_is_done_again(
     sound = wrong(frame, bound)
     outcome = command(*half, "--resume", *JSON)
     assert (outcome.code, outcome.err) == (0, "")
-    assert "Time point 1 of the earlier run is incomplete or damaged and is done again." in outcome.messages()
+    assert "Time point 1 of the earlier run is incomplete or damaged and is computed again." in outcome.messages()
     assert "Time point 0" not in outcome.messages()
     assert frame.read_bytes() == sound
 

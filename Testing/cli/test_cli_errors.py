@@ -169,6 +169,7 @@ IMAGE_PLACES: dict[str, Callable[[Place, Path], tuple[object, ...]]] = {
     ),
     "superresolve IN": lambda p, bad: ("superresolve", bad, p.out(), *p.model),
     "superresolve --like": lambda p, bad: ("superresolve", p.patient.low, p.out(), *p.model, "--like", bad),
+    "superresolve --prior": lambda p, bad: ("superresolve", p.patient.low, p.out(), *p.model, "--prior", bad),
     "finetune PRIOR": lambda p, bad: (
         *("finetune", bad, "--fraction", FRACTION),
         *("--output", p.out("m.safetensors"), *p.model),
@@ -186,12 +187,29 @@ IMAGE_PLACES: dict[str, Callable[[Place, Path], tuple[object, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("where", IMAGE_PLACES)
-@pytest.mark.parametrize("fault", BAD_IMAGES)
+GRID_ONLY = ("interpolate --like", "superresolve --like")
+"""Places of volumes of which only the grid is wanted: their voxels are not read."""
+
+BAD_VOXELS = ("NaN", "infinite", "constant", "cut short")
+
+
+@pytest.mark.parametrize(
+    ("fault", "where"),
+    [(f, w) for f in BAD_IMAGES for w in IMAGE_PLACES if not (f in BAD_VOXELS and w in GRID_ONLY)],
+)
 def test_a_bad_image(command: Command, place: Place, fault: str, where: str) -> None:
     build, phrase = BAD_IMAGES[fault]
     bad = build(place)
     assert_refused(command, place, IMAGE_PLACES[where](place, bad), phrase)
+
+
+@pytest.mark.parametrize("where", GRID_ONLY)
+@pytest.mark.parametrize("fault", BAD_VOXELS)
+def test_voxels_do_not_matter_where_only_the_grid_is_wanted(
+    command: Command, place: Place, fault: str, where: str
+) -> None:
+    bad = BAD_IMAGES[fault][0](place)
+    assert command(*IMAGE_PLACES[where](place, bad), *QUIET).code == 0
 
 
 LATE_PLACES = ("downsample IN", "interpolate IN", "superresolve IN", "evaluate RESULT", "evaluate TRUTH")
@@ -330,17 +348,17 @@ for _frames, _phrase in (
     ("1:9", "do not exist"),
     ("2:1", "do not exist"),
     ("1:1", "do not exist"),
-    ("first", "are given as 0:5, 3 or 0:3,5:9"),
-    (":", "are given as 0:5, 3 or 0:3,5:9"),
-    ("0:1:2", "are given as 0:5, 3 or 0:3,5:9"),
-    ("-1", "are given as 0:5, 3 or 0:3,5:9"),
-    ("", "are given as 0:5, 3 or 0:3,5:9"),
-    ("0,", "are given as 0:5, 3 or 0:3,5:9"),
-    ("0 2", "are given as 0:5, 3 or 0:3,5:9"),
-    ("1,0", "in ascending order and each once"),
-    ("0:2,1", "in ascending order and each once"),
-    ("1:,2", "in ascending order and each once"),
-    ("0,0", "in ascending order and each once"),
+    ("first", "time points as 0:5, 3 or 0:3,5:9"),
+    (":", "time points as 0:5, 3 or 0:3,5:9"),
+    ("0:1:2", "time points as 0:5, 3 or 0:3,5:9"),
+    ("-1", "time points as 0:5, 3 or 0:3,5:9"),
+    ("", "time points as 0:5, 3 or 0:3,5:9"),
+    ("0,", "time points as 0:5, 3 or 0:3,5:9"),
+    ("0 2", "time points as 0:5, 3 or 0:3,5:9"),
+    ("1,0", "in ascending order and only once each"),
+    ("0:2,1", "in ascending order and only once each"),
+    ("1:,2", "in ascending order and only once each"),
+    ("0,0", "in ascending order and only once each"),
     ("0,2:4", "do not exist"),
 ):
     MISMATCHES[f"--frames={_frames}"] = (superresolve(f"--frames={_frames}"), _phrase)
@@ -477,9 +495,9 @@ def test_a_place_that_cannot_be_written_to(command: Command, place: Place, case:
 
 
 WRONG_TYPES: dict[str, tuple[Build, str]] = {
-    "downsample": (downsample("--fraction", FRACTION, out="out.jpg"), "out.jpg is of no type that can be written"),
-    "superresolve": (superresolve(out="out.xyz"), "out.xyz is of no type that can be written"),
-    "superresolve, odd sequence": (superresolve(out="out.seq.nii.gz"), "is of no type that can be written"),
+    "downsample": (downsample("--fraction", FRACTION, out="out.jpg"), "out.jpg has no file type that can be written"),
+    "superresolve": (superresolve(out="out.xyz"), "out.xyz has no file type that can be written"),
+    "superresolve, odd sequence": (superresolve(out="out.seq.nii.gz"), "has no file type that can be written"),
     "finetune": (finetune("--fraction", 0.25, out="m.pth"), "A model is written as .safetensors"),
     "train": (train(out="m.pt"), "A model is written as .safetensors"),
     "import-checkpoint": (
@@ -514,7 +532,7 @@ FRAMES_OF_OTHERS: dict[str, dict[str, str]] = {
     "other files too": {"job.json": '{"version": "", "input": "", "model": "", "grid": ""}', "thesis.tex": ""},
     "files named nearly as ours": {
         "job.json": '{"version": "", "input": "", "model": "", "grid": ""}',
-        "frame_0001.nii": "",
+        "frame_1.nii": "",
     },
 }
 

@@ -19,7 +19,7 @@ from helpers.command_line import Show
 from helpers.operating_system import needs_posix
 from helpers.patient import FRACTION, SHAPE, SPACING, Patient
 
-from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.io.files import write_series
 from SRDynamicMRILib.models.checkpoints import load_tensors
 from SRDynamicMRILib.phantom import abdomen

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from helpers.command_line import Command
 from helpers.patient import FRACTION, SHAPE, SPACING, TIME_POINTS, Patient
 
-from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.io.files import read_series
 from SRDynamicMRILib.io.times import sidecar_of
 from SRDynamicMRILib.phantom import abdomen

@@ -17,7 +17,7 @@ from helpers.web_page import Page, from_outside
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import ndimage, stats
 
-from SRDynamicMRILib.acquisition.kspace import downsample, low_resolution_grid
+from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.evaluation import Evaluation, evaluate
 from SRDynamicMRILib.evaluation.metrics import Metrics, body_mask
@@ -44,8 +44,8 @@ GEOMETRY = Geometry(SHAPE, (2.0, 3.0, 5.0))
 METHODS = ("trilinear", "zero-filled", "fine-tuned")
 SECTIONS = (
     "Summary",
-    "Likeness to the ground truth",
-    "Is the difference real?",
+    "Image quality against the ground truth",
+    "Statistical tests",
     "Figures",
     "Run time",
     "Details",
@@ -259,7 +259,7 @@ def test_single_time_point_has_no_test(tmp_path: Path) -> None:
 def test_p_values_are_those_of_the_paired_tests(panels: list[Panel], html: str) -> None:
     tests = panels[0].evaluation.test("fine-tuned", "trilinear", "ssim")
     assert f"<td>{tests.wilcoxon:.3f}</td>" in html
-    assert "cannot give less than p = 0.250" in html
+    assert "cannot give a p-value below 0.250" in html
     assert "<td>&lt; 0.001</td>" in html
 
 
@@ -347,7 +347,8 @@ def test_qualitative_figure_shows_the_slice_asked_for(panels: list[Panel]) -> No
 
 
 def test_low_resolution_is_shown_where_it_lies(panels: list[Panel]) -> None:
-    low = panels[1].truth.map(lambda volume: downsample(volume, 0.1), low_resolution_grid(GEOMETRY, 0.1))
+    grid = Acquisition.centre(GEOMETRY.shape[1:], 0.1).low_resolution_geometry(GEOMETRY)
+    low = panels[1].truth.map(lambda volume: downsample(volume, 0.1), grid)
     panel = replace(panels[1], series={**panels[1].series, "low resolution": low})
     figure = qualitative_figure([panel], 1, methods=("low resolution", "fine-tuned"))
     small, _, truth = figure.axes

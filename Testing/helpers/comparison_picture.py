@@ -28,8 +28,8 @@ from SRDynamicMRISlicer.scene.results import ResultSequence
 
 from helpers.project import TESTS
 from helpers.scenes import Slicer, SliceView, Window
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import interpolate
-from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.evaluation.metrics import compare
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Series

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.inference.intensities import noise, unusual
 from SRDynamicMRILib.io.files import read_series
 from SRDynamicMRILib.phantom import abdomen
@@ -45,7 +45,9 @@ def test_what_is_unusual_is_told(fault: str) -> None:
     sentences = unusual([volume.with_data(spoil(volume.data)) for volume in SERIES], "the series")
     found = [sentence for sentence in sentences if words in sentence]
     assert len(found) == 1
-    assert found[0].startswith("The intensities of the series are unlike those that the model has seen in 2 of 2 time ")
+    assert found[0].startswith(
+        "The intensities of the series are unlike those that the model was trained on in 2 of 2 time "
+    )
     assert found[0].endswith(".")
 
 

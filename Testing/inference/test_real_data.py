@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers.command_line import QUIET, Command
 
-from SRDynamicMRILib.acquisition.kspace import low_resolution_size
+from SRDynamicMRILib.acquisition.acquisition import Acquisition
 from SRDynamicMRILib.io.files import read_series, read_volume
 from SRDynamicMRILib.models.pretrained import base_model
 from SRDynamicMRILib.volume import Geometry
@@ -63,7 +63,7 @@ def test_the_pelvis_keeps_its_place(command: Command, real_data: Path, tmp_path:
     assert volume.geometry.spacing == pytest.approx((1.125, 1.125, 3.3), abs=1e-3)
     low, out = tmp_path / "low.nrrd", tmp_path / "up.nii.gz"
     assert command("downsample", scan, low, "--fraction", FRACTION, *QUIET).code == 0
-    wanted = volume.geometry.with_matrix(low_resolution_size((320, 320), FRACTION))
+    wanted = volume.geometry.with_matrix(Acquisition.centre((320, 320), FRACTION).acquired_matrix)
     assert_same_place(read_volume(low).geometry, wanted)
     assert command("interpolate", low, out, "--like", scan, "--method", "zero_filled", *QUIET).code == 0
     assert_same_place(read_volume(out).geometry, volume.geometry)

@@ -12,8 +12,9 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import trilinear_index, zero_filled
-from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample
+from SRDynamicMRILib.acquisition.kspace import crop_kspace
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.inference.super_resolution import super_resolve, target_grid
 from SRDynamicMRILib.inference.tiling import Inference

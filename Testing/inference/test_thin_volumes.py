@@ -10,8 +10,8 @@ import pytest
 from helpers.command_line import QUIET, Command
 from helpers.patient import FRACTION, Patient
 
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import upsample
-from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.evaluation.metrics import ssim
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume

@@ -457,7 +457,7 @@ def test_screen_saves_beside_the_series(tmp_path: Path, kind: str) -> None:
     edit(tmp_path / "S1.dcm", store)
     series = read_series(tmp_path)
     assert np.array_equal([volume.data for volume in series], voxels)
-    assert series.warnings == (f"Screen saves and other pictures in {tmp_path} were left out: S1.dcm.",)
+    assert series.warnings == (f"Screenshots and other pictures in {tmp_path} were left out: S1.dcm.",)
 
 
 def test_series_that_were_converted_to_secondary_captures(tmp_path: Path) -> None:
@@ -473,7 +473,7 @@ def test_a_file_that_is_there_twice(tmp_path: Path) -> None:
     series = read_series(tmp_path)
     assert np.array_equal([volume.data for volume in series], voxels)
     assert len(series.warnings) == 1
-    assert "IM0003.dcm" in series.warnings[0] and "Copies in" in series.warnings[0]
+    assert "IM0003.dcm" in series.warnings[0] and "Duplicates in" in series.warnings[0]
     edit(tmp_path / "IM0003 copy.dcm", lambda image: setattr(image, "PatientName", "Anybody"))
     assert "are two versions of one image" in refusal(tmp_path)
 

@@ -493,7 +493,7 @@ def test_a_file_that_may_not_be_read(name: str) -> None:
         (Path(folder) / name).chmod(0)
         with as_nobody():
             said = refusal(Path(folder) / name)
-    assert said == f"{folder}/{name} cannot be read (Permission denied); see to it that you may read it."
+    assert said == f"{folder}/{name} cannot be read (Permission denied); check its permissions."
 
 
 @needs_posix
@@ -736,7 +736,7 @@ def test_a_series_can_be_written_over_itself(tmp_path: Path) -> None:
 def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match="holds other things than a series; choose another name"):
+    with pytest.raises(InputError, match="holds something other than a series; choose another name"):
         write_series(series_of((3, 4, 5), [0, 1]), tmp_path / "s")
     assert (tmp_path / "s" / "thesis.tex").exists()
 
@@ -750,9 +750,9 @@ def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["v.jpg", "v.txt", "v.nii.bz2", "v.seq.mha"])
 def test_types_that_cannot_be_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match="is of no type that can be written; end it in one of"):
+    with pytest.raises(InputError, match="has no file type that can be written; use one of the endings"):
         write_volume(Volume(noise((3, 4, 5))), tmp_path / name)
-    with pytest.raises(InputError, match="is of no type that can be written; end it in one of"):
+    with pytest.raises(InputError, match="has no file type that can be written; use one of the endings"):
         write_series(series_of((3, 4, 5), [0, 1]), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 

@@ -54,7 +54,7 @@ def test_the_one_that_is_taken_is_named(codes: tuple[int, int], taken: str, move
     assert series.geometry.origin[2] == pytest.approx(30 + moved)
     assert bool(series.warnings) == bool(taken)
     if taken:
-        assert "disagree by up to 30 mm" in series.warnings[0] and f"the {taken} is taken" in series.warnings[0]
+        assert "disagree by up to 30 mm" in series.warnings[0] and f"the {taken} is used" in series.warnings[0]
 
 
 @pytest.mark.parametrize(("codes", "scale"), [((1, 1), 1.1), ((0, 1), 1.1), ((1, 2), 1.0)])

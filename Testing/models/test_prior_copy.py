@@ -14,7 +14,7 @@ from helpers.models import TINY, same_weights, tiny_network
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.models.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.models.prior_copy import LARGEST, TENSOR, PriorCopy, coarse, voxels_sha256

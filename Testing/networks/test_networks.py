@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.inference.tiling import SHIFTS, _averaged, _by_tiles, _layout, _on, _tile_shape
+from SRDynamicMRILib.inference.tiling import _by_tiles, _layout, _on, _tile_shape
 from SRDynamicMRILib.losses.perceptual import PerceptualLoss, load_encoder
 from SRDynamicMRILib.losses.registry import VOXEL_LOSSES, loss_named
 from SRDynamicMRILib.models.checkpoints import save_tensors
@@ -206,23 +205,6 @@ def test_tiles_of_sub_pixels_give_what_the_whole_gives(shape: tuple[int, int, in
     whole = _by_tiles(_on(network, CPU), image, (128, 128, 128), _layout(network))
     assert whole.shape == (shape[0], 3 * shape[1], 3 * shape[2])
     np.testing.assert_allclose(_by_tiles(_on(network, CPU), image, tile, _layout(network)), whole, atol=1e-4)
-
-
-def test_all_shifts_make_a_network_that_does_not_see_its_own_grid() -> None:
-    network = unet(2)
-    apply = partial(_by_tiles, _on(network, CPU), tile=(128, 128, 128), layout=_layout(network))
-    image = noise(4, 48, 48).numpy()
-    middle = (slice(None), slice(20, 28), slice(20, 28))
-
-    def change(shifts: int) -> float:
-        """How much a result changes with a shift of its image by one voxel."""
-        result, moved = (
-            _averaged(apply, one, shifts, _layout(network)) for one in (image, np.roll(image, (1, 1), (1, 2)))
-        )
-        return float(np.abs(np.roll(moved, (-1, -1), (1, 2)) - result)[middle].max())
-
-    assert len(set(SHIFTS)) == len(SHIFTS) == 16
-    assert change(16) < 1e-4 < 1e-3 < change(1)
 
 
 def test_a_single_tile_is_the_network_itself() -> None:

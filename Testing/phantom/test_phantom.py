@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from SRDynamicMRILib.acquisition.kspace import crop_kspace, low_resolution_size, pad_kspace
+from SRDynamicMRILib.acquisition.acquisition import Acquisition
+from SRDynamicMRILib.acquisition.kspace import crop_kspace, pad_kspace
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.phantom import LABELS, Phantom, abdomen, random_abdomen
 
@@ -147,11 +148,11 @@ def test_there_is_no_needle_unless_asked_for() -> None:
 
 def test_a_sixteenth_of_kspace_loses_detail_above_the_noise() -> None:
     data = abdomen(seed=3, shape=(8, 192, 256), time_points=1).static.data
-    size = low_resolution_size((192, 256), 0.0625)
+    size = Acquisition.centre((192, 256), 0.0625).acquired_matrix
     zero_filled = pad_kspace(crop_kspace(data, size), (192, 256))
     body = ndimage.gaussian_filter(data, (0, 3, 3)) > 120
     error = np.sqrt(np.mean((zero_filled - data)[body] ** 2))
-    assert error > 4 * 10  # noise SD of the static scan
+    assert error > 4 * 10  # noise SD of the planning scan
 
 
 def test_random_abdomens_differ_in_contrast_and_grid() -> None:

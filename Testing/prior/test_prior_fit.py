@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers.patient import inverted
 
-from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.io.files import read_series, read_volume
 from SRDynamicMRILib.models.prior_copy import PriorCopy
 from SRDynamicMRILib.phantom import abdomen

@@ -26,7 +26,7 @@ from scipy import ndimage
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.cli import train as train_command
 from SRDynamicMRILib.cli.program import main
 from SRDynamicMRILib.errors import InputError
@@ -197,22 +197,22 @@ def test_folders_that_cannot_be_trained_on_are_refused(tmp_path: Path) -> None:
 @given(st.integers(1, 60), st.floats(0, 0.999), st.integers(0, 1000))
 def test_split_puts_everyone_on_one_side(count: int, share: float, seed: int) -> None:
     items = [f"subject {n}" for n in range(count)]
-    kept, held_back = split(items, share, seed)
-    assert sorted(kept + held_back) == sorted(items)
-    assert not set(kept) & set(held_back)
-    assert kept, "there is always somebody to train on"
-    assert (kept, held_back) == split(items, share, seed)
+    trained, validated = split(items, share, seed)
+    assert sorted(trained + validated) == sorted(items)
+    assert not set(trained) & set(validated)
+    assert trained, "there is always somebody to train on"
+    assert (trained, validated) == split(items, share, seed)
     if share == 0 or count == 1:
-        assert not held_back
+        assert not validated
     else:
-        assert len(held_back) == min(count - 1, max(1, round(share * count)))
+        assert len(validated) == min(count - 1, max(1, round(share * count)))
 
 
 def test_split_is_70_to_30_and_another_one_for_another_seed() -> None:
     splits = [split(range(20), 0.3, seed) for seed in range(30)]
-    assert {(len(kept), len(held_back)) for kept, held_back in splits} == {(14, 6)}
-    assert len({tuple(held_back) for _, held_back in splits}) > 25
-    assert set().union(*(held_back for _, held_back in splits)) == set(range(20))
+    assert {(len(trained), len(validated)) for trained, validated in splits} == {(14, 6)}
+    assert len({tuple(validated) for _, validated in splits}) > 25
+    assert set().union(*(validated for _, validated in splits)) == set(range(20))
 
 
 # ------------------------------------------------------------------------------------------------------ data
@@ -238,7 +238,7 @@ def scan_of(found: FloatArray) -> tuple[str, int, int]:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_those_held_back_are_judged_and_never_drawn(marked: list[Path], seed: int) -> None:
+def test_those_validated_are_judged_and_never_drawn(marked: list[Path], seed: int) -> None:
     task = MainTraining(folders=marked, validation_share=0.4, seed=seed)
     progress = Recorder()
     data = training_data(task, progress)
@@ -252,12 +252,12 @@ def test_those_held_back_are_judged_and_never_drawn(marked: list[Path], seed: in
     assert [len(some) for some in drawn] == [6, 6], "both scans of the three subjects that are left"
     assert len({scan[:2] for scan in judged}) == validation.IMAGES, "as many subjects as images"
     for folder, message in zip("ab", progress.messages, strict=True):
-        kept, held_back = message.removeprefix(f"{folder}: training on ").removesuffix(".").split("; validation on ")
-        assert kept.split(", ") == sorted(f"{f}{n}" for f, n in subjects if f == folder)
-        assert held_back.split(", ") == sorted({f"{f}{n}" for f, n, _ in judged if f == folder})
+        trained, validated = message.removeprefix(f"{folder}: training on ").removesuffix(".").split("; validation on ")
+        assert trained.split(", ") == sorted(f"{f}{n}" for f, n in subjects if f == folder)
+        assert validated.split(", ") == sorted({f"{f}{n}" for f, n, _ in judged if f == folder})
 
 
-def test_training_sees_nobody_who_is_held_back(marked: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_sees_nobody_who_is_validated(marked: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     seen = set()
 
     def spy(volume: Volume, rng: np.random.Generator, count: int) -> FloatArray:
@@ -273,7 +273,7 @@ def test_training_sees_nobody_who_is_held_back(marked: list[Path], monkeypatch: 
     assert not judged & seen
 
 
-def test_nobody_is_held_back_from_one_subject_or_where_none_is_wanted(marked: list[Path], tmp_path: Path) -> None:
+def test_nobody_is_validated_from_one_subject_or_where_none_is_wanted(marked: list[Path], tmp_path: Path) -> None:
     write_image(tmp_path / "one.nii", 0)
     for task in (MainTraining(folders=[tmp_path]), MainTraining(folders=marked, validation_share=0)):
         progress = Recorder()
@@ -294,10 +294,10 @@ def test_synthetic_abdomens_are_split_too_and_judge_where_no_real_subject_does(
     monkeypatch.setattr(datasets, "synthetic_image", synthetic)
     monkeypatch.setattr(validation, "synthetic_image", synthetic)
     data = training_data(MainTraining(synthetic=20, seed=5), Recorder())
-    held_back = split(range(20), 0.3, 5)[1]
-    assert [found[0, 0, 0] - 1 for found in data.validation] == held_back[: validation.IMAGES]
+    validated = split(range(20), 0.3, 5)[1]
+    assert [found[0, 0, 0] - 1 for found in data.validation] == validated[: validation.IMAGES]
     ((source, _),) = data.sources
-    assert {int(source(np.random.default_rng(n))[0, 0, 0]) - 1 for n in range(200)} == set(range(20)) - set(held_back)
+    assert {int(source(np.random.default_rng(n))[0, 0, 0]) - 1 for n in range(200)} == set(range(20)) - set(validated)
     assert {seed for _, seed in made} == {5}
     real = training_data(MainTraining(folders=marked, synthetic=20), Recorder())
     assert len(real.sources) == 3

@@ -12,7 +12,7 @@ from helpers.command_line import QUIET, Command
 from helpers.models import tiny_network
 from helpers.patient import FRACTION, Patient
 
-from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.io.files import read_series, read_volume, write_volume
 from SRDynamicMRILib.models.budgets import TrainingBudget

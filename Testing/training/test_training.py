@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
+from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
 from SRDynamicMRILib.acquisition.interpolation import INPUTS, upsample
-from SRDynamicMRILib.acquisition.kspace import crop_kspace, downsample
+from SRDynamicMRILib.acquisition.kspace import crop_kspace
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.models.budgets import TrainingBudget, budget_named
@@ -46,8 +47,6 @@ from SRDynamicMRILib.training.datasets import PairStream, some_slices
 from SRDynamicMRILib.training.fine_tuning import (
     default_precision,
     fine_tune,
-    kept_by_fraction,
-    kept_size,
     match_prior,
 )
 from SRDynamicMRILib.training.fine_tuning_validation import (
@@ -73,7 +72,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 TINY = TrainingBudget("test", 8)
 PRIOR = abdomen(0, (8, 48, 64), (6.0, 6.0, 8.0), time_points=1).static
-KEPT = (24, 32)
+MATRIX = (24, 32)
 INFO = ModelInfo(
     features=4,
     fractions=FRACTIONS,
@@ -111,26 +110,26 @@ def vessel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("interpolation", INPUTS)
 def test_maximum_divides_input_and_target_each_by_its_own(interpolation: str) -> None:
-    pair = interpolated_pair(PRIOR.data, KEPT, interpolation, "maximum")
+    pair = interpolated_pair(PRIOR.data, MATRIX, interpolation, "maximum")
     assert pair.input.max() == pytest.approx(1)
     assert pair.target.max() == pytest.approx(1)
-    expected = upsample(crop_kspace(PRIOR.data, KEPT), PRIOR.shape[1:], interpolation)
+    expected = upsample(crop_kspace(PRIOR.data, MATRIX), PRIOR.shape[1:], interpolation)
     np.testing.assert_allclose(pair.input, expected / expected.max(), atol=1e-5)
     np.testing.assert_allclose(pair.target, PRIOR.data / PRIOR.data.max(), atol=1e-6)
 
 
 def test_percentile_divides_both_by_that_of_the_low_resolution_image() -> None:
-    pair = interpolated_pair(PRIOR.data, KEPT, "zero_filled", "percentile")
-    acquired = crop_kspace(PRIOR.data, KEPT)
+    pair = interpolated_pair(PRIOR.data, MATRIX, "zero_filled", "percentile")
+    acquired = crop_kspace(PRIOR.data, MATRIX)
     scale = np.percentile(acquired, 99.9)
     np.testing.assert_allclose(pair.target * scale, PRIOR.data, rtol=1e-5, atol=1e-3)
-    np.testing.assert_allclose(crop_kspace(pair.target, KEPT) * scale, acquired, atol=1e-3 * scale)
+    np.testing.assert_allclose(crop_kspace(pair.target, MATRIX) * scale, acquired, atol=1e-3 * scale)
 
 
 @pytest.mark.parametrize("normalisation", ["maximum", "percentile"])
 def test_pair_does_not_depend_on_the_unit(normalisation: str) -> None:
-    pair = interpolated_pair(PRIOR.data, KEPT, "non_negative", normalisation)
-    larger = interpolated_pair(PRIOR.data * np.float32(1000), KEPT, "non_negative", normalisation)
+    pair = interpolated_pair(PRIOR.data, MATRIX, "non_negative", normalisation)
+    larger = interpolated_pair(PRIOR.data * np.float32(1000), MATRIX, "non_negative", normalisation)
     np.testing.assert_allclose(larger.input, pair.input, atol=1e-5)
     np.testing.assert_allclose(larger.target, pair.target, atol=1e-5)
 
@@ -208,8 +207,8 @@ SUB_PIXEL = replace(INFO, architecture="SubPixelNetwork", interpolation="zero_fi
 
 
 def test_sub_pixel_pair_and_zero_filling_make_up_the_target() -> None:
-    pair = sub_pixel_pair(PRIOR.data, KEPT, 2, "percentile")
-    acquired = crop_kspace(PRIOR.data, KEPT)
+    pair = sub_pixel_pair(PRIOR.data, MATRIX, 2, "percentile")
+    acquired = crop_kspace(PRIOR.data, MATRIX)
     scale = np.percentile(acquired, 99.9)
     assert pair.factor == 2
     np.testing.assert_allclose(pair.input * scale, acquired, rtol=1e-5, atol=1e-3)
@@ -236,7 +235,7 @@ def test_patches_of_sub_pixel_pairs_keep_both_together() -> None:
 def test_fine_tuning_a_sub_pixel_network_makes_it_better_on_its_prior() -> None:
     torch.manual_seed(0)
     start = Model(new_network(SUB_PIXEL).eval(), SUB_PIXEL)
-    tuned = fine_tune(PRIOR, start, KEPT, TrainingBudget("test", 40), seed=3)
+    tuned = fine_tune(PRIOR, start, MATRIX, TrainingBudget("test", 40), seed=3)
 
     def error(model: Model) -> float:
         result = super_resolve(downsample(PRIOR, 0.25), model, PRIOR.geometry)
@@ -245,14 +244,14 @@ def test_fine_tuning_a_sub_pixel_network_makes_it_better_on_its_prior() -> None:
     assert tuned.info.factor == 2
     assert error(tuned) < error(start)
     with pytest.raises(InputError, match="choose another budget"):
-        fine_tune(PRIOR, start, KEPT, budget_named("paper"))
+        fine_tune(PRIOR, start, MATRIX, budget_named("paper"))
 
 
 # Places where nothing is learnt
 
 
 def test_held_back_voxels_are_few_where_detail_is_and_do_not_reach_the_loss() -> None:
-    pair = interpolated_pair(PRIOR.data, KEPT, "zero_filled", "percentile")
+    pair = interpolated_pair(PRIOR.data, MATRIX, "zero_filled", "percentile")
     _, held = choose_validation_patches(pair, (8, 24, 24), np.random.default_rng(0))
     assert held.shape == pair.target.shape[1:]
     assert 0.02 < held.mean() < 0.5
@@ -286,7 +285,7 @@ def test_score_is_the_share_of_what_lacks_that_comes_back(residual: bool, expect
 
 
 def test_places_are_held_back_from_scans_smaller_than_a_patch() -> None:
-    pair = sub_pixel_pair(PRIOR.data, KEPT, 2, "percentile")
+    pair = sub_pixel_pair(PRIOR.data, MATRIX, 2, "percentile")
     judge, held = choose_validation_patches(pair, (12, 48, 48), np.random.default_rng(0))
     assert held.shape == pair.target.shape[1:]
     assert all(pair.input.shape == (12, 48, 48) for pair in judge.patches)
@@ -306,11 +305,11 @@ def test_mask_on_a_grid_of_other_voxels_is_at_the_same_place() -> None:
 
 
 def test_placements_keep_the_anatomy_and_give_other_low_resolution_images() -> None:
-    placed = [random_shift_and_mirror(PRIOR.shape, KEPT, np.random.default_rng(seed)) for seed in range(100)]
+    placed = [random_shift_and_mirror(PRIOR.shape, MATRIX, np.random.default_rng(seed)) for seed in range(100)]
     assert len(set(placed)) == 2 * 2 * 2 * 2  # 48 x 64 voxels are shifted by 0 or 1 of a voxel of 24 x 32, and mirrored
     voxels = np.sort(PRIOR.data, axis=None)
     assert all(np.array_equal(np.sort(one.apply(PRIOR.data), axis=None), voxels) for one in placed)
-    assert len({crop_kspace(one.apply(PRIOR.data), KEPT).tobytes() for one in placed}) == len(set(placed))
+    assert len({crop_kspace(one.apply(PRIOR.data), MATRIX).tobytes() for one in placed}) == len(set(placed))
     image = np.arange(12).reshape(1, 3, 4)
     assert ShiftAndMirror((1, 0), (False, True)).apply(image).tolist() == [[[11, 10, 9, 8], [3, 2, 1, 0], [7, 6, 5, 4]]]
 
@@ -329,7 +328,7 @@ def test_half_of_the_patches_are_of_a_scan_that_lies_otherwise(monkeypatch: pyte
 
     monkeypatch.setattr(fine_tuning_plan, "fit_to_patch", remembered)
     monkeypatch.setattr(fine_tuning_plan, "detailed_patch", draw)
-    fine_tune(PRIOR, Model(new_network(SUB_PIXEL).eval(), SUB_PIXEL), KEPT, TrainingBudget("test", 100), seed=3)
+    fine_tune(PRIOR, Model(new_network(SUB_PIXEL).eval(), SUB_PIXEL), MATRIX, TrainingBudget("test", 100), seed=3)
     as_scanned = [number for number in drawn if number < 2]
     assert len(as_scanned) == pytest.approx(0.5 * len(drawn), rel=0.2)
     moved = [number for number in drawn if number >= 2]
@@ -346,7 +345,7 @@ def test_fine_tuning_ends_when_it_gets_no_better_where_nothing_is_learnt(
     scores = iter([0.1, 0.3, *[0.2] * 50])
     monkeypatch.setattr(ValidationPatches, "score", lambda *_, **__: {"recovered": next(scores)})
     progress = Recorder()
-    tuned = fine_tune(PRIOR, base, KEPT, TrainingBudget("test", 40), seed=3, progress=progress)
+    tuned = fine_tune(PRIOR, base, MATRIX, TrainingBudget("test", 40), seed=3, progress=progress)
     assert tuned.info.steps == 2 * (2 + fine_tuning.PATIENCE)
     assert tuned.info.metrics["recovered"] == 0.3
     assert "Validation has not improved since step 4, so training ends." in progress.messages
@@ -370,7 +369,7 @@ def test_short_memory_is_enough_to_train_with(monkeypatch: pytest.MonkeyPatch) -
     short, enough, progress = ShortOfMemory(2), network(2), Recorder()
     run(short, progress)
     run(enough)
-    assert progress.messages == ["Not enough memory on cpu: feature maps are computed twice rather than kept."]
+    assert progress.messages == ["Not enough memory on cpu: feature maps are computed twice instead of being stored."]
     assert same_weights(short, enough)
 
     class NeverEnough(UNet3D):
@@ -808,15 +807,15 @@ def test_training_that_had_come_to_its_end_does_not_go_on_when_resumed(tmp_path:
 @pytest.fixture(scope="module")
 def tuned(base: Model) -> tuple[Model, Recorder]:
     progress = Recorder()
-    return fine_tune(PRIOR, base, KEPT, TINY, seed=3, progress=progress), progress
+    return fine_tune(PRIOR, base, MATRIX, TINY, seed=3, progress=progress), progress
 
 
 def test_fine_tuning_is_deterministic(base: Model, tuned: tuple[Model, Recorder]) -> None:
-    again = fine_tune(PRIOR, base, KEPT, TINY, seed=3)
+    again = fine_tune(PRIOR, base, MATRIX, TINY, seed=3)
     assert same_weights(again.network, tuned[0].network)
     assert again.info == tuned[0].info
-    other = fine_tune(PRIOR, base, KEPT, TrainingBudget("test", 2), seed=4)
-    assert not same_weights(other.network, fine_tune(PRIOR, base, KEPT, TrainingBudget("test", 2), seed=3).network)
+    other = fine_tune(PRIOR, base, MATRIX, TrainingBudget("test", 2), seed=4)
+    assert not same_weights(other.network, fine_tune(PRIOR, base, MATRIX, TrainingBudget("test", 2), seed=3).network)
 
 
 def test_fine_tuned_model_knows_where_it_comes_from(base: Model, tuned: tuple[Model, Recorder]) -> None:
@@ -825,7 +824,7 @@ def test_fine_tuned_model_knows_where_it_comes_from(base: Model, tuned: tuple[Mo
     assert info.parent == base.sha256
     assert len(info.parent) == 64
     assert info.prior_spacing == PRIOR.geometry.spacing
-    assert info.fractions == (KEPT[0] * KEPT[1] / (48 * 64),)
+    assert info.fractions == (MATRIX[0] * MATRIX[1] / (48 * 64),)
     assert (info.steps, info.seed, info.loss) == (8, 3, DEFAULT.loss)
     assert (info.interpolation, info.normalisation) == (base.info.interpolation, base.info.normalisation)
     assert (info.residual, info.data_consistency) == (True, True)
@@ -836,7 +835,7 @@ def test_fine_tuned_model_knows_where_it_comes_from(base: Model, tuned: tuple[Mo
 
 
 def test_strength_is_the_share_of_the_way_from_the_base(base: Model, tuned: tuple[Model, Recorder]) -> None:
-    half = fine_tune(PRIOR, base, KEPT, TINY, seed=3, strength=0.5).network.state_dict()
+    half = fine_tune(PRIOR, base, MATRIX, TINY, seed=3, strength=0.5).network.state_dict()
     before, after = base.network.state_dict(), tuned[0].network.state_dict()
     assert all(torch.allclose(half[name], (before[name] + after[name]) / 2) for name in half)
 
@@ -851,7 +850,7 @@ def test_a_base_that_was_super_resolved_with_on_a_graphics_card_can_be_kept_in_p
 
 
 def test_precision_changes_how_it_is_computed_and_little_of_what_comes_out(base: Model) -> None:
-    tuned = {p: fine_tune(PRIOR, base, KEPT, TINY, seed=3, precision=p) for p in PRECISIONS}
+    tuned = {p: fine_tune(PRIOR, base, MATRIX, TINY, seed=3, precision=p) for p in PRECISIONS}
     start, exact, fast = (m.network.state_dict() for m in (base, tuned["float32"], tuned["bfloat16"]))
     assert {w.dtype for w in fast.values()} == {torch.float32}
     assert [tuned[p].info.precision for p in PRECISIONS] == list(PRECISIONS)
@@ -860,7 +859,7 @@ def test_precision_changes_how_it_is_computed_and_little_of_what_comes_out(base:
     moved = sum(float((exact[name] - start[name]).square().sum()) for name in exact)
     assert 0 < apart < 0.05 * moved, "Adam's first steps have the size of the rate, whatever the gradient's"
     assert same_weights(
-        fine_tune(PRIOR, base, KEPT, TINY, seed=3, precision="bfloat16").network, tuned["bfloat16"].network
+        fine_tune(PRIOR, base, MATRIX, TINY, seed=3, precision="bfloat16").network, tuned["bfloat16"].network
     )
 
 
@@ -940,17 +939,17 @@ def test_state_of_another_prior_is_refused(base: Model, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(network(), Recorder(3), state_file=state, save_every=0.0, identity=identity)
     progress = Recorder()
-    fine_tune(PRIOR, base, KEPT, TINY, state_file=state, resume=True, progress=progress)
+    fine_tune(PRIOR, base, MATRIX, TINY, state_file=state, resume=True, progress=progress)
     assert progress.messages == ["Resuming after step 3."]
     with pytest.raises(KeyboardInterrupt):
         run(network(), Recorder(3), state_file=state, save_every=0.0, identity=identity)
     other = PRIOR.with_data(PRIOR.data + 1)
-    for prior, kept, seed in ((other, KEPT, 0), (PRIOR, (12, 16), 0), (PRIOR, KEPT, 1)):
+    for prior, matrix, seed in ((other, MATRIX, 0), (PRIOR, (12, 16), 0), (PRIOR, MATRIX, 1)):
         with pytest.raises(InputError, match="other data or settings"):
-            fine_tune(prior, base, kept, TINY, seed=seed, state_file=state, resume=True)
+            fine_tune(prior, base, matrix, TINY, seed=seed, state_file=state, resume=True)
     (precision,) = set(PRECISIONS) - {default_precision(TINY, CPU)}
     with pytest.raises(InputError, match="other data or settings"):
-        fine_tune(PRIOR, base, KEPT, TINY, state_file=state, resume=True, precision=precision)
+        fine_tune(PRIOR, base, MATRIX, TINY, state_file=state, resume=True, precision=precision)
 
 
 @pytest.mark.parametrize("shape", [(24, 28, 28), (28, 24, 32), (24, 24, 24)])
@@ -965,8 +964,8 @@ def test_paper_budget_is_one_epoch_over_all_patches(
 
     monkeypatch.setattr(fine_tuning, "optimise", spy)
     image = np.random.default_rng(0).random(shape)
-    kept = (shape[1] // 2, shape[2] // 2)
-    tuned = fine_tune(Volume(image), base, kept, budget_named("paper"), perceptual_network=vessel_file)
+    matrix = (shape[1] // 2, shape[2] // 2)
+    tuned = fine_tune(Volume(image), base, matrix, budget_named("paper"), perceptual_network=vessel_file)
     positions = math.prod(size - 24 + 1 for size in shape)
     schedule = seen["schedule"]
     assert schedule.steps == tuned.info.steps == math.ceil(positions / 16)
@@ -987,7 +986,7 @@ def test_paper_budget_trains_with_the_perceptual_network(base: Model, vessel_fil
 
 def test_paper_budget_without_a_perceptual_network_is_refused(base: Model) -> None:
     with pytest.raises(InputError, match="needs a perceptual network"):
-        fine_tune(PRIOR, base, KEPT, budget_named("paper"))
+        fine_tune(PRIOR, base, MATRIX, budget_named("paper"))
 
 
 def test_unknown_budget_is_refused() -> None:
@@ -1000,23 +999,23 @@ def test_unknown_budget_is_refused() -> None:
 
 @pytest.mark.parametrize("fraction", FRACTIONS)
 @pytest.mark.parametrize("size", [(192, 256), (191, 255), (101, 130)])
-def test_kept_size_is_the_matrix_of_a_downsampled_volume(size: tuple[int, int], fraction: float) -> None:
+def test_acquired_matrix_is_that_of_a_downsampled_volume(size: tuple[int, int], fraction: float) -> None:
     prior = Volume(np.ones((1, *size)), Geometry((1, *size), (1.1, 1.3, 4.0)))
     low = downsample(prior, fraction)
-    assert kept_size(prior.geometry, low.geometry) == low.shape[1:]
-    assert kept_by_fraction(prior.geometry, fraction) == low.shape[1:]
+    assert Acquisition.between(prior.geometry, low.geometry).acquired_matrix == low.shape[1:]
+    assert Acquisition.centre(size, fraction).acquired_matrix == low.shape[1:]
 
 
-def test_kept_size_for_a_larger_prior_gives_the_resolution_of_the_series() -> None:
+def test_acquired_matrix_of_a_larger_prior_gives_the_resolution_of_the_series() -> None:
     prior = Geometry((4, 200, 240), (1.0, 1.0, 4.0))
     series = Geometry((4, 30, 40), (4.0, 5.0, 4.0))
-    assert kept_size(prior, series) == (40, 60)
+    assert Acquisition.between(prior, series).acquired_matrix == (40, 60)
 
 
 def test_prior_of_lower_resolution_is_refused() -> None:
     coarse, fine = Geometry((4, 20, 20), (4.0, 4.0, 4.0)), Geometry((4, 60, 60), (1.5, 1.5, 4.0))
     with pytest.raises(InputError, match="lower resolution"):
-        kept_size(coarse, fine)
+        Acquisition.between(coarse, fine)
     with pytest.raises(InputError, match="lower resolution"):
         match_prior(Volume(np.ones(coarse.shape), coarse), fine)
     turned = replace(fine, direction=(0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0))

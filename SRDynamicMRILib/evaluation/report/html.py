@@ -205,8 +205,8 @@ def _document(content: ReportContent) -> str:
 <p class="banner" role="note">{escape(NOTICE)}</p>
 </header>
 {_section("Summary", _paragraphs(content.summary) + _verdicts(content))}
-{_section("Likeness to the ground truth", _metric_tables(content))}
-{_section("Is the difference real?", _test_table(content))}
+{_section("Image quality against the ground truth", _metric_tables(content))}
+{_section("Statistical tests", _test_table(content))}
 {_section("Figures", figures)}
 {_section("Run time", _timing_table(content.timings))}
 {_section("Details", _detail_table(content.details))}
@@ -247,7 +247,7 @@ def _shortfall(lost: int, reference: str) -> str:
     if lost == 0:
         return ""
     everywhere = lost == 2 * len(_TESTED)
-    return f": not better than {reference}" if everywhere else f": better than {reference} in part only"
+    return f": not better than {reference}" if everywhere else f": only partly better than {reference}"
 
 
 def _table(caption: str, head: str, body: str, kind: str = "") -> str:
@@ -274,7 +274,7 @@ def _metric_tables(content: ReportContent) -> str:
         panels = [panel for panel in content.panels if panel.group == group]
         name = f"{group}: " if group else ""
         tables += _metric_table(panels, f"{name}Whole volume", body=False)
-        tables += _metric_table(panels, f"{name}Body alone, without the air around it", body=True)
+        tables += _metric_table(panels, f"{name}Body only, without the air around it", body=True)
     return tables
 
 
@@ -343,12 +343,12 @@ def _test_table(content: ReportContent) -> str:
 def _tests_explained(content: ReportContent) -> str:
     text = (
         f"Mean difference ({content.result} minus the other; above zero: {content.result} is closer to the "
-        "truth) and p-values of two-sided paired tests over the time points. Time points of one series "
-        "resemble each other, so the p-values speak for this series and not for other patients."
+        "truth) and p-values of two-sided paired tests over the time points. Time points of one subject are not "
+        "independent: the p-values describe this series and say nothing about other patients."
     )
     fewest = min(len(panel.evaluation.times) for panel in content.panels)
     if fewest > 1 and (least := 2.0 ** (1 - fewest)) >= 0.001:
-        text += f" With {fewest} time points the Wilcoxon test cannot give less than p = {least:.3f}."
+        text += f" With {fewest} time points the Wilcoxon test cannot give a p-value below {least:.3f}."
     return text
 
 
@@ -373,7 +373,7 @@ def _timing_table(timings: Mapping[str, float]) -> str:
         for step, seconds in timings.items()
     )
     head = '<thead>\n<tr><th scope="col">Step</th><th scope="col">Time</th></tr>\n</thead>\n'
-    return _table("Time that every step took", head, f"<tbody>\n{rows}</tbody>\n")
+    return _table("Time taken by every step", head, f"<tbody>\n{rows}</tbody>\n")
 
 
 def _detail_table(details: Mapping[str, str]) -> str:
@@ -383,7 +383,7 @@ def _detail_table(details: Mapping[str, str]) -> str:
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>\n' for name, value in details.items()
     )
     head = '<thead>\n<tr><th scope="col">Name</th><th scope="col">Value</th></tr>\n</thead>\n'
-    return _table("What is needed to repeat this", head, f"<tbody>\n{rows}</tbody>\n", "details")
+    return _table("What is needed to reproduce this", head, f"<tbody>\n{rows}</tbody>\n", "details")
 
 
 # ------------------------------------------------------------------------------------------------ numbers
@@ -426,7 +426,7 @@ def _drawn(content: ReportContent) -> Iterable[Illustration]:
     time = time_label(panels[0], middle)
     yield Illustration(
         png(qualitative_figure(panels, middle)),
-        f"The slice with the most body at {time}, from every method and as it truly is. All images of a row "
+        f"The slice with the most body at {time}, from every method and from the ground truth. All images of a row "
         f"share one window, from 0 (black) to the {WHITE_PERCENTILE:g}th percentile of the ground truth "
         "(white). Above every image: the SSIM of its whole volume.",
         f"Rows: {', '.join(p.name for p in panels)}. Columns: {', '.join(panels[0].methods)}, ground truth.",
@@ -435,16 +435,16 @@ def _drawn(content: ReportContent) -> Iterable[Illustration]:
     yield Illustration(
         png(ssim_map_figure(hardest, compared, sorted({0, middle, last}))),
         f"{hardest.name}: {' and '.join(compared)} over time, each with its map of structural similarity "
-        "(SSIM) to the ground truth. Yellow (1): alike around this voxel; green and blue: less alike; dark "
-        "violet (0): nothing in common. The number above an image is the mean over its whole volume.",
+        "(SSIM) to the ground truth. Yellow (1): identical around this voxel; green and blue: less similar; dark "
+        "violet (0): no similarity. The number above an image is the mean over its whole volume.",
         f"Images and SSIM maps of {' and '.join(compared)} beside the truth, a row per time point.",
     )
     others = [name for name in hardest.methods if name != given]
     yield Illustration(
         png(detail_figure(hardest, (given, *others), middle)),
         f"{hardest.name} at {time}: the region (yellow frame) where {given} has the largest error within "
-        "the body, magnified. Below every image its difference from the ground truth, on one scale: red is "
-        "too bright, blue too dark, white is right.",
+        "the body, magnified. Below every image its difference from the ground truth, on one scale: red is too "
+        "bright, blue too dark, white is correct.",
         f"Magnified region of {', '.join((given, *others))} and ground truth, with the differences.",
     )
     if all(len(panel.evaluation.times) == 1 for panel in panels):

@@ -33,8 +33,8 @@ from SRDynamicMRISlicer.scene.sequences import SequenceIndex, index_of, put, ser
 from SRDynamicMRISlicer.scene.volumes import store_volume, volume_of
 from SRDynamicMRISlicer.step_queue import at_once
 
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import interpolate
-from SRDynamicMRILib.acquisition.kspace import downsample
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.evaluation import evaluate, write_csv
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series

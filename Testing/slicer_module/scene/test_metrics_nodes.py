@@ -22,7 +22,7 @@ from SRDynamicMRISlicer.scene.metrics_nodes import (
 from SRDynamicMRISlicer.scene.volumes import volume_of
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
-from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.evaluation import Evaluation, evaluate, write_csv
 from SRDynamicMRILib.volume import Geometry, Series

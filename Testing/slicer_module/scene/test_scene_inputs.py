@@ -16,7 +16,8 @@ from SRDynamicMRISlicer.step_queue import at_once
 from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkImageData
 
-from SRDynamicMRILib.acquisition.kspace import downsample, pad_kspace
+from SRDynamicMRILib.acquisition.acquisition import downsample
+from SRDynamicMRILib.acquisition.kspace import pad_kspace
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
 FULL = Geometry((4, 16, 24), (2.0, 2.0, 5.0))

@@ -26,7 +26,7 @@ from SRDynamicMRISlicer.scene.volumes import geometry_of, volume_of
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkCommand
 
-from SRDynamicMRILib.acquisition.kspace import downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.io.files import write_series, write_volume
 from SRDynamicMRILib.phantom import abdomen
