@@ -33,7 +33,7 @@ from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.models import budgets
 from SRDynamicMRILib.models.checkpoints import file_sha256, load_model
-from SRDynamicMRILib.models.recipes import DEFAULT, FRACTIONS, RECIPES
+from SRDynamicMRILib.models.recipes import DEFAULT, RECIPES
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import JsonProgress, Progress
 from SRDynamicMRILib.volume import Series, Volume
@@ -476,12 +476,6 @@ def test_a_folder_of_volumes_is_a_series(
     assert command(*arguments(tmp_path / "two", patient, tmp_path / "output", *more)).code == 0
     rows, whole = lines(tmp_path / "output" / "benchmark.csv"), lines(done / "benchmark.csv")
     assert rows == [r for r in whole if r["subject"] == "two" and r["fraction"] == "0.25"]
-
-
-def test_the_paper_is_the_default() -> None:
-    parsed = cli.build_parser().parse_args(["benchmark", "data", "--output", "o"])
-    assert tuple(parsed.fractions) == FRACTIONS
-    assert (parsed.budget, parsed.frames, parsed.figures, parsed.resume) == ("standard", None, True, False)
 
 
 # Refusals
