@@ -38,7 +38,7 @@ from .inference.tiling import Inference
 from .io.room import check_disk
 from .io.sidecar import NOTICE, check_acquired, frames_in
 from .io.times import frames_text
-from .models.budgets import budget_named
+from .models.budgets import TrainingBudget, budget_named
 from .models.checkpoints import Model, identified, load_info, load_model
 from .models.pretrained import PERCEPTUAL_NETWORK, base_model, pretrained_file, start_model
 from .models.prior_copy import PriorCopy, voxels_sha256
@@ -79,7 +79,7 @@ def fine_tune(
     fraction: float | None = None,
     acquired_matrix: tuple[int, int] | None = None,
     model: GivenModel | None = None,
-    budget: str = "standard",
+    budget: str | TrainingBudget = "standard",
     keep_contrast: bool = False,
     precision: Precision | None = None,
     perceptual_network: Path | None = None,
@@ -109,7 +109,7 @@ def fine_tune(
     model
         Model to begin with; the pretrained one for this fraction if not given.
     budget
-        ``quick``, ``standard``, ``long`` or ``paper``.
+        How much training: ``quick``, ``standard``, ``long`` or ``paper``.
     keep_contrast
         Never change the planning scan's intensities.
     precision
@@ -142,7 +142,8 @@ def fine_tune(
     >>> model = fine_tune(planning, series, budget="quick", seed=1)
     """
     progress = progress or PythonWarnings()
-    chosen_budget, chosen_device = budget_named(budget), device_named(device)
+    chosen_budget = budget if isinstance(budget, TrainingBudget) else budget_named(budget)
+    chosen_device = device_named(device)
     prior = _volume(prior, "the planning scan")
     check_acquired(prior, "the planning scan")
     if (series is None) == (fraction is None):

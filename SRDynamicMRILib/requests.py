@@ -235,7 +235,7 @@ class BenchmarkRequest(Request):
 
     command = "benchmark"
     data: Path = argument("DATADIR", "folder with a sub-folder per subject that holds static.* and dynamic.*")
-    output: Path = option(metavar="DIR")
+    output: Path = option(metavar="DIR", help="folder to write")
     fractions: tuple[float, ...] = option(FRACTIONS, help="fractions of k-space to compare")
     model: Path | None = option(None, metavar="BASE", help="base model (default: the pretrained one)")
     budget: str = option("standard", choices=BUDGETS, help="training budget of fine-tuning (default: standard)")

@@ -89,7 +89,7 @@ class ModuleSession(VTKObservationMixin):
         self.jobs.added.connect(guarded(self._on_added, self._report))
         self.jobs.made.connect(guarded(self._on_made, self._report))
         self._interpreter = Interpreter(_python(), _LIBRARY)
-        self._spare_worker = SpareWorker(QtProcess, self._interpreter)
+        self._spare_worker = SpareWorker(lambda: Worker(QtProcess(), self._timer, self._interpreter))
         self._entered = False
         self.presenter = Presenter(
             self._new_worker, self._ensure, self._prepare, self._timer, time.monotonic, QtSettings()
@@ -466,7 +466,7 @@ class ModuleSession(VTKObservationMixin):
     # Jobs
 
     def _new_worker(self) -> Worker:
-        worker = Worker(self._spare_worker.take(), self._timer, self._interpreter)
+        worker = self._spare_worker.take()
         worker.finished.connect(lambda outcome: self._timer.call_later(0, self._start_spare_worker))
         return worker
 

@@ -57,6 +57,8 @@ def _add(where: Any, item: Field[Any], hint: Any) -> None:
         where.add_argument(item.name, type=hint, **options)
         return
     default = None if item.default is MISSING else item.default
+    if isinstance(default, tuple):
+        default = list(default)  # argparse appends to a copy of it
     options |= {"dest": item.name, "default": default}
     if hint is bool:
         options["action"] = "store_false" if default else "store_true"
