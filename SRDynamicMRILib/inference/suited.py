@@ -70,7 +70,7 @@ def result_grid(
         if not like.same_orientation(series):
             progress.log("The planning scan has another orientation than the series; only its voxel size is used.")
     elif fraction is not None:
-        reason = f"{100 * fraction:.4g}% of k-space was acquired"
+        reason = f"because {100 * fraction:.4g}% of k-space was acquired"
     elif info.prior_spacing:
         reason = "the voxel size of the planning scan that the model was fine-tuned on"
     else:

@@ -199,7 +199,7 @@ def test_warnings_go_into_summary_and_report(
     assert {name: list(told[name]) for name in told} == {name: ["0.25", "0.0625"] for name in SUBJECTS}
     assert told["one"]["0.25"] == []
     (sentence,) = told["two"]["0.0625"]
-    assert "The intensities of the series are unlike those that the model has seen" in sentence
+    assert "The intensities of the series are unlike those that the model was trained on" in sentence
     assert f"two, 6.25% of k-space: {sentence}" in report
 
     folder = tmp_path / "wrong"
@@ -515,7 +515,9 @@ def test_data_that_cannot_be(command: Command, data: Path, patient: Patient, tmp
     static = tmp_path / "data" / "two" / "static.nii.gz"
     scan = read_volume(static)
     write_volume(Volume(scan.data, replace(scan.geometry, origin=(5000.0, 0.0, 0.0))), static)
-    refuse(command, patient, tmp_path / "data", tmp_path / "output", "two: The prior and the series do not overlap")
+    refuse(
+        command, patient, tmp_path / "data", tmp_path / "output", "two: The planning scan and the series do not overlap"
+    )
     large = (40 * scan.geometry.spacing[0], 40 * scan.geometry.spacing[1], scan.geometry.spacing[2])
     write_volume(Volume(scan.data, replace(scan.geometry, spacing=large)), static)
     refuse(command, patient, tmp_path / "data", tmp_path / "output", "two: ")

@@ -114,16 +114,14 @@ def test_result_on_another_grid_is_resampled_and_logged() -> None:
     assert found.mean_sd("padded", "ssim")[0] == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("voxels", "as_it_is", "told"), [(0.0, True, 0), (0.0005, True, 0), (0.005, False, 0), (0.1, False, 1)]
-)
-def test_result_on_a_grid_that_rounding_moved_is_taken_as_it_is(voxels: float, as_it_is: bool, told: int) -> None:
+@pytest.mark.parametrize(("voxels", "as_it_is"), [(0.0, True), (0.005, True), (0.1, False)])
+def test_result_on_a_grid_that_rounding_moved_is_taken_as_it_is(voxels: float, as_it_is: bool) -> None:
     moved = replace(GRID, origin=tuple(GRID.position((voxels, voxels, 0)).tolist()))
     noise = series(3.0)
     progress = Recorder()
     found = align({"moved": Series.of([Volume(v.data, moved) for v in noise])}, TRUTH, progress)["moved"]
     assert found.geometry == TRUTH.geometry
-    assert len(progress.messages) == told
+    assert bool(progress.messages) != as_it_is
     assert [np.array_equal(a.data, b.data) for a, b in zip(found, noise, strict=True)] == [as_it_is] * len(noise)
 
 
