@@ -38,7 +38,7 @@ from .inference.tiling import Inference
 from .io.room import check_disk
 from .io.sidecar import NOTICE, check_acquired, frames_in
 from .io.times import frames_text
-from .models.budgets import budget_named
+from .models.budgets import TrainingBudget, budget_named
 from .models.checkpoints import Model, identified, load_info, load_model
 from .models.pretrained import PERCEPTUAL_NETWORK, base_model, pretrained_file, start_model
 from .models.prior_copy import PriorCopy, voxels_sha256
@@ -79,7 +79,7 @@ def fine_tune(
     fraction: float | None = None,
     acquired_matrix: tuple[int, int] | None = None,
     model: GivenModel | None = None,
-    budget: str = "standard",
+    budget: str | TrainingBudget = "standard",
     keep_contrast: bool = False,
     precision: Precision | None = None,
     perceptual_network: Path | None = None,
@@ -109,7 +109,7 @@ def fine_tune(
     model
         Model to begin with; the pretrained one for this fraction if not given.
     budget
-        ``quick``, ``standard``, ``long`` or ``paper``.
+        How much training: ``quick``, ``standard``, ``long`` or ``paper``.
     keep_contrast
         Never change the planning scan's intensities.
     precision
@@ -142,7 +142,8 @@ def fine_tune(
     >>> model = fine_tune(planning, series, budget="quick", seed=1)
     """
     progress = progress or PythonWarnings()
-    chosen_budget, chosen_device = budget_named(budget), device_named(device)
+    chosen_budget = budget if isinstance(budget, TrainingBudget) else budget_named(budget)
+    chosen_device = device_named(device)
     prior = _volume(prior, "the planning scan")
     check_acquired(prior, "the planning scan")
     if (series is None) == (fraction is None):
@@ -151,15 +152,15 @@ def fine_tune(
         )
     copy_of_prior = PriorCopy.of(prior)
     if series is not None:
-        lesson = _lesson_for(prior, copy_of_prior, _series(series), acquired_matrix, keep_contrast, progress)
+        matched = _matched_to(prior, copy_of_prior, _series(series), acquired_matrix, keep_contrast, progress)
     elif acquired_matrix is not None:
         raise InputError("An acquired matrix needs the series that it belongs to; give the series too.")
     else:
         full = (prior.shape[1], prior.shape[2])
-        lesson = _Lesson(prior, Acquisition.centre(full, fraction or 0.0))
-        check_detail(prior.geometry, lesson.acquisition.acquired_matrix)
-    share = lesson.acquisition.fraction
-    warnings = [*prior.warnings, *unusual([prior], "the planning scan"), *lesson.warnings]
+        matched = _MatchedPrior(prior, Acquisition.centre(full, fraction or 0.0))
+        check_detail(prior.geometry, matched.acquisition.acquired_matrix)
+    share = matched.acquisition.fraction
+    warnings = [*prior.warnings, *unusual([prior], "the planning scan"), *matched.warnings]
     if model is not None:
         base = _model(model)
         warnings += other_fraction(base, share)
@@ -167,9 +168,9 @@ def fine_tune(
         base = load_model(base_model(share) if chosen_budget.steps is None else start_model(share))
     tell(warnings, progress)
     tuned = fine_tune_model(
-        lesson.prior,
+        matched.prior,
         base,
-        lesson.acquisition.acquired_matrix,
+        matched.acquisition.acquired_matrix,
         chosen_budget,
         seed=seed,
         device=chosen_device,
@@ -177,18 +178,18 @@ def fine_tune(
         state_file=state_file,
         resume=resume,
         perceptual_network=perceptual_network or pretrained_file(PERCEPTUAL_NETWORK),
-        strength=lesson.strength,
+        strength=matched.strength,
         precision=precision,
         copy_of_prior=copy_of_prior,
     )
-    if lesson.fit is not None:
-        tuned = tuned.with_info(metrics={**tuned.info.metrics, SIMILARITY: lesson.fit.similarity})
+    if matched.fit is not None:
+        tuned = tuned.with_info(metrics={**tuned.info.metrics, SIMILARITY: matched.fit.similarity})
     return identified(tuned)
 
 
 @dataclass(frozen=True)
-class _Lesson:
-    """What a fine-tuning learns.
+class _MatchedPrior:
+    """The planning scan, matched to the series that fine-tuning is for.
 
     Parameters
     ----------
@@ -211,15 +212,15 @@ class _Lesson:
     warnings: tuple[str, ...] = ()
 
 
-def _lesson_for(
+def _matched_to(
     prior: Volume,
     copy_of_prior: PriorCopy,
     stored: Series,
     acquired_matrix: tuple[int, int] | None,
     keep_contrast: bool,
     progress: Progress,
-) -> _Lesson:
-    """What is to be learnt of a planning scan for a series."""
+) -> _MatchedPrior:
+    """Match a planning scan to a series: compare the two, and adapt the contrast where that differs."""
     check_acquired(stored, "fine-tuned for")
     acquired = _recognised(stored, range(len(stored)), acquired_matrix, progress)
     series = at_acquired_matrix(stored, acquired)
@@ -244,7 +245,7 @@ def _lesson_for(
     elif not keep_contrast:
         adapted = adapt_prior(prior, time_points[fit.best if fit else 0], progress)
         prior, strength = adapted.volume, adapted.strength
-    return _Lesson(prior, acquisition, strength, fit, (*warnings, *misfit(fit)))
+    return _MatchedPrior(prior, acquisition, strength, fit, (*warnings, *misfit(fit)))
 
 
 # Super-resolution
@@ -263,7 +264,6 @@ def super_resolve(
     skip_unusable: bool = False,
     stride: Sequence[int] | None = None,
     precision: Precision | None = None,
-    shifts: int = 1,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Images:
@@ -297,8 +297,6 @@ def super_resolve(
         Step ``(D, H, W)`` between overlapping patches, in place of whole volumes.
     precision
         Of the convolutions; the fastest of the device if not given.
-    shifts
-        Average over so many shifts of the image.
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...
     progress
@@ -333,7 +331,6 @@ def super_resolve(
         skip_unusable=skip_unusable,
         stride=stride,
         precision=precision,
-        shifts=shifts,
         device=device,
         progress=progress,
     )
@@ -442,7 +439,6 @@ def prepare_super_resolution(
     skip_unusable: bool = False,
     stride: Sequence[int] | None = None,
     precision: Precision | None = None,
-    shifts: int = 1,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> SuperResolution:
@@ -481,7 +477,7 @@ def prepare_super_resolution(
         warnings.append(f"{len(skipped)} of {len(wanted)} time points cannot be used and are left out: {each}.")
         facts["skipped"] = skipped
     facts |= {"warnings": tell(warnings, progress), **acquired.facts()}
-    inference = suited_inference(chosen, stride, precision, shifts)
+    inference = suited_inference(chosen, stride, precision)
     return SuperResolution(low, numbers, chosen, grid, chosen_device, inference, progress, facts)
 
 

@@ -7,11 +7,12 @@ Nothing here loads what takes long, so that the Slicer module can make requests 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from .acquisition.methods import Method
 from .errors import InputError
@@ -20,8 +21,6 @@ from .models.recipes import FRACTIONS, RECIPES
 from .process.precision import Precision
 
 Matrix = tuple[int, int]
-
-R = TypeVar("R", bound="Request")
 
 _ACQUIRED = "acquired rows and columns of {}, if the scanner stored more (default: detected)"
 
@@ -32,7 +31,7 @@ def option(
     help: str = "",
     metavar: str | tuple[str, ...] | None = None,
     flag: str | None = None,
-    choices: tuple[str, ...] | None = None,
+    choices: Collection[str] | None = None,
     group: str = "",
     hidden: tuple[str, ...] = (),
 ) -> Any:
@@ -43,7 +42,8 @@ def option(
     default
         Its default value; without one the option is required.
     help, metavar, choices
-        For the command line. The names of a `Literal` need not be repeated as choices.
+        For the command line. The names of a `Literal` need not be repeated as choices. A registry is given itself, so
+        that what is registered later can be chosen too.
     flag
         Its name on the command line; by default ``--`` and the field's name. An empty text makes it positional.
     group
@@ -126,7 +126,7 @@ class TrainRequest(Request):
     synthetic: int = option(0, help="number of synthetic abdomens to add")
     weights: tuple[float, ...] = option((), help="sampling weights of each DIR and, last, of the synthetic abdomens")
     output: Path = option(metavar="M.safetensors", help="model to write")
-    recipe: str = option("default", choices=tuple(RECIPES), help="training recipe (default: default)")
+    recipe: str = option("default", choices=RECIPES, help="training recipe (default: default)")
     fractions: tuple[float, ...] = option(FRACTIONS, help="fractions of k-space to train for")
     each_fraction: bool = option(False, help="train one model per fraction: M_0.25.safetensors, ...")
     model: Path | None = option(None, metavar="BASE", help="model to continue from (default: random weights)")
@@ -170,7 +170,7 @@ class FineTuneRequest(Request):
     acquired_matrix: Matrix | None = option(None, metavar="HxW", help=_ACQUIRED.format("LRVOLUME"))
     output: Path = option(metavar="M.safetensors", help="model to write")
     model: Path | None = option(None, metavar="BASE", help="model to fine-tune (default: the pretrained one)")
-    budget: str = option("standard", choices=tuple(BUDGETS), help="training budget (default: standard)")
+    budget: str = option("standard", choices=BUDGETS, help="training budget (default: standard)")
     precision: Precision | None = option(
         None, help="precision of the convolutions (default: the fastest of the device)"
     )
@@ -208,7 +208,6 @@ class SuperResolveRequest(Request):
     precision: Precision | None = option(
         None, help="precision of the convolutions (default: the fastest of the device)"
     )
-    shifts: int = option(1, help="average over this many shifts of the image (default: 1)")
     consistency_map: Path | None = option(
         None, metavar="FILE", help="write downsampled result minus IN, on the grid of IN", hidden=("--fidelity-map",)
     )
@@ -236,10 +235,10 @@ class BenchmarkRequest(Request):
 
     command = "benchmark"
     data: Path = argument("DATADIR", "folder with a sub-folder per subject that holds static.* and dynamic.*")
-    output: Path = option(metavar="DIR")
+    output: Path = option(metavar="DIR", help="folder to write")
     fractions: tuple[float, ...] = option(FRACTIONS, help="fractions of k-space to compare")
     model: Path | None = option(None, metavar="BASE", help="base model (default: the pretrained one)")
-    budget: str = option("standard", choices=tuple(BUDGETS), help="training budget of fine-tuning (default: standard)")
+    budget: str = option("standard", choices=BUDGETS, help="training budget of fine-tuning (default: standard)")
     perceptual_network: Path | None = option(
         None, metavar="FILE", help="weights of the perceptual loss (default: the pretrained ones)"
     )
@@ -340,7 +339,10 @@ def _typed(value: Any, hint: Any, name: str) -> Any:
         return value
     elif hint is Path and type(value) is str:
         return Path(value)
-    elif type(value) is hint or (hint is float and type(value) is int):
-        return float(value) if hint is float else value
+    elif hint is float and type(value) in (int, float):
+        with suppress(OverflowError):
+            return float(value)
+    elif type(value) is hint:
+        return value
     message = f"The option {name} of the request has a value of the wrong kind; write it as Request.to_json does."
     raise InputError(message)

@@ -18,17 +18,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real_scans import FRAMES, data_folder, time_point
 
-from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
+from SRDynamicMRILib import fine_tune, super_resolve
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import zero_filled
 from SRDynamicMRILib.evaluation.metrics import compare
-from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import read_volume
 from SRDynamicMRILib.models.budgets import TrainingBudget
 from SRDynamicMRILib.models.checkpoints import load_model
 from SRDynamicMRILib.models.pretrained import base_model, start_model
 from SRDynamicMRILib.models.recipes import DEFAULT, FAST, RECIPES
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.training.fine_tuning import fine_tune
 from SRDynamicMRILib.volume import Volume
 
 RUNS = ("100@1.5e-3", "300@1.5e-3", "600@1.5e-3", "3000@1.5e-3")
@@ -68,10 +67,10 @@ def main() -> None:
         started = time.perf_counter()
         model = base
         if steps:
-            acquired_matrix = Acquisition.centre(prior.shape[1:], arguments.fraction).acquired_matrix
-            model = fine_tune(prior, base, acquired_matrix, TrainingBudget("study", steps))
+            budget = TrainingBudget("study", steps)
+            model = fine_tune(prior, fraction=arguments.fraction, model=base, budget=budget)
         seconds = time.perf_counter() - started
-        metrics = compare(super_resolve(acquired, model, truth.geometry).data, truth.data)[0]
+        metrics = compare(super_resolve(acquired, model, like=truth).data, truth.data)[0]
         record = {
             "scan": arguments.scan,
             "fraction": arguments.fraction,

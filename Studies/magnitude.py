@@ -17,10 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real_scans import FRAMES, time_point
 
+from SRDynamicMRILib import super_resolve
 from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import zero_filled
 from SRDynamicMRILib.evaluation.metrics import compare
-from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.models.checkpoints import load_model
 from SRDynamicMRILib.models.pretrained import base_model
 
@@ -37,7 +37,7 @@ def main() -> None:
         for name, acquired in {"sign kept": kept, "magnitude": kept.with_data(np.abs(kept.data))}.items():
             images = {
                 "zero-filled": zero_filled(acquired.data, truth.shape[1:]),
-                "main training": super_resolve(acquired, model, truth.geometry).data,
+                "main training": super_resolve(acquired, model, like=truth).data,
             }
             for method, image in images.items():
                 metrics = compare(image, truth.data)[0]

@@ -21,15 +21,14 @@ from scipy import ndimage, stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
+from SRDynamicMRILib import fine_tune, super_resolve
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import zero_filled
-from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.models.budgets import TrainingBudget
 from SRDynamicMRILib.models.checkpoints import load_model
 from SRDynamicMRILib.models.pretrained import base_model, start_model
 from SRDynamicMRILib.models.recipes import FRACTIONS
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.training.fine_tuning import fine_tune
 from SRDynamicMRILib.volume import Volume
 
 SHAPE = (12, 192, 256)
@@ -85,16 +84,16 @@ def study(subjects: int, steps: int) -> list[dict[str, object]]:
         assert phantom.needle_entry is not None and phantom.needle_tip is not None
         for fraction in FRACTIONS:
             base, start = load_model(base_model(fraction)), load_model(start_model(fraction))
-            acquisition = Acquisition.centre(phantom.static.shape[1:], fraction)
-            tuned = fine_tune(phantom.static, start, acquisition.acquired_matrix, TrainingBudget("study", steps))
+            budget = TrainingBudget("study", steps)
+            tuned = fine_tune(phantom.static, fraction=fraction, model=start, budget=budget)
             for time in range(TIME_POINTS):
                 truth = phantom.dynamic[time]
                 acquired = downsample(truth, fraction)
                 images = (
                     truth,
                     truth.with_data(zero_filled(acquired.data, truth.shape[1:])),
-                    super_resolve(acquired, base, truth.geometry),
-                    super_resolve(acquired, tuned, truth.geometry),
+                    super_resolve(acquired, base, like=truth),
+                    super_resolve(acquired, tuned, like=truth),
                 )
                 place = (phantom.needle_entry[time], phantom.needle_tip[time])
                 real = measure(truth, *place)

@@ -30,8 +30,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
+from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import zero_filled
+from SRDynamicMRILib.api import fine_tune
 from SRDynamicMRILib.evaluation.metrics import compare, ssim
 from SRDynamicMRILib.inference import series as series_super_resolution
 from SRDynamicMRILib.inference.patches import patch_positions
@@ -46,7 +47,6 @@ from SRDynamicMRILib.models.recipes import FRACTIONS, PAPER
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.process.devices import fastest_precision
 from SRDynamicMRILib.progress import Progress
-from SRDynamicMRILib.training.fine_tuning import fine_tune
 from SRDynamicMRILib.volume import Series, Volume, shape_of
 
 SHAPE = (40, 192, 256)
@@ -167,7 +167,6 @@ def cases() -> list[Case]:
     for fraction in FRACTIONS:
         found.append(Case("fast network", fraction, fast_model(fraction), Inference(), ("--fast",)))
         found.append(Case("U-Net", fraction, base_model(fraction), Inference(), ()))
-    found.append(Case("U-Net, 4 shifts", LOWEST, base_model(LOWEST), Inference(shifts=4), ("--shifts", "4")))
     found.append(Case("U-Net, float32", LOWEST, base_model(LOWEST), PRECISE, ("--precision", "float32")))
     return found
 
@@ -190,7 +189,7 @@ def whole_volumes(truth: Volume, device: torch.device, folder: Path) -> list[Row
         assert case.model is not None
         model = load_model(case.model)
         seconds, result = timed(low[case.fraction], truth, model, device, case.inference)
-        operations = case.inference.shifts * operations_of(model, low[case.fraction], truth)
+        operations = operations_of(model, low[case.fraction], truth)
         quality = ssim(result.data, truth.data)
         rows.append(Row(case.name, case.fraction, str(device), seconds, whole, peak, quality, operations))
     return rows
@@ -217,13 +216,15 @@ def fine_tuning(device: torch.device) -> Iterator[dict[str, object]]:
     phantom = abdomen(1, (12, 192, 256), time_points=2)
     prior, truth = phantom.static, phantom.dynamic[1]
     low = downsample(truth, LOWEST)
-    matrix = Acquisition.centre((prior.shape[1], prior.shape[2]), LOWEST).acquired_matrix
     reference = compare(zero_filled(low.data, truth.shape[1:]), truth.data)[0]
     for name, path in (("fast network", start_model(LOWEST)), ("U-Net", base_model(LOWEST))):
         start = load_model(path)
         for steps in (0, *STEPS):
             started = time.perf_counter()
-            model = fine_tune(prior, start, matrix, TrainingBudget("bench", steps), device=device) if steps else start
+            budget = TrainingBudget("bench", steps)
+            model = (
+                fine_tune(prior, fraction=LOWEST, model=start, budget=budget, device=str(device)) if steps else start
+            )
             seconds = time.perf_counter() - started
             metrics = compare(super_resolve(low, model, truth.geometry, device=device).data, truth.data)[0]
             gap = (metrics.ssim - reference.ssim) / (1 - reference.ssim)

@@ -35,7 +35,6 @@ CATALOGUE_FIELDS = {
 
 CATALOGUE_DECISIONS = (
     'The category "Image Synthesis" is new to the list that the catalogue accepted when this was written.',
-    'The catalogue asks for "Slicer" in the name of a repository, or for an exception.',
 )
 """What the catalogue's maintainers have to agree to when the extension is submitted."""
 

@@ -18,12 +18,22 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from SRDynamicMRILib import Model, Series, Volume, evaluate, fine_tune, interpolate, load_model, super_resolve
+from SRDynamicMRILib import (
+    Model,
+    Series,
+    Volume,
+    downsample,
+    evaluate,
+    fine_tune,
+    interpolate,
+    load_model,
+    super_resolve,
+)
 from SRDynamicMRILib.acquisition.acquisition import Acquisition, acquisition_of
 from SRDynamicMRILib.acquisition.interpolation import non_negative, trilinear, trilinear_index, zero_filled
 from SRDynamicMRILib.acquisition.kspace import crop_kspace, to_kspace
+from SRDynamicMRILib.api import RESULT
 from SRDynamicMRILib.evaluation.evaluation import Evaluation
-from SRDynamicMRILib.models.budgets import BUDGETS
 from SRDynamicMRILib.models.pretrained import base_model
 from SRDynamicMRILib.models.recipes import FRACTIONS
 from SRDynamicMRILib.phantom import abdomen
@@ -55,23 +65,13 @@ def example() -> Example:
     phantom = abdomen(5, SHAPE, SPACING, time_points=TIME_POINTS)
     truth = Series.of(list(phantom.dynamic), phantom.dynamic.times)
     grid = truth.geometry
-    acquisition = Acquisition.centre(grid.shape[1:], FRACTION)
-    small = acquisition.low_resolution_geometry(grid)
-    low = Series.of([Volume(acquisition.downsample(volume.data), small) for volume in truth], truth.times)
+    low = Series.of([downsample(volume, FRACTION) for volume in truth], truth.times)
     base = load_model(base_model(FRACTION))
-    model = fine_tune(phantom.static, base, acquisition.acquired_matrix, BUDGETS["quick"], precision="float32")
-
-    def result(of: Model) -> Series:
-        return Series.of([super_resolve(volume, of, grid) for volume in low], low.times)
-
-    methods = {
-        "zero-filled": Series.of([interpolate(volume, grid, "zero_filled") for volume in low], low.times),
-        "base model": result(base),
-        "fine-tuned": result(model),
-    }
-    return Example(
-        phantom.static, truth, low, methods["base model"], methods["fine-tuned"], model, evaluate(methods, truth)
-    )
+    model = fine_tune(phantom.static, low, model=base, budget="quick", precision="float32")
+    of_base, of_tuned = (super_resolve(low, of, like=grid) for of in (base, model))
+    baselines = {"zero-filled": interpolate(low, grid), "base model": of_base}
+    evaluation = evaluate(of_tuned, truth, baselines=baselines).renamed({RESULT: "fine-tuned"})
+    return Example(phantom.static, truth, low, of_base, of_tuned, model, evaluation)
 
 
 def figure(width: float, height: float) -> Figure:

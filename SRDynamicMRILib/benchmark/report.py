@@ -96,7 +96,7 @@ def write_benchmark_report(
         input=ZERO_FILLED,
         timings=_timings(facts),
         details=_details(facts),
-        notes=_notes(plan),
+        notes=_notes(plan, facts),
         figures=list(drawn.values()),
     )
     write_report(content, folder.outputs["report"])
@@ -221,8 +221,15 @@ def _details(facts: Mapping[str, Any]) -> dict[str, str]:
     return details
 
 
-def _notes(plan: Plan) -> list[str]:
+def _notes(plan: Plan, facts: Mapping[str, Any]) -> list[str]:
+    warnings = [
+        f"{subject}, {percent(float(fraction))}: {sentence}"
+        for subject, by_fraction in facts["warnings"].items()
+        for fraction, sentences in by_fraction.items()
+        for sentence in sentences
+    ]
     return [
+        *warnings,
         *(f"{subject}: {points.left_out_sentence}" for subject, points in plan.subjects.items() if points.left_out),
         "The low-resolution series were made by cutting k-space, without the noise and motion of a fast acquisition.",
         "Where the planning scan is of the same acquisition as the series, fine-tuning is easier than in clinical use.",

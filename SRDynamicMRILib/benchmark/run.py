@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,6 @@ def run_benchmark(
     wait()
 
     jobs = share([(*pair, number) for pair in plan.pairs for number in plan.subjects[pair[0]].numbers])
-    progress.stage("Super-resolving and evaluating")
     done = 0
     for (name, fraction), group in groupby(jobs, key=lambda job: job[:2]):
         numbers = [number for *_, number in group]
@@ -148,6 +147,7 @@ def run_benchmark(
         todo = [number for number in numbers if not _is_there(folder, name, fraction, number, number in shown)]
         done += len(numbers) - len(todo)
         if todo:
+            progress.log(f"Super-resolving the series of {name} from {percent(fraction)}.")
             with _about(name):
                 for _ in _compare(benchmark, folder, name, fraction, scans(subjects[name]), todo, shown, progress):
                     done += 1
@@ -292,6 +292,7 @@ def _compare(
     models = {MAIN: benchmark.bases[fraction], FINE_TUNED: load_model(folder.model(subject, fraction))}
     made: dict[str, Series] = {}
     seconds: dict[str, float] = {}
+    heard = _Heard(progress)
     for name, model in models.items():
         job = prepare_super_resolution(
             low,
@@ -300,11 +301,12 @@ def _compare(
             like=dynamic.geometry,
             frames=numbers,
             device=benchmark.device,
-            progress=progress,
+            progress=heard,
         )
         started = time.perf_counter()
         made[name] = job.run()
         seconds[name] = (time.perf_counter() - started) / len(numbers)
+    progress.stage("Evaluating")
     for place, number in enumerate(numbers):
         acquired = low[number]
         results = {name: interpolate(acquired, dynamic.geometry, method) for name, method in INTERPOLATIONS.items()}
@@ -319,7 +321,8 @@ def _compare(
             write_volume(results[name], folder.image(subject, fraction, number, name))
         with written_whole(folder.metrics(subject, fraction, number)) as temporary:
             # With Infinity, unlike what is written for others to read.
-            temporary.write_text(json.dumps({"seconds": seconds, **metrics}), encoding="utf-8")
+            facts = {"seconds": seconds, "warnings": heard.warnings}
+            temporary.write_text(json.dumps({**facts, **metrics}), encoding="utf-8")
         yield number
 
 
@@ -334,7 +337,7 @@ def _low_resolution(geometry: Geometry, fraction: float) -> Geometry:
 
 
 class _Heard(Progress):
-    """Keeps the warnings of a fine-tuning, and passes on all that it is told.
+    """Keeps warnings, and passes on all that it is told but time points, whose files are gone when all is done.
 
     Parameters
     ----------
@@ -413,9 +416,14 @@ def _facts(
     def by_pair(value: Callable[[str, float], object]) -> dict[str, dict[str, object]]:
         return {s: {f"{f:g}": value(s, f) for f in plan.fractions} for s in plan.subjects}
 
-    def tuning(fact: str, subject: str, fraction: float) -> object:
+    def tuning(subject: str, fraction: float) -> Mapping[str, Any]:
         path = folder.timing(subject, fraction)
-        return json.loads(read_bounded(path)).get(fact) if path.exists() else None
+        return json.loads(read_bounded(path)) if path.exists() else {}
+
+    def warnings(subject: str, fraction: float) -> list[str]:
+        files = (folder.metrics(subject, fraction, number) for number in plan.subjects[subject].numbers)
+        parts = [tuning(subject, fraction), *(json.loads(read_bounded(file)) for file in files)]
+        return list(dict.fromkeys(sentence for part in parts for sentence in part.get("warnings", ())))
 
     return {
         "environment": environment(),
@@ -438,9 +446,9 @@ def _facts(
             "start of fine-tuning": _hashes(benchmark.starts),
             "fine-tuned": by_pair(lambda s, f: file_sha256(folder.model(s, f))),
         },
-        "warnings": by_pair(partial(tuning, "warnings")),
+        "warnings": by_pair(warnings),
         "seconds": {
-            "fine_tuning": by_pair(partial(tuning, "seconds")),
+            "fine_tuning": by_pair(lambda s, f: tuning(s, f).get("seconds")),
             "median_of_a_time_point": {method: statistics.median(values) for method, values in seconds.items()},
         },
     }

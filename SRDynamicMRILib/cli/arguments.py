@@ -57,6 +57,8 @@ def _add(where: Any, item: Field[Any], hint: Any) -> None:
         where.add_argument(item.name, type=hint, **options)
         return
     default = None if item.default is MISSING else item.default
+    if isinstance(default, tuple):
+        default = list(default)  # argparse appends to a copy of it
     options |= {"dest": item.name, "default": default}
     if hint is bool:
         options["action"] = "store_false" if default else "store_true"
@@ -75,7 +77,7 @@ def _kind(hint: Any) -> dict[str, Any]:
     if get_origin(hint) is Literal:
         return {"choices": parts}
     if hint == tuple[tuple[str, Path], ...]:
-        return {"type": _named_file, "action": "append", "nargs": "+"}
+        return {"type": _named_file, "action": "append", "nargs": "+", "default": []}  # added to, so no tuple
     if get_origin(hint) is tuple:
         return {"type": parts[0], "nargs": "+" if parts[-1] is Ellipsis else len(parts)}
     kind: Callable[[str], Any] = hint

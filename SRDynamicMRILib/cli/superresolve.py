@@ -35,7 +35,6 @@ def run(request: SuperResolveRequest, progress: Progress) -> Outputs:
         skip_unusable=request.skip_unusable,
         stride=request.stride,
         precision=request.precision,
-        shifts=request.shifts,
         device=request.device,
         progress=progress,
     )

@@ -12,12 +12,9 @@ from ..acquisition.interpolation import resample
 from ..errors import InputError
 from ..io.tables import write_table
 from ..progress import Progress
-from ..volume import FloatArray, Series, Volume
+from ..volume import FloatArray, Series
 from .metrics import Metrics, body_mask, compare, measure
 from .significance import PairedTests, paired_tests
-
-_SAME_PLACE = 1e-3
-"""Voxels by which grids may differ that count as one: files round positions."""
 
 METRIC_NAMES = tuple(item.name for item in fields(Metrics))
 
@@ -74,6 +71,8 @@ KeepMap = Callable[[str, int, FloatArray], None]
 def align(methods: Mapping[str, Series], truth: Series, progress: Progress | None = None) -> dict[str, Series]:
     """Bring all series to the grid of the truth, by linear resampling where they lie on another one.
 
+    Grids that differ by no more than files round positions count as one (`Geometry.same_grid`).
+
     Parameters
     ----------
     methods
@@ -98,9 +97,6 @@ def align(methods: Mapping[str, Series], truth: Series, progress: Progress | Non
             raise InputError(message)
         if series.geometry == truth.geometry:
             aligned[name] = series
-            continue
-        if series.geometry.same_grid(truth.geometry, _SAME_PLACE):
-            aligned[name] = series.map(lambda volume: Volume(volume.data, truth.geometry), truth.geometry)
             continue
         if not series.geometry.overlaps(truth.geometry):
             message = f"{name} and the ground truth do not overlap in space; check that both are of the same patient."

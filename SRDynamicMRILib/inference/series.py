@@ -202,7 +202,6 @@ def job_description(series: Series, model: Model, grid: Geometry, inference: Inf
         "patch": inference.patch,
         "stride": inference.stride if inference.patch else None,
         "precision": inference.precision_on(device),
-        "shifts": inference.shifts,
         "device": device.type,
     }
     return json.dumps(facts, sort_keys=True)

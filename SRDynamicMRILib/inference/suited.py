@@ -18,7 +18,7 @@ from ..process.precision import Precision
 from ..progress import Progress
 from ..volume import Geometry
 from .super_resolution import target_grid
-from .tiling import SHIFTS, Inference
+from .tiling import Inference
 
 PAPER_STRIDE = (3, 3, 3)
 """Step between patches where the recipe wants patches and none is given: the paper's 1 takes 27 times as long."""
@@ -70,7 +70,7 @@ def result_grid(
         if not like.same_orientation(series):
             progress.log("The planning scan has another orientation than the series; only its voxel size is used.")
     elif fraction is not None:
-        reason = f"{100 * fraction:.4g}% of k-space was acquired"
+        reason = f"because {100 * fraction:.4g}% of k-space was acquired"
     elif info.prior_spacing:
         reason = "the voxel size of the planning scan that the model was fine-tuned on"
     else:
@@ -115,9 +115,7 @@ def other_fraction(model: Model, share: float) -> list[str]:
     return [f"The model was trained for {names} of k-space, but the series has {100 * share:.4g}%."]
 
 
-def suited_inference(
-    model: Model, stride: Sequence[int] | None, precision: Precision | None = None, shifts: int = 1
-) -> Inference:
+def suited_inference(model: Model, stride: Sequence[int] | None, precision: Precision | None = None) -> Inference:
     """How to apply a model: as its recipe does, or by patches with a stride.
 
     Raises
@@ -126,13 +124,11 @@ def suited_inference(
         If the model cannot be applied so.
     """
     recipe = RECIPES.get(model.info.recipe, DEFAULT)
-    if not 1 <= shifts <= len(SHIFTS):
-        raise InputError(f"The number of shifts must be from 1 to {len(SHIFTS)}; give another one.")
     if stride is None and recipe.whole_volume:
-        return Inference(precision=precision, shifts=shifts)
+        return Inference(precision=precision)
     if not model.network.by_patches:
         raise InputError("The fast network takes whole volumes only; leave out --stride.")
     step = stride or PAPER_STRIDE
     if min(step) < 1:
         raise InputError("The stride between patches must be at least 1 on every axis; give larger numbers.")
-    return Inference(patch=PAPER.patch, stride=(step[0], step[1], step[2]), precision=precision, shifts=shifts)
+    return Inference(patch=PAPER.patch, stride=(step[0], step[1], step[2]), precision=precision)

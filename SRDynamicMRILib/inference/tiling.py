@@ -20,10 +20,6 @@ from .patches import OverlapAverage, extract, next_multiple, pad_to, patch_posit
 
 _SMALLEST_TILE = 32
 
-SHIFTS = [(0, 0), (2, 2), (0, 2), (2, 0), (1, 1), (3, 3), (1, 3), (3, 1)]
-SHIFTS += [(down, right + 1) if right % 2 == 0 else (down, right - 1) for down, right in SHIFTS]
-"""All shifts against a grid of 4 x 4 voxels, in an order in which the first few are spread over it evenly."""
-
 
 @dataclass(frozen=True)
 class Inference:
@@ -43,9 +39,6 @@ class Inference:
     precision
         Of the convolutions. If not given, the fastest of the device for whole volumes; for patches, the paper's way,
         float32.
-    shifts
-        The image is shifted against the network's grid in so many ways and the results are averaged: as many times the
-        time for what little pooling depends on that grid.
     """
 
     patch: Shape | None = None
@@ -53,7 +46,6 @@ class Inference:
     batch: int = 8
     memory: int = 1 << 30
     precision: Precision | None = None
-    shifts: int = 1
 
     def precision_on(self, device: torch.device) -> Precision:
         """Precision to compute with on a device."""
@@ -120,7 +112,7 @@ def apply_network(
                 whole = partial(_by_tiles, function, tile=tile, layout=layout)
             else:
                 whole = partial(_by_patches, function, patch=inference.patch, stride=inference.stride, batch=batch)
-            return _averaged(whole, image, inference.shifts, layout)
+            return whole(image)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -139,19 +131,6 @@ def apply_network(
             else:
                 message = "There is not enough memory to super-resolve this volume; close other programs and try again."
                 raise InputError(message) from None
-
-
-def _averaged(
-    function: Callable[[FloatArray], FloatArray], image: FloatArray, shifts: int, layout: Layout
-) -> FloatArray:
-    """Mean of what a function gives for an image that is shifted against the network's grid, shifted back."""
-    if shifts == 1 or layout.grid_step == 1:  # in the latter case nothing depends on where the grid begins
-        return function(image)
-    total = np.zeros_like(image)
-    for down, right in SHIFTS[:shifts]:
-        moved = np.pad(image, ((0, 0), (down, 0), (right, 0)), mode="edge")
-        total = total + function(moved)[:, down:, right:]
-    return total / np.float32(shifts)
 
 
 def _layout(network: SuperResolutionNetwork) -> Layout:

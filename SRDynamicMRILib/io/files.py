@@ -195,10 +195,16 @@ def check_voxels(volume: Volume, name: str) -> None:
     elif volume.data.size == 0 or volume.data.min() == volume.data.max():
         value = f"all voxels are {volume.data.flat[0]:g}" if volume.data.size else "no voxels"
         message = f"{name} shows nothing: {value}; export it again or leave it out."
-    elif min(volume.shape[1:]) < 2:
-        height, width = volume.shape[1:]
-        message = f"{name} has slices of {height}x{width} voxels, which are lines, not images; export it again."
     if message:
+        raise InputError(message)
+    _check_slices(volume.geometry, name)
+
+
+def _check_slices(geometry: Geometry, name: str) -> None:
+    """Raise `InputError` if slices are single rows or columns."""
+    height, width = geometry.shape[1:]
+    if min(height, width) < 2:
+        message = f"{name} has slices of {height}x{width} voxels, which are lines, not images; export it again."
         raise InputError(message)
 
 
@@ -215,6 +221,7 @@ def _open(path: Path, unreadable_volumes: bool = False) -> Series:
         series = _open_folder(path, unreadable_volumes) if path.is_dir() else open_image(path)
     except OSError as error:
         raise InputError(unreadable(path, error)) from error
+    _check_slices(series.geometry, str(path))
     return _described(series, path)
 
 

@@ -65,8 +65,7 @@ def import_checkpoint(source: Path, fractions: tuple[float, ...] = ()) -> Model:
     state = _state_dict(content)
     first = state.get("down_path.0.block.0.weight")
     if first is None or first.ndim != 5 or not 1 <= first.shape[0] <= MAXIMUM_FEATURES:
-        message = f"{source} holds no weights of the paper's 3D U-Net (down_path.0.block.0.weight is missing or "
-        "malformed)."
+        message = f"{source} holds no weights of the paper's 3D U-Net; give the checkpoint that was published with it."
         raise InputError(message)
     info = ModelInfo(features=first.shape[0], fractions=fractions, loss="perceptual", recipe="paper")
     try:

@@ -204,7 +204,7 @@ def test_without_a_planning_scan_the_grid_follows_from_the_acquired_matrix(
     out = tmp_path / "sr.nii.gz"
     outcome = command("superresolve", interpolated, out, "--model", patient.model, "--fraction", "0.25")
     assert outcome.code == 0 and read_series(out).geometry.shape == SHAPE
-    assert "The result gets 48x64 voxels of 5 x 5.2 mm, as 25% of k-space were acquired." in outcome.err
+    assert "The result gets 48x64 voxels of 5 x 5.2 mm, because 25% of k-space was acquired." in outcome.err
 
 
 def test_fine_tuning_keeps_of_the_planning_scan_what_was_acquired(
@@ -240,7 +240,7 @@ def test_a_full_matrix_counts_for_the_image_that_it_describes_alone(
     low, out = tmp_path / "low.nii.gz", tmp_path / "sr.nii.gz"
     assert command("downsample", patient.dynamic, low, "--fraction", "0.25").code == 0
     outcome = command("superresolve", low, out, "--model", patient.model)
-    assert "48x64 voxels of 5 x 5.2 mm, the matrix that its sidecar says" in outcome.err
+    assert "48x64 voxels of 5 x 5.2 mm, the matrix before downsampling" in outcome.err
     other = read_series(low)[0]
     replace_image(low, Volume(other.data[:, :20], replace(other.geometry, shape=(8, 20, 32))))
     outcome = command("superresolve", low, out, "--model", patient.model)

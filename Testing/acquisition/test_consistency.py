@@ -26,7 +26,9 @@ def test_the_truth_agrees_with_its_own_acquisition(size: tuple[int, int], fracti
 
 
 @pytest.mark.parametrize(("size", "fraction"), SIZES)
-def test_data_consistency_makes_the_error_vanish_whatever_was_made_up(size: tuple[int, int], fraction: float) -> None:
+def test_data_consistency_makes_the_residual_vanish_whatever_was_synthesised(
+    size: tuple[int, int], fraction: float
+) -> None:
     acquired = downsample(scan(size), fraction)
     made_up = scan(size, seed=1)
     before = consistency(made_up, acquired)
@@ -38,15 +40,15 @@ def test_data_consistency_makes_the_error_vanish_whatever_was_made_up(size: tupl
     )
 
 
-def test_the_error_is_the_share_by_which_a_result_is_too_bright() -> None:
+def test_the_residual_is_the_share_by_which_a_result_is_too_bright() -> None:
     truth = scan((20, 24))
     acquired = downsample(truth, 0.25)
     brighter = consistency(truth.with_data(1.1 * truth.data), acquired)
-    assert brighter.error == pytest.approx(0.1, abs=1e-4)
+    assert brighter.residual == pytest.approx(0.1, abs=1e-4)
     assert brighter.synthesised == pytest.approx(consistency(truth, acquired).synthesised, rel=1e-4)
 
 
-def test_what_was_added_is_the_k_space_beyond_the_acquired_one() -> None:
+def test_what_is_synthesised_is_the_k_space_beyond_the_acquired_one() -> None:
     truth = scan((21, 27))  # odd sizes: no frequency is its own mirror image
     acquired = downsample(truth, 0.25)
     height, width = acquired.shape[1:]
@@ -57,7 +59,7 @@ def test_what_was_added_is_the_k_space_beyond_the_acquired_one() -> None:
 
 
 @pytest.mark.parametrize(("size", "fraction"), SIZES)
-def test_interpolation_adds_nothing(size: tuple[int, int], fraction: float) -> None:
+def test_interpolation_synthesises_nothing(size: tuple[int, int], fraction: float) -> None:
     truth = scan(size)
     acquired = downsample(truth, fraction)
     zero_filled = truth.with_data(upsample(acquired.data, size, "zero_filled"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,8 @@ from SRDynamicMRISlicer.presenter.chosen_job import Files
 from SRDynamicMRISlicer.presenter.states import RUNNING, State
 from SRDynamicMRISlicer.step_queue import Stepwise, at_once
 
+from SRDynamicMRILib.cli import program
+from SRDynamicMRILib.cli.program import run_request
 from SRDynamicMRILib.inference.super_resolution import super_resolve, target_grid
 from SRDynamicMRILib.models.checkpoints import Model, save_model
 from SRDynamicMRILib.volume import Geometry, Volume
@@ -244,26 +247,38 @@ def test_a_model_says_what_it_is_for() -> None:
 
 
 class InProcess(FakeProcess):
-    """Runs the worker's command in this process, and says what it says."""
+    """Does what it is told in this process, as the worker does, and says what the worker says."""
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
         super().__init__()
-        self.command = command
+        self.capture = capture
 
     def start(self, program: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         super().start(program, arguments, environment)
         self.begin()
-        outcome = self.command(*(a for a in arguments[2:] if a != "--stop-with-stdin"))
-        self.output.emit(outcome.out.encode())
-        self.error_output.emit(outcome.err.encode())
-        self.end(outcome.code)
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        self.capture.readouterr()
+        code = run_request(lambda: self.request)
+        out, err = self.capture.readouterr()
+        self.output.emit(out.encode())
+        self.error_output.emit(err.encode())
+        self.end(code)
 
 
 @pytest.fixture
-def desk(command: Command, patient: Patient, tmp_path: Path) -> Desk:
+def desk(
+    command: Command,  # puts back what commands change in this process
+    patient: Patient,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Desk:
+    monkeypatch.setattr(program, "stopped_with_stdin", lambda _code: nullcontext())  # that of the tests
     made = Desk(Slicer(), tmp_path / "desk")
     made.folder.mkdir()
-    made.presenter._new_worker = lambda: Worker(InProcess(command), made.loop, INTERPRETER)
+    made.presenter._new_worker = lambda: Worker(InProcess(capfd), made.loop, INTERPRETER)
     low_patient(made, patient)
     return made
 

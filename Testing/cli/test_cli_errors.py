@@ -169,6 +169,7 @@ IMAGE_PLACES: dict[str, Callable[[Place, Path], tuple[object, ...]]] = {
     ),
     "superresolve IN": lambda p, bad: ("superresolve", bad, p.out(), *p.model),
     "superresolve --like": lambda p, bad: ("superresolve", p.patient.low, p.out(), *p.model, "--like", bad),
+    "superresolve --prior": lambda p, bad: ("superresolve", p.patient.low, p.out(), *p.model, "--prior", bad),
     "finetune PRIOR": lambda p, bad: (
         *("finetune", bad, "--fraction", FRACTION),
         *("--output", p.out("m.safetensors"), *p.model),
@@ -186,12 +187,29 @@ IMAGE_PLACES: dict[str, Callable[[Place, Path], tuple[object, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("where", IMAGE_PLACES)
-@pytest.mark.parametrize("fault", BAD_IMAGES)
+GRID_ONLY = ("interpolate --like", "superresolve --like")
+"""Places of volumes of which only the grid is wanted: their voxels are not read."""
+
+BAD_VOXELS = ("NaN", "infinite", "constant", "cut short")
+
+
+@pytest.mark.parametrize(
+    ("fault", "where"),
+    [(f, w) for f in BAD_IMAGES for w in IMAGE_PLACES if not (f in BAD_VOXELS and w in GRID_ONLY)],
+)
 def test_a_bad_image(command: Command, place: Place, fault: str, where: str) -> None:
     build, phrase = BAD_IMAGES[fault]
     bad = build(place)
     assert_refused(command, place, IMAGE_PLACES[where](place, bad), phrase)
+
+
+@pytest.mark.parametrize("where", GRID_ONLY)
+@pytest.mark.parametrize("fault", BAD_VOXELS)
+def test_voxels_do_not_matter_where_only_the_grid_is_wanted(
+    command: Command, place: Place, fault: str, where: str
+) -> None:
+    bad = BAD_IMAGES[fault][0](place)
+    assert command(*IMAGE_PLACES[where](place, bad), *QUIET).code == 0
 
 
 LATE_PLACES = ("downsample IN", "interpolate IN", "superresolve IN", "evaluate RESULT", "evaluate TRUTH")
@@ -514,7 +532,7 @@ FRAMES_OF_OTHERS: dict[str, dict[str, str]] = {
     "other files too": {"job.json": '{"version": "", "input": "", "model": "", "grid": ""}', "thesis.tex": ""},
     "files named nearly as ours": {
         "job.json": '{"version": "", "input": "", "model": "", "grid": ""}',
-        "frame_0001.nii": "",
+        "frame_1.nii": "",
     },
 }
 

@@ -85,7 +85,7 @@ def test_a_full_disk_keeps_what_is_finished(patient: Patient, tmp_path: Path) ->
     assert told
     for frame in frames:
         assert read_volume(frame).shape == SHAPE
-    made = {file for frame in frames for file in (frame.name, frame.name.replace(".nii.gz", ".sha256"))}
+    made = {file for frame in frames for file in (frame.name, frame.with_suffix(".sha256").name)}
     assert {path.name for path in kept.rglob("*")} == {"o.nii.gz.frames", "job.json", *made}
 
 

@@ -11,7 +11,7 @@ import pytest
 from helpers.recorder import Recorder
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.evaluation.evaluation import METRIC_NAMES, Evaluation, evaluate, write_csv
+from SRDynamicMRILib.evaluation.evaluation import METRIC_NAMES, Evaluation, align, evaluate, write_csv
 from SRDynamicMRILib.evaluation.metrics import Metrics, body_mask, compare
 from SRDynamicMRILib.volume import Geometry, Series, Volume
 
@@ -112,6 +112,17 @@ def test_result_on_another_grid_is_resampled_and_logged() -> None:
     assert len(progress.messages) == 1
     assert "padded lies on another grid" in progress.messages[0]
     assert found.mean_sd("padded", "ssim")[0] == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(("voxels", "as_it_is"), [(0.0, True), (0.005, True), (0.1, False)])
+def test_result_on_a_grid_that_rounding_moved_is_taken_as_it_is(voxels: float, as_it_is: bool) -> None:
+    moved = replace(GRID, origin=tuple(GRID.position((voxels, voxels, 0)).tolist()))
+    noise = series(3.0)
+    progress = Recorder()
+    found = align({"moved": Series.of([Volume(v.data, moved) for v in noise])}, TRUTH, progress)["moved"]
+    assert found.geometry == TRUTH.geometry
+    assert bool(progress.messages) != as_it_is
+    assert [np.array_equal(a.data, b.data) for a, b in zip(found, noise, strict=True)] == [as_it_is] * len(noise)
 
 
 def test_result_elsewhere_is_refused() -> None:

@@ -18,6 +18,7 @@ from SRDynamicMRISlicer.jobs.worker import Interpreter
 from SRDynamicMRISlicer.signal import Signal
 
 from helpers.project import ROOT
+from SRDynamicMRILib.requests import Request, from_json
 
 INTERPRETER = Interpreter(sys.executable, ROOT)
 
@@ -68,13 +69,21 @@ class FakeProcess:
         self.arguments: list[str] = []
         self.environment: dict[str, str] = {}
         self.asked: list[str] = []
+        self.told: list[bytes] = []
+
+    @property
+    def request(self) -> Request:
+        """What it was told to do."""
+        (line,) = self.told
+        assert line.endswith(b"\n")
+        return from_json(line.decode())
 
     def start(self, program: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         self.program, self.arguments, self.environment = program, list(arguments), dict(environment)
         self.asked.append("start")
 
     def write(self, data: bytes) -> None:
-        self.asked.append(f"write {data.decode()}")
+        self.told.append(data)
 
     def stop(self) -> None:
         self.asked.append("stop")

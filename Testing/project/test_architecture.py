@@ -40,7 +40,7 @@ def everything_below(file: Path, folder: Path) -> set[Path]:
 
 
 def test_imports_are_found() -> None:
-    assert {"SRDynamicMRILib.acquisition.kspace", "torch"} <= imported(Path("training/fine_tuning.py"))
+    assert {"SRDynamicMRILib.acquisition.acquisition", "torch"} <= imported(Path("training/fine_tuning.py"))
     assert Path("evaluation/report/__init__.py") in imported_files(Path("demo.py")), (
         "an import within a function counts"
     )

@@ -54,11 +54,6 @@ def test_cmake_names_every_file_of_the_library() -> None:
     assert cmake_list(LIBRARY / "CMakeLists.txt", "RESOURCES") == ["py.typed"]
 
 
-def test_type_checkers_take_the_hints_of_the_library() -> None:
-    """`release_check.py` looks for the same file in the wheel."""
-    assert (LIBRARY / "py.typed").is_file()
-
-
 def test_cmake_names_every_file_of_the_module() -> None:
     folder = MODULE.parent
     scripts = cmake_list(folder / "CMakeLists.txt", "SCRIPTS")
@@ -126,11 +121,6 @@ def test_reports_need_no_pytorch(file: Path) -> None:
 def test_what_decides_knows_neither_qt_nor_mrml(module: str) -> None:
     outside = ("slicer", "qt", "ctk", "vtk", "vtkmodules", "torch", "numpy", "SimpleITK", "scipy")
     assert not [name for name in outside if imports(Path(f"{module.replace('.', '/')}.py"), name, MODULE)]
-
-
-def test_mypy_checks_what_decides() -> None:
-    configuration = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert all(f'"{name}"' in configuration for name in ("SRDynamicMRISlicer.jobs", "SRDynamicMRISlicer.presenter"))
 
 
 @pytest.mark.parametrize("file", WITHOUT_A_WINDOW, ids=str)

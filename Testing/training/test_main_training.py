@@ -869,7 +869,7 @@ def test_options_become_task_and_recipe(
     monkeypatch.setattr(train_command, "train", spy)
     base = ("train", "--data", "x", "y", "--output", tmp_path / "m.safetensors", "--device", "cpu")
     assert command(*base).code == 0
-    assert found[:2] == [MainTraining(folders=[Path("x"), Path("y")], weights=[], fractions=[*FRACTIONS]), DEFAULT]
+    assert found[:2] == [MainTraining(folders=(Path("x"), Path("y")), weights=(), fractions=FRACTIONS), DEFAULT]
     assert found[4:6] == [tmp_path / "m.state.safetensors", False]
     assert found[-1] is None
     found.clear()
@@ -877,7 +877,7 @@ def test_options_become_task_and_recipe(
     options += "--learning-rate 0.01 --validation-share 0.2 --validate-every 6 --patience 2 --resume"
     assert command(*base, *options.split(), "--model", alone).code == 0
     assert found[:2] == [
-        MainTraining([Path("x"), Path("y")], 5, [1, 2, 3], [0.1], 7, 4, 0.2, 6, 2),
+        MainTraining((Path("x"), Path("y")), 5, (1, 2, 3), (0.1,), 7, 4, 0.2, 6, 2),
         replace(PAPER, features=3, batch=8, learning_rate=0.01),
     ]
     assert found[5] is True

@@ -586,7 +586,7 @@ def test_step_whose_gradient_is_not_finite_is_left_out() -> None:
 
     trained, progress = network(2), Recorder()
     assert math.isfinite(run(trained, progress, batches=spoilt))
-    assert progress.messages == ["2 steps were left out because their loss or gradient was not finite."]
+    assert progress.messages == ["2 steps were skipped because their loss or gradient was not finite."]
     assert all(torch.isfinite(parameter).all() for parameter in trained.parameters())
 
 

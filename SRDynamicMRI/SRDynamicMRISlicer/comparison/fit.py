@@ -10,18 +10,21 @@ from weakref import WeakMethod
 import slicer
 from vtkmodules.vtkCommonCore import vtkCommand
 
-from ..scene.volumes import has_voxels
+from ..scene.volumes import geometry_of, has_voxels
 from .layouts import View
 from .views import same_field_of_view, slice_node
+
+_AT_ONCE = 1.5
+"""Slices further than which nobody scrolls in one step."""
 
 
 class FittedViews:
     """Shows all of a volume in several views, now and whenever one of them gets another size.
 
     Qt gives the views of a layout their size when it comes to drawing them, some later than others, and again when the
-    window is resized. Slicer's controllers of new views set the slice offset to 0 then, as if the user had scrolled,
-    which may lie beside the volume. Scrolling is respected, and from the moment on when the user moves or zooms one of
-    the views all are left alone. Once it is released or dropped, it changes nothing more.
+    window is resized. Slicer's controllers of new views set the slice offset to 0 then, as if the user had scrolled;
+    that is put right. Scrolling is respected, and from the moment on when the user moves or zooms one of the views all
+    are left alone. Once it is released or dropped, it changes nothing more.
 
     Parameters
     ----------
@@ -52,6 +55,7 @@ class FittedViews:
         found = (slice_node(scene, view) for view in self._views)
         self._sizes = {node: _size(node) for node in found if node is not None}
         self._offsets = (-math.inf, math.inf)
+        self._offset = self._step = 0.0
         self._scrolled = False
         self.fit()
         follow = WeakMethod(self._on_changed)
@@ -66,6 +70,8 @@ class FittedViews:
         """Show all of the volume; nothing happens at a time point where it is missing."""
         if all(node.GetScene() is not None and has_voxels(node) for node in (self._reference, self._series)):
             self._offsets = same_field_of_view(self._scene, self._views, self._reference, self._series)
+            self._step = geometry_of(self._series).spacing[2]
+            self._offset = next((node.GetSliceOffset() for node in self._sizes), 0.0)
 
     def release(self) -> None:
         """Leave the views alone from now on."""
@@ -77,17 +83,29 @@ class FittedViews:
         if _is_stale(node):
             node.UpdateMatrices()  # which calls this again
         offset = node.GetSliceOffset()
-        beside = not self._offsets[0] <= offset <= self._offsets[1]
+        misplaced = self._is_misplaced(node)
         if node.GetInteractionFlags() & ~node.SliceToRASFlag:  # the user's
             self.release()
-        elif _size(node) != self._sizes[node] or beside:
+        elif _size(node) != self._sizes[node] or misplaced:
             self._sizes[node] = _size(node)
+            if misplaced and self._scrolled:
+                offset = self._offset
             self.fit()
-            if self._scrolled and not beside:
+            if self._scrolled:
+                self._offset = offset
                 for each in self._sizes:
                     each.SetSliceOffset(offset)
         elif node.GetInteractionFlags():
-            self._scrolled = True
+            self._scrolled, self._offset = True, offset
+
+    def _is_misplaced(self, node: slicer.vtkMRMLSliceNode) -> bool:
+        """Whether a view has an offset that the user has not scrolled to: beside the volume, or suddenly 0.
+
+        Controllers of new views leave the place for 0 at once, while a user goes from slice to slice.
+        """
+        offset = node.GetSliceOffset()
+        beside = not self._offsets[0] <= offset <= self._offsets[1]
+        return beside or (offset == 0 and abs(self._offset) > _AT_ONCE * self._step)
 
 
 def _is_stale(node: slicer.vtkMRMLSliceNode) -> bool:

@@ -1,1 +1,1 @@
-"""Work in the background: command lines of the library in processes of their own."""
+"""Work in the background: requests to the library, done in processes of their own."""

@@ -2,79 +2,51 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 
-from .worker import PATIENCE, Interpreter, Process
-
-
-class WaitingProcess:
-    """A process that waits for its arguments; for the rest, the process that it is.
-
-    Parameters
-    ----------
-    process
-        Runs ``SRDynamicMRILib.cli.preloaded``.
-    """
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self.started, self.finished = process.started, process.finished
-        self.output, self.error_output = process.output, process.error_output
-        self.stop, self.kill, self.wait, self.write = process.stop, process.kill, process.wait, process.write
-
-    def start(self, program: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Tell the process the arguments of its command; program and environment are those it was started with."""
-        _, _, *command = arguments  # python -m SRDynamicMRILib
-        self._process.write(json.dumps(command).encode() + b"\n")
-        self.started.emit()
+from .worker import Outcome, Worker
 
 
 class SpareWorker:
-    """Keeps one process ready that has loaded everything.
+    """Keeps one worker ready that has loaded everything.
 
-    It holds some hundred megabytes of memory and, on Windows, PyTorch's files; so `end` it where no job is to be
-    expected.
+    Its process holds some hundred megabytes of memory and, on Windows, PyTorch's files; so `end` it where no job is to
+    be expected.
 
     Parameters
     ----------
-    new_process
-        Makes a process that has not been started.
-    interpreter
-        What to run.
+    new_worker
+        Makes a worker with a process of its own.
     """
 
-    def __init__(self, new_process: Callable[[], Process], interpreter: Interpreter) -> None:
-        self._new_process, self._interpreter = new_process, interpreter
-        self._waiting: Process | None = None
+    def __init__(self, new_worker: Callable[[], Worker]) -> None:
+        self._new_worker = new_worker
+        self._waiting: Worker | None = None
 
     def prepare(self) -> None:
-        """Start a process, unless one waits already."""
+        """Start a worker's process, unless one waits already."""
         if self._waiting is None:
-            self._waiting = process = self._new_process()
-            process.finished.connect(partial(self._forget, process))
-            environment = self._interpreter.environment(os.environ)
-            process.start(self._interpreter.program, ["-m", "SRDynamicMRILib.cli.preloaded"], environment)
+            self._waiting = worker = self._new_worker()
+            worker.finished.connect(partial(self._forget, worker))
+            worker.prepare()
 
-    def take(self) -> Process:
-        """The process that waits, for a worker to `start`; if none does, one that has not been started."""
-        process, self._waiting = self._waiting, None
-        if process is None:
-            return self._new_process()
-        process.finished.clear()
-        return WaitingProcess(process)
+    def take(self) -> Worker:
+        """The worker that waits, to be given a job; if none does, a new one."""
+        worker, self._waiting = self._waiting, None
+        if worker is None:
+            return self._new_worker()
+        worker.finished.clear()
+        return worker
 
     def end(self) -> None:
         """End the process that waits."""
-        process, self._waiting = self._waiting, None
-        if process is not None:
-            process.finished.clear()
-            process.kill()
-            process.wait(PATIENCE)
+        worker, self._waiting = self._waiting, None
+        if worker is not None:
+            worker.finished.clear()
+            worker.end(0)
 
-    def _forget(self, process: Process, _code: int | None) -> None:
-        """One that has ended by itself is of no use; the next is started like any other and says why."""
-        if process is self._waiting:
+    def _forget(self, worker: Worker, _outcome: Outcome) -> None:
+        """One that has ended by itself is of no use; the next is started when there is a job, and says why."""
+        if worker is self._waiting:
             self._waiting = None

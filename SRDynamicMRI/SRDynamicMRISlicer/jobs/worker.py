@@ -22,6 +22,9 @@ GRACE = 15.0
 PATIENCE = 5.0
 """Seconds to wait for the end of a process that was killed."""
 
+ARGUMENTS = ("-m", "SRDynamicMRILib.cli.preloaded")
+"""What a Python interpreter is started with: it loads everything, then waits for a request."""
+
 LOG_LINES = 2000
 LONGEST_LOG_LINE = 4000
 
@@ -119,8 +122,9 @@ class Interpreter:
 class Worker:
     """Runs one job in one process and tells what comes of it.
 
-    A job is complete only if the worker exits with code 0 and has told its result. It can be cancelled: the worker is
-    asked to end, and after some seconds its process is killed with everything that it has started.
+    The process loads everything and is then told its job, so it may be started before there is one. A job is complete
+    only if the worker exits with code 0 and has told its result. It can be cancelled: the worker is asked to end, and
+    after some seconds its process is killed with everything that it has started.
 
     Parameters
     ----------
@@ -143,19 +147,29 @@ class Worker:
         self.outcome: Outcome | None = None
         self._process, self._timer, self._interpreter, self._grace = process, timer, interpreter, grace
         self._output, self._error_output = Lines(), Lines()
-        self._started = self._cancelled = False
+        self._prepared = self._started = self._cancelled = False
+        self._job: Job | None = None
         self._result: Result | None = None
         self._sentence = self._last_error_line = ""
         self._call_off: Callable[[], None] = _nothing
 
-    def start(self, job: Job) -> None:
-        """Start the job; a worker does this once."""
+    def prepare(self) -> None:
+        """Start the process, which waits for a job once it has loaded everything; a worker does this once."""
+        self._prepared = True
         process = self._process  # whose signals have no other listeners
         process.started.connect(self._on_started)
         process.output.connect(self._on_output)
         process.error_output.connect(self._on_error_output)
         process.finished.connect(self._on_finished)
-        process.start(self._interpreter.program, job.arguments, self._interpreter.environment(os.environ))
+        process.start(self._interpreter.program, ARGUMENTS, self._interpreter.environment(os.environ))
+
+    def start(self, job: Job) -> None:
+        """Do a job; a worker does this once."""
+        self._job = job
+        if not self._prepared:
+            self.prepare()
+        elif self._started:
+            self._tell_job()
 
     def cancel(self) -> None:
         """Ask the process to end, and kill it if it has not after the grace time; asking again changes nothing."""
@@ -171,6 +185,7 @@ class Worker:
             self._process.stop()
             if self.outcome is None and not self._process.wait(seconds):
                 self._process.kill()
+                self._process.wait(PATIENCE)
             self._finish(Outcome(Ending.CANCELLED))
 
     def _kill(self) -> None:
@@ -184,6 +199,11 @@ class Worker:
 
     def _on_started(self) -> None:
         self._started = True
+        self._tell_job()
+
+    def _tell_job(self) -> None:
+        if self._job is not None and not self._cancelled:
+            self._process.write(self._job.request.to_json().encode() + b"\n")
 
     def _on_output(self, data: bytes) -> None:
         for line in self._output.feed(data):

@@ -77,10 +77,10 @@ class Choices:
         return ranges[self.time_point_selection]
 
     @property
-    def frames(self) -> str:
-        """The time points to super-resolve, as the command line has them; empty for all."""
+    def frames(self) -> str | None:
+        """The time points to super-resolve, as the command line has them; None for all."""
         ranged, shown = f"{self.first_time_point}:{self.last_time_point + 1}", f"{self.shown}"
-        return {TimePoints.ALL: "", TimePoints.RANGE: ranged, TimePoints.SHOWN: shown}[self.time_point_selection]
+        return {TimePoints.ALL: None, TimePoints.RANGE: ranged, TimePoints.SHOWN: shown}[self.time_point_selection]
 
     def fraction_of(self, images: ChosenImages) -> float | None:
         """Fraction of in-plane k-space that was acquired for the series; None where nothing tells."""

@@ -67,9 +67,9 @@ class ChosenImages:
         What should be known but stops nothing, a sentence each.
     compared
         Whether the result has been compared with the ground truth, so that there are figures to export.
-    fidelity
-        Of the result: the largest error and the mean of what was added, as in the library's `Fidelity`; None where they
-        are not known.
+    consistency
+        Of the result: the largest data-consistency residual and the mean synthesised share; None where they are not
+        known.
     result_warnings
         What should be known before trusting the result, a sentence each.
     """
@@ -87,7 +87,7 @@ class ChosenImages:
     truth_problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     compared: bool = False
-    fidelity: tuple[float, float] | None = None
+    consistency: tuple[float, float] | None = None
     result_warnings: tuple[str, ...] = ()
 
     @property

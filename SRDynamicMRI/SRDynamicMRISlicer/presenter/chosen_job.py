@@ -7,29 +7,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ..jobs.job import (
-    DownsampleRequest,
-    EvaluateRequest,
-    FineTuneRequest,
-    ImportModelRequest,
-    InterpolateRequest,
-    Job,
-    Kind,
-    PhantomRequest,
-    Request,
-    SuperResolveRequest,
-)
-from .choices import Choices
+from SRDynamicMRILib.requests import REQUESTS
 
-REQUESTS: Mapping[Kind, type[Request]] = {
-    Kind.FINE_TUNE: FineTuneRequest,
-    Kind.SUPER_RESOLVE: SuperResolveRequest,
-    Kind.EVALUATE: EvaluateRequest,
-    Kind.PHANTOM: PhantomRequest,
-    Kind.DOWNSAMPLE: DownsampleRequest,
-    Kind.INTERPOLATE: InterpolateRequest,
-    Kind.IMPORT_MODEL: ImportModelRequest,
-}
+from ..jobs.job import Job, Kind
+from .choices import Choices
 
 
 @dataclass(frozen=True)
@@ -63,30 +44,54 @@ def chosen_job(kind: Kind, files: Files, choices: Choices, fraction: float | Non
     kind
         What it does.
     files
-        Its inputs and output; those that the request has no field for are left out.
+        Its inputs and output.
     choices
         Of the user.
     fraction
         Of k-space that the series holds, for a result without a planning scan.
+
+    Raises
+    ------
+    TypeError
+        If a file that the job needs was not prepared.
     """
-    request = REQUESTS[kind]
-    names = {one.name for one in fields(request)}
-    given = {one.name: getattr(files, one.name) for one in fields(Files) if one.name in names}
-    asked = options(kind, choices)
-    if kind is Kind.SUPER_RESOLVE:
-        asked["fraction"] = fraction if files.prior is None else None
-    elif missing := [name for name, path in given.items() if path is None]:
+    given, asked = _files_by_option(kind, files), options(kind, choices)
+    optional = ("prior",) if kind is Kind.SUPER_RESOLVE else ()
+    if missing := [name for name, file in given.items() if file is None and name not in optional]:
         message = f"files that the job needs were not prepared: {', '.join(missing)}"
         raise TypeError(message)
-    return Job(request(**given, **asked))
+    if kind is Kind.SUPER_RESOLVE:
+        asked["fraction"] = fraction if files.prior is None else None
+    return Job(REQUESTS[kind.value](**given, **asked))
 
 
 def options(kind: Kind, choices: Choices) -> dict[str, Any]:
     """What a kind of job is asked besides its files: each choice for which its request has a field of that name."""
-    names = {one.name for one in fields(REQUESTS[kind])}
+    names = {one.name for one in fields(REQUESTS[kind.value])}
     found = {one.name: getattr(choices, one.name) for one in fields(Choices) if one.name in names}
-    if kind is Kind.FINE_TUNE:
-        return {**found, "model": choices.base_model}
-    if kind is Kind.SUPER_RESOLVE:
-        return {**found, "model": choices.model, "frames": choices.frames}
-    return {**found, "fraction": choices.simulated_fraction} if kind is Kind.DOWNSAMPLE else found
+    others: dict[Kind, dict[str, Any]] = {
+        Kind.FINE_TUNE: {"model": choices.base_model},
+        Kind.SUPER_RESOLVE: {"model": choices.model, "frames": choices.frames},
+        Kind.DOWNSAMPLE: {"fraction": choices.simulated_fraction},
+        Kind.INTERPOLATE: {"method": "zero_filled"},
+    }
+    return {**found, **others.get(kind, {})}
+
+
+def _files_by_option(kind: Kind, files: Files) -> dict[str, Any]:
+    """The files of a job, by the names of its request's fields."""
+    by_option: dict[Kind, dict[str, Any]] = {
+        Kind.FINE_TUNE: {"prior": files.prior, "series": files.series, "output": files.output},
+        Kind.SUPER_RESOLVE: {"input": files.series, "prior": files.prior, "output": files.output},
+        Kind.EVALUATE: {
+            "result": files.result,
+            "truth": files.truth,
+            "baseline": tuple(files.baselines.items()),
+            "output": files.output,
+        },
+        Kind.PHANTOM: {"outdir": files.output},
+        Kind.DOWNSAMPLE: {"input": files.series, "output": files.output},
+        Kind.INTERPOLATE: {"input": files.series, "like": files.prior, "output": files.output},
+        Kind.IMPORT_MODEL: {"input": files.checkpoint, "output": files.output},
+    }
+    return by_option[kind]

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, MutableMapping
 
+from SRDynamicMRILib.models.budgets import BUDGETS
 from SRDynamicMRILib.models.recipes import PAPER
 
 from ..translation import _
 from .chosen_images import ImageFacts
-
-BUDGET_STEPS: dict[str, int | None] = {"quick": 100, "standard": 300, "long": 1000, "paper": None}
-"""Steps of the library's budgets for fine-tuning, which can only be asked with PyTorch; a test compares them."""
 
 START = 10.0
 """Seconds until a worker has loaded PyTorch and the images."""
@@ -52,7 +50,7 @@ def fine_tuning_steps(budget: str, prior: ImageFacts) -> int:
     KeyError
         If there is no such budget.
     """
-    steps = BUDGET_STEPS[budget]
+    steps = BUDGETS[budget].steps
     if steps is not None:
         return steps
     patches = math.prod(max(n - p + 1, 1) for n, p in zip(prior.matrix[::-1], PAPER.patch, strict=True))

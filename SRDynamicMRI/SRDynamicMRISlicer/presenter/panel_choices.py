@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from enum import Enum
 
+from SRDynamicMRILib.models.budgets import BUDGETS
+
 from ..translation import _
 
 
-class TrainingBudget(Enum):
-    """How long fine-tuning takes; the values are those of the command line."""
-
-    QUICK = "quick"
-    STANDARD = "standard"
-    LONG = "long"
-    PAPER = "paper"
+class _Budget(Enum):
+    """A training budget of the library."""
 
     def label(self) -> str:
         """What the list shows until the time that it takes is known."""
-        return {
-            TrainingBudget.QUICK: _("Quick"),
-            TrainingBudget.STANDARD: _("Standard"),
-            TrainingBudget.LONG: _("Long"),
-            TrainingBudget.PAPER: _("As in the paper"),
-        }[self]
+        name = str(self.value)
+        known = {"quick": _("Quick"), "standard": _("Standard"), "long": _("Long"), "paper": _("As in the paper")}
+        return known.get(name, name)
+
+
+TrainingBudget: type[_Budget] = _Budget("TrainingBudget", [(name.upper(), name) for name in BUDGETS])  # type: ignore
+"""How long fine-tuning takes; the values are the names of the library's budgets."""
 
 
 class TimePoints(Enum):

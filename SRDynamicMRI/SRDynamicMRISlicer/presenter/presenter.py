@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import partial
@@ -317,7 +316,7 @@ class Presenter:
         worker.logged.connect(self._on_logged)
         worker.finished.connect(self._on_finished)
         started = job.resumed() if self._resumes else job
-        self._on_logged("python " + shlex.join(started.arguments))
+        self._on_logged(started.request.to_json())
         self._show()
         worker.start(started)
 

@@ -55,9 +55,9 @@ def notice(images: ChosenImages) -> str:
     if images.result is None:
         return ""
     sentence = _("AI-generated images. Not for diagnosis.")
-    if images.fidelity is None:
+    if images.consistency is None:
         return sentence
-    residual, synthesised = (f"{100 * share:.2f}%" for share in images.fidelity)
+    residual, synthesised = (f"{100 * share:.2f}%" for share in images.consistency)
     text = _("{notice} Data-consistency residual {residual}; {synthesised} of the signal is synthesised.")
     return text.format(notice=sentence, residual=residual, synthesised=synthesised)
 

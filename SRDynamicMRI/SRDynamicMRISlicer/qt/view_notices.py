@@ -1,4 +1,4 @@
-"""Puts words on slice views of the window, and takes them away."""
+"""Puts words on slice views of the window, and takes them away; makes room for what stands on their bars."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ class ViewNotices:
         shown = self._views.pop(view, None)
         manager = slicer.app.layoutManager()
         widget = None if manager is None else manager.sliceWidget(view.value)
+        if widget is not None:
+            widget.sliceController().viewLabel().setMinimumWidth(0)  # as wide as its text, not as two letters
         if widget is not None and (missing or notice):
             shown = self._views[view] = widget.sliceView()
             renderer = shown.renderWindow().GetRenderers().GetFirstRenderer()

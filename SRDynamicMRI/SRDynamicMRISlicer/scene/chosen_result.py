@@ -7,7 +7,7 @@ from dataclasses import replace
 import slicer
 
 from ..presenter.chosen_images import ChosenImages, ImageFacts
-from .provenance import fidelity_of, warnings_of
+from .provenance import consistency_of, warnings_of
 from .volumes import grid_of, has_voxels
 
 
@@ -26,12 +26,12 @@ def with_result(
         Whether it was compared with the ground truth.
     """
     if result is None:
-        return replace(images, result=None, compared=compared, fidelity=None, result_warnings=())
+        return replace(images, result=None, compared=compared, consistency=None, result_warnings=())
     return replace(
         images,
         result=result_image(result),
         compared=compared,
-        fidelity=fidelity_of(result),
+        consistency=consistency_of(result),
         result_warnings=warnings_of(result),
     )
 

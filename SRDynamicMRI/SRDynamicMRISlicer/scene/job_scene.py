@@ -23,7 +23,7 @@ from ..translation import _
 from .evaluation_nodes import KeptEvaluation, choice_of, evaluation_of, keep_choice, keep_evaluation, report_of
 from .job_files import JobFiles, JobNodes, numbers_of
 from .metrics_nodes import MapSequences, evaluation_from_csv
-from .model_nodes import adding_model
+from .model_nodes import adding_model, writing_model
 from .outputs import (
     SSIM_MAP,
     FigureNodes,
@@ -33,7 +33,7 @@ from .outputs import (
     write_figures,
 )
 from .parameters import Parameters
-from .provenance import facts_of_fidelity, facts_of_result, write_facts
+from .provenance import facts_of_consistency, facts_of_result, write_facts
 from .results import ResultSequence
 from .sample_data import DYNAMIC, STATIC, loading_sample
 from .sequences import index_of
@@ -137,6 +137,8 @@ class JobScene:
         elif kind is Kind.IMPORT_MODEL:
             files = Files(self.imported or Path(), checkpoint=self.checkpoint)
         else:
+            if kind is Kind.SUPER_RESOLVE and choices.tuned_model is not None and p.tunedModel is not None:
+                yield from writing_model(p.tunedModel, self._files.folder)
             files = yield from self._files.prepare(kind, nodes, repr(options(kind, choices)))
         prepared = _Prepared(nodes, files, choices)
         if kind is Kind.SUPER_RESOLVE:
@@ -268,7 +270,7 @@ class JobScene:
             yield from series_steps(result, outputs["output"], numbers)
         node = result.node
         data = [node.GetNthDataNode(number) for number in range(node.GetNumberOfDataNodes())]
-        facts = {"Model": model, **facts_of_fidelity(known)}
+        facts = {"Model": model, **facts_of_consistency(known)}
         for one in filter(None, [node, result.proxy, *data]):
             write_facts(one, facts)
             yield

@@ -8,12 +8,15 @@ from typing import Any
 import slicer
 
 from SRDynamicMRILib import __version__
+from SRDynamicMRILib.acquisition.consistency import consistency_in
 from SRDynamicMRILib.io.sidecar import NOTICE
 
 from .browsers import sequence_of
 
 _PREFIX = "SRDynamicMRI."
-_ERROR, _ADDED, _WARNINGS = "FidelityError", "Added", "Warnings"
+_RESIDUAL, _SYNTHESISED, _WARNINGS = "ConsistencyResidual", "SynthesisedShare", "Warnings"
+_EARLIER = {_RESIDUAL: "FidelityError", _SYNTHESISED: "Added"}
+"""What the figures are called in scenes of version 0.1 and before."""
 
 
 def facts_of_result(model: str, **parameters: object) -> dict[str, str]:
@@ -45,20 +48,26 @@ def facts_of(node: slicer.vtkMRMLNode) -> dict[str, str]:
     return {name.removeprefix(_PREFIX): node.GetAttribute(name) for name in names}
 
 
-def facts_of_fidelity(sidecar: Mapping[str, Any]) -> dict[str, str]:
+def facts_of_consistency(sidecar: Mapping[str, Any]) -> dict[str, str]:
     """What to write to a result of the figures and warnings in the sidecar that the worker has written beside it."""
-    figures = sidecar["fidelity"]
-    error, added = max(each["error"] for each in figures), sum(each["added"] for each in figures) / len(figures)
-    return {_ERROR: f"{error:.6g}", _ADDED: f"{added:.6g}", _WARNINGS: "\n".join(sidecar["warnings"])}
+    told = {_WARNINGS: "\n".join(sidecar["warnings"])}
+    figures = consistency_in(sidecar)
+    if not figures:
+        return told
+    residual = max(each.residual for each in figures)
+    synthesised = sum(each.synthesised for each in figures) / len(figures)
+    return {_RESIDUAL: f"{residual:.6g}", _SYNTHESISED: f"{synthesised:.6g}", **told}
 
 
-def fidelity_of(node: slicer.vtkMRMLNode) -> tuple[float, float] | None:
-    """The largest error and the mean of what was added that are written to a result; None if there are none."""
+def consistency_of(node: slicer.vtkMRMLNode) -> tuple[float, float] | None:
+    """The largest data-consistency residual and the mean synthesised share of a result; None if it has none."""
     facts = facts_of(node)
+    texts = [facts.get(name, facts.get(_EARLIER[name], "")) for name in (_RESIDUAL, _SYNTHESISED)]
     try:
-        return float(facts[_ERROR]), float(facts[_ADDED])
-    except (KeyError, ValueError):  # of a node that other software has made or changed
+        residual, synthesised = map(float, texts)
+    except ValueError:  # of a node that other software has made or changed
         return None
+    return residual, synthesised
 
 
 def warnings_of(node: slicer.vtkMRMLNode) -> tuple[str, ...]:

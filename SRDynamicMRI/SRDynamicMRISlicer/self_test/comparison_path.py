@@ -63,17 +63,22 @@ class ComparisonPath(PanelUser):
         return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
 
     def every_plane_is_shown_as_it_was_acquired(self) -> None:
-        """Each view shows one slice of the series, whole, whatever its plane."""
+        """Each view shows the middle slice of the series, whole, whatever its plane."""
         for plane in PLANES:
             slicer.mrmlScene.Clear()
             self._widget.enter()
             self.open(plane)
             self._wait(lambda: all(self._is_whole(view) for view in self._session.comparison.captions))
-            normal = np.reshape(PLANES[plane], (3, 3))[:, 2] * FLIP
+            geometry = _geometry(plane)
+            normal = geometry.axes[:, 2] / geometry.spacing[2] * FLIP
+            depth, height, width = SHAPE
+            middle = FLIP * geometry.position(((width - 1) / 2, (height - 1) / 2, depth // 2))
             for view in self._session.comparison.captions:
                 node = slice_node(slicer.mrmlScene, view)
                 along = [node.GetSliceToRAS().GetElement(row, 2) for row in range(3)]
                 self._case.assertAlmostEqual(abs(float(np.dot(along, normal))), 1.0, places=5, msg=f"{plane} {view}")
+                offset = float(np.dot(along, middle))
+                self._case.assertAlmostEqual(node.GetSliceOffset(), offset, places=3, msg=f"{plane} {view}")
 
     def captions_follow_what_is_seen(self) -> None:
         """A time point that was not computed is empty and says so; a swapped image stands under its own name."""
@@ -127,7 +132,7 @@ class ComparisonPath(PanelUser):
     def open(self, plane: str) -> None:
         """Show a comparison whose series lies in this plane; its first time point was computed."""
         phantom = abdomen(1, SHAPE, SPACING, TIME_POINTS)
-        geometry = Geometry(SHAPE, SPACING, (3.0, -4.0, 5.0), PLANES[plane])
+        geometry = _geometry(plane)
         true = Series.of([Volume(volume.data, geometry) for volume in phantom.dynamic], phantom.dynamic.times)
         low = Series.of([downsample(volume, 0.25) for volume in true], true.times)
         series, truth = (add_sequence(slicer.mrmlScene, one, name) for one, name in ((low, "low"), (true, "cine")))
@@ -174,3 +179,7 @@ class ComparisonPath(PanelUser):
     @staticmethod
     def _label(view: View) -> str:
         return str(slice_node(slicer.mrmlScene, view).GetLayoutLabel())
+
+
+def _geometry(plane: str) -> Geometry:
+    return Geometry(SHAPE, SPACING, (3.0, -4.0, 5.0), PLANES[plane])

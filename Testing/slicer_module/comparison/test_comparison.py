@@ -593,6 +593,47 @@ def test_the_offset_that_controllers_of_new_views_set_is_corrected(app: Slicer, 
     assert whole(view)
 
 
+@pytest.mark.parametrize("scrolled", [False, True])
+@pytest.mark.parametrize("interacting", [True, False])
+def test_the_offset_0_that_controllers_set_is_corrected_where_it_is_the_edge_of_the_volume(
+    app: Slicer, interacting: bool, scrolled: bool
+) -> None:
+    deep = Volume(np.full((8, 12, 16), 5.0), Geometry((8, 12, 16), (1.0, 1.0, 9.0)))
+    comparison = Comparison(app.layouts.GetLayoutNode())
+    comparison.show({View.LOW: app.volume(deep)}, Layout.TWO, linked=True)
+    view = SliceView(app, View.LOW.value, (400, 80))
+    assert view.node.GetSliceOffset() == 36
+    if scrolled:
+        scroll(view, 27)
+    if interacting:
+        scroll(view, 0)
+    else:
+        view.node.SetSliceOffset(0)
+    expected = 27 if scrolled else 36
+    assert view.node.GetSliceOffset() == expected
+    view.logic.ResizeSliceNode(200, 90)
+    assert view.node.GetSliceOffset() == expected
+
+
+def test_the_user_may_scroll_to_the_offset_0(app: Slicer) -> None:
+    deep = Volume(np.full((8, 12, 16), 5.0), Geometry((8, 12, 16), (1.0, 1.0, 9.0)))
+    comparison = Comparison(app.layouts.GetLayoutNode())
+    comparison.show({View.LOW: app.volume(deep)}, Layout.TWO, linked=True)
+    view = SliceView(app, View.LOW.value, (400, 80))
+    for offset in (27, 18, 9, 0):
+        scroll(view, offset)
+    assert view.node.GetSliceOffset() == 0
+    view.logic.ResizeSliceNode(200, 90)
+    assert view.node.GetSliceOffset() == 0
+
+
+def scroll(view: SliceView, offset: float) -> None:
+    """Go to a slice as a user of the view's slider does."""
+    view.logic.StartSliceOffsetInteraction()
+    view.node.SetSliceOffset(offset)
+    view.logic.EndSliceOffsetInteraction()
+
+
 def test_a_slice_that_the_user_has_scrolled_to_stays(app: Slicer) -> None:
     comparison = Comparison(app.layouts.GetLayoutNode())
     comparison.show({View.LOW: app.volume(constant(5))}, Layout.TWO, linked=True)

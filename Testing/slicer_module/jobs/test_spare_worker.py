@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +10,13 @@ import pytest
 from helpers.patient import Patient
 from helpers.processes import INTERPRETER, FakeProcess, FakeTimer, Loop, RealProcess
 from helpers.project import ROOT
-from SRDynamicMRISlicer.jobs.job import DownsampleRequest, InterpolateRequest, Job, PhantomRequest
-from SRDynamicMRISlicer.jobs.spare_worker import SpareWorker, WaitingProcess
+from SRDynamicMRISlicer.jobs.job import Job
+from SRDynamicMRISlicer.jobs.spare_worker import SpareWorker
 from SRDynamicMRISlicer.jobs.worker import Ending, Interpreter, Outcome, Worker
 
-JOB = Job(PhantomRequest(Path("out")))
+from SRDynamicMRILib.requests import DownsampleRequest, InfoRequest, InterpolateRequest, PhantomRequest
+
+JOB = Job(PhantomRequest(outdir=Path("out")))
 
 
 class Bench:
@@ -23,14 +24,11 @@ class Bench:
 
     def __init__(self) -> None:
         self.made: list[FakeProcess] = []
-        self.spare = SpareWorker(self.new, INTERPRETER)
+        self.spare = SpareWorker(self.new)
 
-    def new(self) -> FakeProcess:
+    def new(self) -> Worker:
         self.made.append(FakeProcess())
-        return self.made[-1]
-
-    def worker(self) -> Worker:
-        return Worker(self.spare.take(), FakeTimer(), INTERPRETER)
+        return Worker(self.made[-1], FakeTimer(), INTERPRETER)
 
 
 def test_a_process_that_waits_is_told_the_job() -> None:
@@ -38,32 +36,36 @@ def test_a_process_that_waits_is_told_the_job() -> None:
     bench.spare.prepare()
     bench.spare.prepare()
     (process,) = bench.made
-    assert process.arguments == ["-m", "SRDynamicMRILib.cli.preloaded"]
+    process.begin()
     assert process.environment["PYTHONPATH"].startswith(str(ROOT))
-    worker = bench.worker()
+    worker = bench.spare.take()
     worker.start(JOB)
-    assert process.asked == ["start", f"write {json.dumps(JOB.arguments[2:])}\n"]
+    assert process.asked == ["start"]
+    assert process.request == JOB.request
     process.complete(folder="out")
     assert worker.outcome == Outcome(Ending.COMPLETE, {"folder": Path("out")})
     bench.spare.prepare()
     assert len(bench.made) == 2, "one for the next job"
 
 
-def test_without_one_a_job_starts_as_ever() -> None:
+def test_without_one_a_job_starts_in_the_same_way() -> None:
     bench = Bench()
-    worker = bench.worker()
-    worker.start(JOB)
+    bench.spare.take().start(JOB)
     (process,) = bench.made
-    assert process.arguments == JOB.arguments
+    process.begin()
+    assert process.asked == ["start"]
+    assert process.request == JOB.request
 
 
 def test_one_that_has_ended_is_not_told_anything() -> None:
     bench = Bench()
     bench.spare.prepare()
+    bench.made[0].begin()
     bench.made[0].end(1)
-    bench.worker().start(JOB)
-    assert bench.made[0].asked == ["start"]
-    assert bench.made[1].arguments == JOB.arguments
+    bench.spare.take().start(JOB)
+    bench.made[1].begin()
+    assert bench.made[0].told == []
+    assert bench.made[1].request == JOB.request
 
 
 def test_end_of_waiting() -> None:
@@ -72,12 +74,12 @@ def test_end_of_waiting() -> None:
     assert not bench.made
     bench.spare.prepare()
     bench.spare.end()
-    assert bench.made[0].asked == ["start", "kill", "wait 5"]
+    assert bench.made[0].asked == ["start", "stop", "wait 0", "kill", "wait 5"]
     bench.spare.prepare()
-    worker = bench.worker()
+    worker = bench.spare.take()
     bench.spare.end()
     worker.start(JOB)
-    assert "kill" not in bench.made[1].asked, "it belongs to its worker"
+    assert "kill" not in bench.made[1].asked, "its job goes on"
 
 
 # Really
@@ -85,36 +87,31 @@ def test_end_of_waiting() -> None:
 
 def waiting() -> tuple[SpareWorker, Loop]:
     loop = Loop()
-    standby = SpareWorker(lambda: RealProcess(loop), INTERPRETER)
-    standby.prepare()
-    return standby, loop
-
-
-def run_really(job: Job, standby: SpareWorker, loop: Loop) -> Worker:
-    process = standby.take()
-    assert isinstance(process, WaitingProcess)
-    worker = Worker(process, loop, INTERPRETER)
-    worker.start(job)
-    return worker
+    spare = SpareWorker(lambda: Worker(RealProcess(loop), loop, INTERPRETER))
+    spare.prepare()
+    return spare, loop
 
 
 @pytest.mark.slow
 def test_jobs_really(patient: Patient, tmp_path: Path) -> None:
-    standby, loop = waiting()
+    spare, loop = waiting()
     out = tmp_path / "Ergebnis für 日本.nii.gz"
-    worker = run_really(Job(InterpolateRequest(patient.low, out, prior=patient.static)), standby, loop)
+    worker = spare.take()
+    worker.start(Job(InterpolateRequest(input=patient.low, output=out, like=patient.static, method="zero_filled")))
     loop.run_until(lambda: worker.outcome is not None)
     assert worker.outcome == Outcome(Ending.COMPLETE, {"output": out})
     assert out.is_file()
 
-    standby.prepare()
-    worker = run_really(Job(DownsampleRequest(tmp_path / "none.nii", out, fraction=0.25)), standby, loop)
+    spare.prepare()
+    worker = spare.take()
+    worker.start(Job(DownsampleRequest(input=tmp_path / "none.nii", output=out, fraction=0.25)))
     loop.run_until(lambda: worker.outcome is not None)
     assert worker.outcome.ending is Ending.REFUSED
     assert "none.nii" in worker.outcome.sentence
 
-    standby.prepare()
-    worker = run_really(Job(PhantomRequest(tmp_path / "phantom", time_points=500)), standby, loop)
+    spare.prepare()
+    worker = spare.take()
+    worker.start(Job(PhantomRequest(outdir=tmp_path / "phantom", time_points=500)))
     worker.cancel()
     loop.run_until(lambda: worker.outcome is not None)
     assert worker.outcome == Outcome(Ending.CANCELLED)
@@ -123,20 +120,23 @@ def test_jobs_really(patient: Patient, tmp_path: Path) -> None:
 
 def test_one_that_cannot_start_is_forgotten_really(tmp_path: Path) -> None:
     loop = Loop()
-    standby = SpareWorker(lambda: RealProcess(loop), Interpreter(str(tmp_path / "python"), ROOT))
-    standby.prepare()
-    loop.run_until(lambda: standby._waiting is None)
-    assert isinstance(standby.take(), RealProcess)
+    missing = Interpreter(str(tmp_path / "python"), ROOT)
+    spare = SpareWorker(lambda: Worker(RealProcess(loop), loop, missing))
+    spare.prepare()
+    before = spare._waiting
+    loop.run_until(lambda: spare._waiting is None)
+    assert spare.take() is not before
 
 
 @pytest.mark.parametrize(
     ("told", "code", "sentence"),
     [
         (b"", 0, ""),
-        (b'["info", "none"]\n', 2, "none"),
-        (b'{"a": 1}\n', 2, "JSON list of texts"),
-        (b"[1]\n", 2, "JSON list of texts"),
-        (b"\xff\n", 2, "JSON list of texts"),
+        (InfoRequest(model=Path("none")).to_json().encode() + b"\n", 2, "none"),
+        (b'["info", "none"]\n', 2, "names no command"),
+        (b"{}\n", 2, "names no command"),
+        (b"info\n", 2, "not JSON"),
+        (b"\xff\n", 2, "not JSON"),
     ],
 )
 def test_the_worker_takes_one_line(told: bytes, code: int, sentence: str) -> None:
@@ -148,14 +148,14 @@ def test_the_worker_takes_one_line(told: bytes, code: int, sentence: str) -> Non
 
 LOOK = """
 import sys
-from SRDynamicMRILib.cli import program as cli
-from SRDynamicMRILib.cli import preloaded as standby
-cli.main = lambda arguments: print("loaded" if "torch" in sys.modules else "not loaded", arguments, input())
-standby.wait_and_run()
+from SRDynamicMRILib.cli import preloaded, program
+program.run_request = lambda read: print("loaded" if "torch" in sys.modules else "not loaded", read().command, input())
+preloaded.wait_and_run()
 """
 
 
 def test_all_is_loaded_before_the_job_is_known_and_the_rest_of_standard_input_is_the_commands() -> None:
     words = [sys.executable, "-c", LOOK]
-    ended = subprocess.run(words, input='["x"]\nrest\n', capture_output=True, text=True, cwd=ROOT, check=False)
-    assert ended.stdout == "loaded ['x'] rest\n", ended.stderr
+    told = f"{JOB.request.to_json()}\nrest\n"
+    ended = subprocess.run(words, input=told, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert ended.stdout == "loaded phantom rest\n", ended.stderr

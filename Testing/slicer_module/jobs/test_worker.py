@@ -12,7 +12,7 @@ from helpers.patient import TIME_POINTS, Patient
 from helpers.processes import INTERPRETER, FakeFailingToStart, FakeProcess, FakeTimer, Loop, RealProcess
 from helpers.project import ROOT
 from SRDynamicMRISlicer import translation
-from SRDynamicMRISlicer.jobs.job import DownsampleRequest, FineTuneRequest, Job, PhantomRequest, SuperResolveRequest
+from SRDynamicMRISlicer.jobs.job import Job
 from SRDynamicMRISlicer.jobs.worker import (
     GRACE,
     LOG_LINES,
@@ -27,10 +27,11 @@ from SRDynamicMRISlicer.jobs.worker_events import LONGEST_LINE, Event, Frame, Re
 
 from SRDynamicMRILib.io.files import read_series
 from SRDynamicMRILib.process.stop_with_stdin import GRACE as GUARD
+from SRDynamicMRILib.requests import DownsampleRequest, FineTuneRequest, PhantomRequest, SuperResolveRequest
 
 pytestmark = pytest.mark.usefixtures("lost_errors")
 
-A = Path("/a b/ä.nii.gz")
+JOB = Job(PhantomRequest(outdir=Path("/a b/ä")))
 
 
 def test_environment() -> None:
@@ -50,7 +51,7 @@ def test_environment() -> None:
 def running(process: FakeProcess | None = None) -> tuple[Worker, FakeProcess, FakeTimer]:
     process, timer = process or FakeProcess(), FakeTimer()
     worker = Worker(process, timer, INTERPRETER)
-    worker.start(Job(PhantomRequest(A)))
+    worker.start(JOB)
     if not isinstance(process, FakeFailingToStart):
         process.begin()
     return worker, process, timer
@@ -65,8 +66,41 @@ def outcomes(worker: Worker) -> list[Outcome]:
 def test_worker_starts_the_job() -> None:
     _, process, _ = running()
     assert process.program == sys.executable
-    assert process.arguments == Job(PhantomRequest(A)).arguments
+    assert process.arguments == ["-m", "SRDynamicMRILib.cli.preloaded"]
+    assert process.request == JOB.request
     assert process.environment["PYTHONPATH"].startswith(str(ROOT))
+
+
+def test_a_process_that_was_started_before_is_told_the_job() -> None:
+    process = FakeProcess()
+    worker = Worker(process, FakeTimer(), INTERPRETER)
+    worker.prepare()
+    process.begin()
+    assert process.told == []
+    worker.start(JOB)
+    assert process.asked == ["start"]
+    assert process.request == JOB.request
+
+
+def test_a_process_that_is_still_starting_is_told_the_job_then() -> None:
+    process = FakeProcess()
+    worker = Worker(process, FakeTimer(), INTERPRETER)
+    worker.prepare()
+    worker.start(JOB)
+    assert process.told == []
+    process.begin()
+    assert process.request == JOB.request
+
+
+def test_what_is_cancelled_before_its_process_has_started_is_not_told_anything() -> None:
+    process = FakeProcess()
+    worker = Worker(process, FakeTimer(), INTERPRETER)
+    worker.start(JOB)
+    worker.cancel()
+    process.begin()
+    process.end(0)
+    assert process.told == []
+    assert worker.outcome == Outcome(Ending.CANCELLED)
 
 
 def test_complete() -> None:
@@ -102,7 +136,7 @@ def test_events_in_pieces() -> None:
 def test_it_could_not_start() -> None:
     worker = Worker(FakeFailingToStart(), FakeTimer(), INTERPRETER)
     found = outcomes(worker)
-    worker.start(Job(PhantomRequest(A)))
+    worker.start(JOB)
     assert [outcome.ending for outcome in found] == [Ending.NOT_STARTED]
     assert sys.executable in found[0].sentence
 
@@ -252,7 +286,7 @@ def test_end_at_once(polite: bool) -> None:
     process.ends_when_stopped = False
     process.wait = lambda seconds: process.asked.append(f"wait {seconds:g}") or polite  # type: ignore[method-assign,func-returns-value]
     worker.end(3)
-    assert process.asked == ["start", "stop", "wait 3", *([] if polite else ["kill"])]
+    assert process.asked == ["start", "stop", "wait 3", *([] if polite else ["kill", "wait 5"])]
     assert found == [Outcome(Ending.CANCELLED)]
     assert timer.waiting == 0
 
@@ -289,6 +323,20 @@ def run_really(
     return worker, process, loop
 
 
+def fine_tuning(patient: Patient, output: Path) -> FineTuneRequest:
+    return FineTuneRequest(prior=patient.static, series=patient.low, output=output, model=patient.model, device="cpu")
+
+
+def library_of(folder: Path, code: str) -> Interpreter:
+    """What runs some code as the worker."""
+    package = folder / "SRDynamicMRILib" / "cli"
+    package.mkdir(parents=True)
+    for each in (package.parent, package):
+        (each / "__init__.py").touch()
+    (package / "preloaded.py").write_text(code)
+    return Interpreter(sys.executable, folder)
+
+
 def done(worker: Worker, loop: Loop) -> Outcome:
     loop.run_until(lambda: worker.outcome is not None)
     assert worker.outcome is not None
@@ -300,7 +348,9 @@ def test_super_resolution_really(patient: Patient, tmp_path: Path) -> None:
     folder = tmp_path / "Ergebnis für 日本"
     folder.mkdir()
     out = folder / "sr.nii.gz"
-    job = Job(SuperResolveRequest(patient.low, out, model=patient.model, prior=patient.static, device="cpu"))
+    job = Job(
+        SuperResolveRequest(input=patient.low, output=out, model=patient.model, prior=patient.static, device="cpu")
+    )
     worker, _, loop = run_really(job)
     events: list[Event] = []
     worker.event.connect(events.append)
@@ -313,21 +363,22 @@ def test_super_resolution_really(patient: Patient, tmp_path: Path) -> None:
 
 
 def test_bad_input_really(tmp_path: Path) -> None:
-    worker, _, loop = run_really(Job(DownsampleRequest(tmp_path / "keine ä.nii", tmp_path / "o.nii", fraction=0.25)))
+    request = DownsampleRequest(input=tmp_path / "keine ä.nii", output=tmp_path / "o.nii", fraction=0.25)
+    worker, _, loop = run_really(Job(request))
     outcome = done(worker, loop)
     assert outcome.ending is Ending.REFUSED
     assert "keine ä.nii" in outcome.sentence
 
 
 def test_no_such_interpreter_really(tmp_path: Path) -> None:
-    worker, _, loop = run_really(Job(PhantomRequest(tmp_path)), Interpreter(str(tmp_path / "python"), ROOT))
+    worker, _, loop = run_really(JOB, Interpreter(str(tmp_path / "python"), ROOT))
     assert done(worker, loop).ending is Ending.NOT_STARTED
 
 
 @pytest.mark.slow
 def test_cancel_and_go_on_really(patient: Patient, tmp_path: Path) -> None:
     out = tmp_path / "m.safetensors"
-    job = Job(FineTuneRequest(patient.static, patient.low, out, model=patient.model, device="cpu"))
+    job = Job(fine_tuning(patient, out))
     for attempt in (job, job.resumed()):
         worker, _, loop = run_really(attempt)
         worker.event.connect(lambda event, w=worker: w.cancel() if isinstance(event, Steps) else None)
@@ -346,8 +397,7 @@ time.sleep(600)
 
 
 def test_cancel_what_ignores_the_polite_stop_really(tmp_path: Path) -> None:
-    (tmp_path / "SRDynamicMRILib.py").write_text(STUBBORN)
-    worker, process, loop = run_really(Job(PhantomRequest(tmp_path)), Interpreter(sys.executable, tmp_path), grace=0.5)
+    worker, process, loop = run_really(JOB, library_of(tmp_path, STUBBORN), grace=0.5)
     loop.run_until(lambda: bool(worker.log))
     grandchild = int(worker.log[0])
     worker.cancel()
@@ -366,16 +416,13 @@ def is_alive(pid: int) -> bool:
 
 @pytest.mark.parametrize(("code", "ending"), [("import os; os.abort()", Ending.CRASHED), ("", Ending.FAULTY)])
 def test_a_worker_that_breaks_really(tmp_path: Path, code: str, ending: Ending) -> None:
-    (tmp_path / "SRDynamicMRILib.py").write_text(code)
-    worker, _, loop = run_really(Job(PhantomRequest(tmp_path)), Interpreter(sys.executable, tmp_path))
+    worker, _, loop = run_really(JOB, library_of(tmp_path, code))
     assert done(worker, loop).ending is ending
 
 
 @pytest.mark.slow
 def test_end_at_once_really(patient: Patient, tmp_path: Path) -> None:
-    job = Job(
-        FineTuneRequest(patient.static, patient.low, tmp_path / "m.safetensors", model=patient.model, device="cpu")
-    )
+    job = Job(fine_tuning(patient, tmp_path / "m.safetensors"))
     worker, process, loop = run_really(job)
     steps: list[Event] = []
     worker.event.connect(lambda event: steps.append(event) if isinstance(event, Steps) else None)

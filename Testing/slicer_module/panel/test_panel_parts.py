@@ -20,11 +20,11 @@ from SRDynamicMRISlicer.jobs.graphics_cards import Device, devices, with_chosen
 from SRDynamicMRISlicer.jobs.process_tree import kill_tree
 from SRDynamicMRISlicer.panel import help_text
 from SRDynamicMRISlicer.presenter import panel_choices
-from SRDynamicMRISlicer.presenter.durations import BUDGET_STEPS
 from SRDynamicMRISlicer.presenter.panel_choices import Arrangement, Metric, TrainingBudget
 from SRDynamicMRISlicer.step_queue import StepQueue, at_once
 
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.models.budgets import BUDGETS
 
 # Ending processes
 
@@ -268,8 +268,8 @@ def test_every_choice_of_a_list_has_its_words(name: str) -> None:
     assert all(word[0].isupper() for word in words)
 
 
-def test_budgets_to_choose_are_those_whose_duration_is_known() -> None:
-    assert [budget.value for budget in TrainingBudget] == list(BUDGET_STEPS)
+def test_budgets_to_choose_are_those_of_the_library() -> None:
+    assert [budget.value for budget in TrainingBudget] == list(BUDGETS)
 
 
 def test_choices_of_the_comparison_are_those_of_the_views() -> None:

@@ -16,7 +16,6 @@ from SRDynamicMRISlicer.presenter.choices import Choices
 from SRDynamicMRISlicer.presenter.chosen_images import ChosenImages, ImageFacts
 from SRDynamicMRISlicer.presenter.chosen_job import Files
 from SRDynamicMRISlicer.presenter.durations import (
-    BUDGET_STEPS,
     START,
     Estimates,
     TimeLeft,
@@ -33,8 +32,16 @@ from SRDynamicMRISlicer.step_queue import Stepwise
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.io.sidecar import NOTICE
-from SRDynamicMRILib.models import budgets
 from SRDynamicMRILib.models.recipes import PAPER
+from SRDynamicMRILib.requests import (
+    DownsampleRequest,
+    EvaluateRequest,
+    FineTuneRequest,
+    ImportCheckpointRequest,
+    InterpolateRequest,
+    PhantomRequest,
+    SuperResolveRequest,
+)
 
 pytestmark = pytest.mark.usefixtures("lost_errors")
 
@@ -314,8 +321,9 @@ def test_a_series_alone_is_enough_where_the_fraction_is_known() -> None:
     panel = Panel(ChosenImages(series=SERIES))
     panel.presenter.set_choices(Choices(fraction=0.1))
     panel.files = lambda kind: Files(Path("/o"), series=Path("/series"))
-    arguments = panel.begin(Kind.SUPER_RESOLVE).arguments
-    assert arguments[arguments.index("--fraction") + 1] == "0.1"
+    assert panel.begin(Kind.SUPER_RESOLVE).request == SuperResolveRequest(
+        input=Path("/series"), output=Path("/o"), fraction=0.1
+    )
 
 
 # Facts in words
@@ -377,7 +385,7 @@ def test_export_needs_figures(panel: Panel) -> None:
 # What is run
 
 
-def test_arguments_of_every_job(panel: Panel) -> None:
+def test_request_of_every_job(panel: Panel) -> None:
     choices = Choices(
         base_model=Path("/base"),
         tuned_model=Path("/tuned"),
@@ -392,21 +400,35 @@ def test_arguments_of_every_job(panel: Panel) -> None:
         seed=7,
     )
     panel.presenter.set_choices(choices)
+    series, output, here = Path("/series"), Path("/o"), {"device": "cuda:1", "seed": 7}
     expected = {
-        Kind.FINE_TUNE: "/prior --like /series --output /o --model /base --budget quick --device cuda:1 --seed 7"
-        " --keep-contrast",
-        Kind.SUPER_RESOLVE: "/series /o --model /tuned --like /prior --frames 2:5 --device cuda:1 --seed 7",
-        Kind.EVALUATE: "/result /truth --baseline A=/a --output /o",
-        Kind.INTERPOLATE: "/series /o --like /prior --method zero_filled",
-        Kind.PHANTOM: "/o --time-points 10 --seed 7",
-        Kind.DOWNSAMPLE: "/series /o --fraction 0.25",
-        Kind.IMPORT_MODEL: "/checkpoint /o",
+        Kind.FINE_TUNE: FineTuneRequest(
+            prior=Path("/prior"),
+            series=series,
+            output=output,
+            model=Path("/base"),
+            budget="quick",
+            keep_contrast=True,
+            **here,
+        ),
+        Kind.SUPER_RESOLVE: SuperResolveRequest(
+            input=series, output=output, model=Path("/tuned"), prior=Path("/prior"), frames="2:5", **here
+        ),
+        Kind.EVALUATE: EvaluateRequest(
+            result=Path("/result"), truth=Path("/truth"), baseline=(("A", Path("/a")),), output=output, **here
+        ),
+        Kind.INTERPOLATE: InterpolateRequest(
+            input=series, output=output, like=Path("/prior"), method="zero_filled", **here
+        ),
+        Kind.PHANTOM: PhantomRequest(outdir=output, **here),
+        Kind.DOWNSAMPLE: DownsampleRequest(input=series, output=output, fraction=0.25, **here),
+        Kind.IMPORT_MODEL: ImportCheckpointRequest(input=Path("/checkpoint"), output=output, **here),
     }
-    for kind, words in expected.items():
+    assert set(expected) == set(Kind)
+    for kind, request in expected.items():
         process = panel.begin(kind)
-        start = f"-m SRDynamicMRILib {kind.value} {words} --progress json --stop-with-stdin"
-        assert process.arguments == start.split()
-        assert panel.log[-1] == f"python {start}"
+        assert process.request == request
+        assert panel.log[-1] == request.to_json()
         process.complete()
 
 
@@ -414,9 +436,8 @@ def test_frames_and_models(panel: Panel) -> None:
     panel.presenter.set_choices(
         Choices(time_point_selection=TimePoints.SHOWN, shown=3, tuned_model=Path("/tuned"), use_tuned=False)
     )
-    arguments = panel.begin(Kind.SUPER_RESOLVE).arguments
-    assert arguments[arguments.index("--frames") + 1] == "3"
-    assert "--model" not in arguments
+    request = panel.begin(Kind.SUPER_RESOLVE).request
+    assert (request.frames, request.model) == ("3", None)
 
 
 def test_a_file_that_was_not_prepared_is_a_fault(panel: Panel) -> None:
@@ -493,13 +514,13 @@ def test_warnings_of_the_worker_are_shown_until_they_are_about_something_else(pa
 
 
 def test_a_result_that_was_saved_says_again_what_is_to_be_known(panel: Panel) -> None:
-    inputs = replace(panel.presenter.images, result=panel.presenter.images.series, fidelity=(0.0312, 0.0778))
+    inputs = replace(panel.presenter.images, result=panel.presenter.images.series, consistency=(0.0312, 0.0778))
     panel.presenter.set_images(replace(inputs, result_warnings=("It is noisy.",)))
     assert panel.content.warnings == ("It is noisy.",)
     assert panel.content.notice.startswith(NOTICE)
     assert "3.12%" in panel.content.notice
     assert "7.78%" in panel.content.notice
-    panel.presenter.set_images(replace(inputs, fidelity=None))
+    panel.presenter.set_images(replace(inputs, consistency=None))
     assert panel.content.notice == NOTICE
 
 
@@ -698,7 +719,8 @@ def test_inputs_are_written_in_steps(panel: Panel, kind: Kind) -> None:
     panel.timer.advance(0)
     assert len(panel.processes) == 1
     assert panel.content.running is kind
-    assert "cuda:0" not in panel.process.arguments
+    panel.process.begin()
+    assert panel.process.request.device == "cpu"
 
 
 @pytest.mark.parametrize("what", ["cancel", "close", "remove", "quit"])
@@ -779,7 +801,7 @@ def test_a_result_deleted_half_way_stops_the_job(panel: Panel) -> None:
     assert panel.state is State.READY
     assert panel.content.status == "The result was deleted, so the computation was stopped."
     assert not panel.finished
-    assert "--resume" not in panel.begin(Kind.SUPER_RESOLVE).arguments
+    assert not panel.begin(Kind.SUPER_RESOLVE).request.resume
     panel.presenter.shut_down()
 
 
@@ -858,12 +880,12 @@ def test_a_failure_while_it_is_cancelled_is_none(panel: Panel) -> None:
 def test_the_same_job_goes_on_where_it_was_cancelled(panel: Panel, kind: Kind) -> None:
     for again in (False, True, True):
         process = panel.begin(kind)
-        assert ("--resume" in process.arguments) is again
+        assert process.request.resume is again
         panel.presenter.cancel()
         process.end(130)
         assert panel.content.status == "Cancelled. With the same settings, the next start continues from here."
     panel.begin(kind).complete()
-    assert "--resume" not in panel.begin(kind).arguments
+    assert not panel.begin(kind).request.resume
 
 
 def test_the_curve_goes_on_too(panel: Panel) -> None:
@@ -883,21 +905,21 @@ def test_other_choices_begin_anew(panel: Panel) -> None:
     panel.presenter.cancel()
     panel.process.end(130)
     panel.presenter.set_choices(Choices(seed=1))
-    assert "--resume" not in panel.begin(Kind.FINE_TUNE).arguments
+    assert not panel.begin(Kind.FINE_TUNE).request.resume
 
 
 def test_what_fails_goes_on_once_and_then_begins_anew(panel: Panel) -> None:
     for again in (False, True, False, True):
         process = panel.begin(Kind.SUPER_RESOLVE)
-        assert ("--resume" in process.arguments) is again
+        assert process.request.resume is again
         process.end(None)
 
 
 def test_what_cannot_be_resumed_begins_anew(panel: Panel) -> None:
     for _ in range(2):
-        process = panel.begin(Kind.EVALUATE)
-        assert "--resume" not in process.arguments
-        process.end(1)
+        panel.begin(Kind.EVALUATE).end(1)
+    first, again = panel.processes
+    assert first.told == again.told
 
 
 # Inputs that come and go
@@ -945,7 +967,7 @@ def test_an_input_is_deleted_half_way(panel: Panel) -> None:
     assert not panel.frames + panel.finished
     assert "was removed" in panel.content.status
     panel.presenter.set_images(COMPARED)
-    assert "--resume" not in panel.begin(Kind.SUPER_RESOLVE).arguments
+    assert not panel.begin(Kind.SUPER_RESOLVE).request.resume
 
 
 def test_facts_may_change_half_way(panel: Panel) -> None:
@@ -1001,7 +1023,7 @@ def test_the_scene_is_closed(panel: Panel, state: State, end: str) -> None:
     panel.presenter.close_scene()
     panel.presenter.set_images(COMPARED)
     assert panel.state is State.READY
-    assert "--resume" not in panel.begin(Kind.SUPER_RESOLVE).arguments
+    assert not panel.begin(Kind.SUPER_RESOLVE).request.resume
 
 
 def test_another_scene_is_open_before_the_job_of_the_closed_one_has_ended(panel: Panel) -> None:
@@ -1022,7 +1044,7 @@ def test_shut_down(state: State, polite: bool) -> None:
     panel.presenter.shut_down()
     panel.presenter.shut_down()
     if state in RUNNING:
-        assert panel.process.asked == ["start", "stop", *([] if polite else ["wait 3", "kill"])]
+        assert panel.process.asked == ["start", "stop", *([] if polite else ["wait 3", "kill", "wait 5"])]
     assert panel.timer.waiting == 0, "nothing is called after the module is gone"
     if panel.processes:
         panel.process.complete()
@@ -1052,10 +1074,6 @@ def test_shut_down(state: State, polite: bool) -> None:
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
-
-
-def test_budgets_are_those_of_the_library() -> None:
-    assert {budget.name: budget.steps for budget in budgets.BUDGETS.values()} == BUDGET_STEPS
 
 
 def test_steps_of_the_paper() -> None:

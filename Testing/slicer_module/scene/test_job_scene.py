@@ -11,7 +11,7 @@ import slicer
 from helpers.desk import Desk, low_patient
 from helpers.patient import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, Patient
 from helpers.scenes import Slicer, random_series, random_volume, rigid
-from SRDynamicMRISlicer.jobs.job import DownsampleRequest, ImportModelRequest, Job, Kind
+from SRDynamicMRISlicer.jobs.job import Job, Kind
 from SRDynamicMRISlicer.presenter.choices import Choices
 from SRDynamicMRISlicer.presenter.chosen_job import chosen_job
 from SRDynamicMRISlicer.presenter.panel_choices import Metric, TimePoints, TrainingBudget
@@ -21,13 +21,13 @@ from SRDynamicMRISlicer.scene.checks import check_images, examine_voxels
 from SRDynamicMRISlicer.scene.job_files import JobFiles, JobNodes
 from SRDynamicMRISlicer.scene.job_scene import is_compared
 from SRDynamicMRISlicer.scene.metrics_nodes import SHOWN, MapSequences
-from SRDynamicMRISlicer.scene.model_nodes import hash_of_model
+from SRDynamicMRISlicer.scene.model_nodes import add_model, hash_of_model
 from SRDynamicMRISlicer.scene.outputs import SSIM_MAP, map_steps, series_steps
 from SRDynamicMRISlicer.scene.parameters import RENAMED, Parameters, by_name, rename_parameters
 from SRDynamicMRISlicer.scene.provenance import (
+    consistency_of,
     facts_of,
-    facts_of_fidelity,
-    fidelity_of,
+    facts_of_consistency,
     warnings_of,
     write_facts,
 )
@@ -42,6 +42,7 @@ from SRDynamicMRILib.io.files import read_series, read_volume, write_series
 from SRDynamicMRILib.models.checkpoints import file_sha256
 from SRDynamicMRILib.models.pretrained import base_model
 from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.requests import DownsampleRequest, ImportCheckpointRequest
 from SRDynamicMRILib.volume import Geometry, Series
 
 FLAT = Geometry((4, 12, 16), (1.0, 1.0, 3.0))
@@ -92,10 +93,10 @@ def test_the_whole_path_on_a_moved_patient(desk: Desk, patient: Patient) -> None
     assert p.result.GetNodeReference("SRDynamicMRI.planningScan") is p.priorVolume
     assert p.tunedModel.GetNodeReference("SRDynamicMRI.planningScan") is p.priorVolume
     assert facts_of(p.result.GetNthDataNode(2))["Model"] == facts["Model"]
-    error, added = fidelity_of(p.result)
-    assert error < 1e-4
-    assert 0.001 < added < 0.5
-    assert f"{100 * added:.2f}% of the signal is synthesised" in desk.presenter.content.notice
+    residual, synthesised = consistency_of(p.result)
+    assert residual < 1e-4
+    assert 0.001 < synthesised < 0.5
+    assert f"{100 * synthesised:.2f}% of the signal is synthesised" in desk.presenter.content.notice
     assert warnings_of(p.result) == ()
     texts = [*facts.values(), *facts_of(p.tunedModel).values()]
     assert not [text for text in texts if "planning" in text or "cine" in text], (
@@ -136,7 +137,7 @@ def test_the_whole_path_on_a_moved_patient(desk: Desk, patient: Patient) -> None
     loaded = again.scene.GetFirstNodeByName("planning fine-tuned model")
     assert hash_of_model(loaded) == hash_of_model(p.tunedModel)
     loaded = again.scene.GetFirstNodeByName(p.result.GetName())
-    assert fidelity_of(loaded) == fidelity_of(p.result)
+    assert consistency_of(loaded) == consistency_of(p.result)
     assert loaded.GetNodeReference("SRDynamicMRI.series").GetName() == "cine 25%"
 
 
@@ -156,15 +157,38 @@ def test_no_attribute_holds_the_name_of_a_patient(desk: Desk, patient: Patient) 
 
 def test_warnings_are_saved_with_the_result(desk: Desk) -> None:
     node = desk.app.sequence(random_series(FLAT), "result")
-    assert (fidelity_of(node), warnings_of(node)) == (None, ())
-    write_facts(
-        node, facts_of_fidelity({"fidelity": [{"error": 0, "added": 0.1}], "warnings": ["One; two: 3%.", "B."]})
-    )
+    assert (consistency_of(node), warnings_of(node)) == (None, ())
+    figures = [{"residual": 0, "synthesised": 0.1}, {"residual": 0.2, "synthesised": 0.3}]
+    write_facts(node, facts_of_consistency({"consistency": figures, "warnings": ["One; two: 3%.", "B."]}))
     loaded = desk.app.saved_and_loaded(desk.folder / "saved").scene.GetFirstNodeByName("result")
     assert warnings_of(loaded) == ("One; two: 3%.", "B.")
-    assert fidelity_of(loaded) == (0.0, 0.1)
-    write_facts(loaded, {"Added": "much"})
-    assert fidelity_of(loaded) is None
+    assert consistency_of(loaded) == (0.2, 0.2)
+    write_facts(loaded, {"SynthesisedShare": "much"})
+    assert consistency_of(loaded) is None
+
+
+def test_figures_of_earlier_versions_are_read(desk: Desk) -> None:
+    """They called the residual an error, and the synthesised share what was added, in scenes as in sidecars."""
+    node = desk.app.sequence(random_series(FLAT), "result")
+    write_facts(node, {"FidelityError": "0.03", "Added": "0.1"})
+    assert consistency_of(node) == (0.03, 0.1)
+    write_facts(node, facts_of_consistency({"fidelity": [{"error": 0.5, "added": 0.25}], "warnings": []}))
+    assert consistency_of(node) == (0.5, 0.25)
+    assert facts_of_consistency({"warnings": ["No figures."]}) == {"Warnings": "No figures."}
+
+
+def test_the_model_of_a_loaded_scene_is_written_when_a_job_needs_it(desk: Desk, patient: Patient) -> None:
+    low_patient(desk, patient)
+    node = desk.parameters.tunedModel = add_model(desk.app.scene, patient.model, "fine-tuned")
+    desk.look()
+    file = desk.presenter.choices.tuned_model
+    assert not file.exists(), "it is decoded in the background, not when it is chosen"
+    at_once(desk.jobs.prepare(Kind.SUPER_RESOLVE, desk.presenter.choices))
+    assert file.read_bytes() == patient.model.read_bytes()
+    file.unlink()
+    node.SetText("damaged")
+    with pytest.raises(InputError, match="holds no complete model"):
+        at_once(desk.jobs.prepare(Kind.SUPER_RESOLVE, desk.presenter.choices))
 
 
 def test_a_result_kept_after_cancelling_names_the_model_that_made_it(desk: Desk, patient: Patient) -> None:
@@ -230,7 +254,7 @@ def test_time_points_that_the_worker_has_put_together_already_are_shown_too(desk
     desk.look()
     desk.run("super_resolve")
     assert p.result.GetNumberOfDataNodes() == TIME_POINTS
-    assert fidelity_of(p.result) is not None
+    assert consistency_of(p.result) is not None
     assert browser_of(p.result) is browser_of(p.dynamicSeries)
     desk.presenter.frame_ready.connect(
         lambda number, path, model: desk.jobs.add_frame(number, path.with_name("gone.nii.gz"), model)
@@ -333,7 +357,9 @@ def test_an_imported_model_is_the_base_model(desk: Desk) -> None:
     desk.jobs.checkpoint, desk.jobs.imported = desk.folder / "a.pth", desk.folder / "a.safetensors"
     files = at_once(desk.jobs.prepare(Kind.IMPORT_MODEL, Choices()))
     assert (files.checkpoint, files.output) == (desk.jobs.checkpoint, desk.jobs.imported)
-    desk.jobs.finish(Job(ImportModelRequest(Path(), Path())), {"model": desk.folder / "a.safetensors"})
+    desk.jobs.finish(
+        Job(ImportCheckpointRequest(input=Path(), output=Path())), {"model": desk.folder / "a.safetensors"}
+    )
     desk.loop.run_until(lambda: desk.queue.waiting == 0)
     assert desk.parameters.baseModel == str(desk.folder / "a.safetensors")
     assert at_once(desk.jobs.prepare(Kind.PHANTOM, Choices())).output == desk.folder / "samples"
@@ -345,7 +371,9 @@ def test_a_source_deleted_while_its_copy_comes_in_stops_that(desk: Desk) -> None
     source = desk.parameters.dynamicSeries = desk.app.sequence(series, "cine")
     desk.look()
     at_once(desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices))
-    desk.jobs.finish(Job(DownsampleRequest(Path(), Path(), 0.25)), {"output": desk.folder / "low.seq.nrrd"})
+    desk.jobs.finish(
+        Job(DownsampleRequest(input=Path(), output=Path(), fraction=0.25)), {"output": desk.folder / "low.seq.nrrd"}
+    )
     desk.loop.run_until(lambda: "cine 6.25%" in desk.app.names("vtkMRMLSequenceNode"))
     desk.app.scene.RemoveNode(source)
     desk.loop.run_until(lambda: desk.queue.waiting == 0)
@@ -361,7 +389,9 @@ def test_a_closed_scene_gets_nothing_any_more(desk: Desk) -> None:
     desk.parameters.dynamicSeries = desk.app.sequence(random_series(FLAT), "cine")
     desk.look()
     at_once(desk.jobs.prepare(Kind.DOWNSAMPLE, desk.presenter.choices))
-    desk.jobs.finish(Job(DownsampleRequest(Path(), Path(), 0.25)), {"output": desk.folder / "low.seq.nrrd"})
+    desk.jobs.finish(
+        Job(DownsampleRequest(input=Path(), output=Path(), fraction=0.25)), {"output": desk.folder / "low.seq.nrrd"}
+    )
     desk.jobs.set_parameters(None)
     assert desk.queue.waiting == 0
     with pytest.raises(RuntimeError, match="there is no parameter node"):
