@@ -139,7 +139,7 @@ def check_model_name(path: Path) -> None:
         raise InputError(message)
 
 
-def save_model(model: Model, path: Path, half_precision: bool = False) -> None:
+def save_model(model: Model, path: str | Path, half_precision: bool = False) -> None:
     """Write a model to a ``.safetensors`` file, complete or not at all.
 
     Parameters
@@ -157,6 +157,7 @@ def save_model(model: Model, path: Path, half_precision: bool = False) -> None:
         If the file cannot be written, does not end in ``.safetensors``, the weights would not be finite in it, or it
         could not be loaded again.
     """
+    path = Path(path)
     check_model_name(path)
     with written_whole(path) as temporary:
         temporary.write_bytes(_content(model, half_precision, path))

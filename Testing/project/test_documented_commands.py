@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import subprocess
+from argparse import SUPPRESS
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -211,7 +212,10 @@ def test_the_page_of_commands_names_every_command_and_option() -> None:
     page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     rows = {row.split("`")[1].split()[0]: row for row in page.splitlines() if row.startswith("| `")}
     parsers = next(action for action in build_parser()._actions if action.dest == "command").choices
-    options = {name: set(parser._option_string_actions) for name, parser in parsers.items()}
+    options = {
+        name: {flag for flag, action in parser._option_string_actions.items() if action.help != SUPPRESS}
+        for name, parser in parsers.items()
+    }
     common = set.intersection(*options.values())
     for name in parsers:
         missing = [option for option in options[name] - common if not re.search(rf"{option}\b", rows[name])]
