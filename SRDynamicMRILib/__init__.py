@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from .errors import InputError
     from .evaluation.evaluation import Evaluation
     from .evaluation.metrics import Metrics, compare, psnr, ssim, ssim_map
+    from .geometry import Geometry
     from .io.files import read_series, read_volume, write_series, write_volume
     from .models.checkpoints import Model, load_model, save_model
     from .models.import_checkpoint import import_checkpoint
     from .models.model_info import ModelInfo
-    from .volume import Geometry, Series, Volume
+    from .volume import Series, Volume
 
 _MODULES = {
     "acquisition.acquisition": ("Acquisition", "data_consistency", "downsample"),
@@ -35,7 +36,8 @@ _MODULES = {
     "models.checkpoints": ("Model", "load_model", "save_model"),
     "models.import_checkpoint": ("import_checkpoint",),
     "models.model_info": ("ModelInfo",),
-    "volume": ("Geometry", "Series", "Volume"),
+    "geometry": ("Geometry",),
+    "volume": ("Series", "Volume"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -31,6 +31,7 @@ from .acquisition.recognise import AcquiredMatrix, at_acquired_matrix, recognise
 from .errors import InputError
 from .evaluation.evaluation import Evaluation, KeepMap, align
 from .evaluation.evaluation import evaluate as evaluate_series
+from .geometry import FloatArray, Geometry
 from .inference.intensities import unusual
 from .inference.series import FrameFolder, inconsistent, super_resolve_series, usable_time_points
 from .inference.suited import other_fraction, pretrained_model, result_grid, suited_inference
@@ -54,7 +55,7 @@ from .training.fine_tuning import (
     match_prior,
 )
 from .training.fine_tuning import fine_tune as fine_tune_model
-from .volume import FloatArray, Geometry, Series, Volume
+from .volume import Series, Volume
 
 RESULT = "result"
 """What `evaluate` calls the series it is about."""

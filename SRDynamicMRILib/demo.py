@@ -14,6 +14,7 @@ from .acquisition.consistency import consistency_in, in_words
 from .api import RESULT, evaluate, fine_tune, interpolate, prepare_super_resolution
 from .benchmark.table3 import FINE_TUNED, INTERPOLATIONS, MAIN, ZERO_FILLED
 from .evaluation.evaluation import write_csv
+from .geometry import Shape
 from .inference.series import FrameFolder
 from .io.files import read_series, read_volume, write_series, write_volume
 from .io.sidecar import environment
@@ -22,7 +23,7 @@ from .models.checkpoints import save_model
 from .phantom import abdomen
 from .process.devices import device_named
 from .progress import Progress
-from .volume import Series, Shape
+from .volume import Series
 
 FRACTION = 0.0625
 SHAPE: Shape = (16, 192, 256)

@@ -17,8 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from real_scans import data_folder
 
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.io.files import read_series, write_series
-from SRDynamicMRILib.volume import Geometry, Series, Volume
+from SRDynamicMRILib.volume import Series, Volume
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from real_scans import FRAMES, data_folder, time_point
 from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
 from SRDynamicMRILib.acquisition.interpolation import zero_filled
 from SRDynamicMRILib.evaluation.metrics import compare
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import read_series
 from SRDynamicMRILib.models.budgets import TrainingBudget
@@ -32,7 +33,7 @@ from SRDynamicMRILib.models.checkpoints import Model, load_model
 from SRDynamicMRILib.models.pretrained import start_model
 from SRDynamicMRILib.prior.similarity import similarity
 from SRDynamicMRILib.training.fine_tuning import adapt_prior, fine_tune
-from SRDynamicMRILib.volume import Geometry, Volume
+from SRDynamicMRILib.volume import Volume
 
 SCANS = {
     "heart": "bench/heart/static.nii.gz",

@@ -34,6 +34,7 @@ from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import zero_filled
 from SRDynamicMRILib.api import fine_tune
 from SRDynamicMRILib.evaluation.metrics import compare, ssim
+from SRDynamicMRILib.geometry import shape_of
 from SRDynamicMRILib.inference import series as series_super_resolution
 from SRDynamicMRILib.inference.patches import patch_positions
 from SRDynamicMRILib.inference.series import FrameFolder, super_resolve_series
@@ -47,7 +48,7 @@ from SRDynamicMRILib.models.recipes import FRACTIONS, PAPER
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.process.devices import fastest_precision
 from SRDynamicMRILib.progress import Progress
-from SRDynamicMRILib.volume import Series, Volume, shape_of
+from SRDynamicMRILib.volume import Series, Volume
 
 SHAPE = (40, 192, 256)
 REPEATS = 3

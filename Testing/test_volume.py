@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.volume import Geometry, Series, Volume
+from SRDynamicMRILib.geometry import Geometry
+from SRDynamicMRILib.volume import Series, Volume
 
 PROPERTY = settings(max_examples=50, deadline=None)
 

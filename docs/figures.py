@@ -34,10 +34,10 @@ from SRDynamicMRILib.acquisition.interpolation import non_negative, trilinear, t
 from SRDynamicMRILib.acquisition.kspace import crop_kspace, to_kspace
 from SRDynamicMRILib.api import RESULT
 from SRDynamicMRILib.evaluation.evaluation import Evaluation
+from SRDynamicMRILib.geometry import FloatArray
 from SRDynamicMRILib.models.pretrained import base_model
 from SRDynamicMRILib.models.recipes import FRACTIONS
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.volume import FloatArray
 
 FOLDER = Path(__file__).parent / "figures"
 SHAPE, SPACING = (12, 144, 192), (1.8, 1.8, 6.0)

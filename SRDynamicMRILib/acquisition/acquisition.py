@@ -27,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..volume import FloatArray, Geometry, Series, Volume
+from ..geometry import FloatArray, Geometry
+from ..volume import Series, Volume
 from .kspace import (
     crop_kspace,
     filter_kspace,

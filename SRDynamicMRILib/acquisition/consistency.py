@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..volume import FloatArray, Series, Volume
+from ..geometry import FloatArray
+from ..volume import Series, Volume
 from .acquisition import acquisition_of
 
 _DIGITS = 6

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import InputError
+from ..geometry import Geometry
 from ..io.sidecar import describes
-from ..volume import Geometry
 from .matrices import centre
 
 _FINEST = 100

@@ -13,7 +13,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..volume import FloatArray, Geometry, Volume
+from ..geometry import FloatArray, Geometry
+from ..volume import Volume
 from .acquisition import Acquisition
 from .kspace import pad_kspace, separable
 

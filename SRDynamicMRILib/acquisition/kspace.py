@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from ..volume import FloatArray
+from ..geometry import FloatArray
 
 ComplexArray = NDArray[np.complexfloating[Any, Any]]
 _IN_PLANE = (-2, -1)

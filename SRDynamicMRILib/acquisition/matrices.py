@@ -6,7 +6,7 @@ import math
 from itertools import product
 
 from ..errors import InputError
-from ..volume import Geometry
+from ..geometry import Geometry
 
 Matrix = tuple[int, int]
 """Rows (phase encoding) and columns (read)."""

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..volume import FloatArray, Geometry, Series
+from ..geometry import FloatArray, Geometry
+from ..volume import Series
 from .acquisition import Acquisition
 from .matrices import Matrix
 

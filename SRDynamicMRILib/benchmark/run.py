@@ -27,6 +27,7 @@ from ..api import RESULT, evaluate, fine_tune, interpolate, prepare_super_resolu
 from ..errors import InputError
 from ..evaluation.evaluation import CSV_HEADER, Evaluation, csv_rows
 from ..evaluation.metrics import Metrics
+from ..geometry import Geometry
 from ..io.files import read_series, read_volume, write_volume
 from ..io.image_files import written_whole
 from ..io.paths import read_bounded
@@ -40,7 +41,7 @@ from ..process.devices import device_named
 from ..process.distributed import is_first, ranks, share, wait
 from ..progress import Progress
 from ..training.fine_tuning import default_precision, match_prior
-from ..volume import Geometry, Series, Volume
+from ..volume import Series, Volume
 from .folder import BenchmarkFolder, Plan, TimePoints
 from .subjects import Subject
 from .table3 import (

@@ -10,9 +10,10 @@ import numpy as np
 
 from ..acquisition.interpolation import resample
 from ..errors import InputError
+from ..geometry import FloatArray
 from ..io.tables import write_table
 from ..progress import Progress
-from ..volume import FloatArray, Series
+from ..volume import Series
 from .metrics import Metrics, body_mask, compare, measure
 from .significance import PairedTests, paired_tests
 

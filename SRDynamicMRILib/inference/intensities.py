@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ..geometry import FloatArray
 from ..networks.normalisation import intensity_scale
-from ..volume import FloatArray, Volume
+from ..volume import Volume
 
 _FROM_MEDIAN = 0.6745
 """Median size of a normal variable of standard deviation 1."""

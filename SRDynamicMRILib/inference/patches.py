@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from ..volume import FloatArray, Shape, shape_of
+from ..geometry import FloatArray, Shape, shape_of
 
 Position = tuple[int, int, int]
 

@@ -20,6 +20,7 @@ import torch
 from .. import __version__
 from ..acquisition.consistency import Consistency, consistency
 from ..errors import InputError
+from ..geometry import Geometry
 from ..io.files import read_volume, write_volume
 from ..io.image_files import temporary_prefix, written_whole
 from ..io.paths import read_bounded
@@ -27,7 +28,7 @@ from ..io.times import frames_text
 from ..models.checkpoints import Model, file_sha256
 from ..process.distributed import is_first, share, wait
 from ..progress import Progress
-from ..volume import Geometry, Series, Volume
+from ..volume import Series, Volume
 from .super_resolution import super_resolve
 from .tiling import Inference
 

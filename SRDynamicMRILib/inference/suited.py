@@ -10,13 +10,13 @@ from typing import Any
 from ..acquisition.full_matrix import recorded_matrix
 from ..acquisition.matrices import check_fraction
 from ..errors import InputError
+from ..geometry import Geometry
 from ..models.checkpoints import Model
 from ..models.model_info import ModelInfo
 from ..models.pretrained import FRACTION_TOLERANCE, base_model, fast_model
 from ..models.recipes import DEFAULT, PAPER, RECIPES
 from ..process.precision import Precision
 from ..progress import Progress
-from ..volume import Geometry
 from .super_resolution import target_grid
 from .tiling import Inference
 

@@ -8,11 +8,12 @@ import torch
 from ..acquisition.acquisition import Acquisition, data_consistency
 from ..acquisition.interpolation import high_resolution_grid, non_negative, upsample
 from ..errors import InputError
+from ..geometry import Geometry
 from ..models.checkpoints import Model
 from ..models.model_info import ModelInfo
 from ..networks.normalisation import intensity_scale
 from ..progress import Progress
-from ..volume import Geometry, Volume
+from ..volume import Volume
 from .tiling import Inference, apply_network
 
 _RINGING = 0.35

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from ..errors import InputError
+from ..geometry import FloatArray, Shape, shape_of
 from ..networks.network import SuperResolutionNetwork
 from ..process.devices import fastest_precision, is_out_of_memory
 from ..process.precision import Precision
 from ..progress import Progress
-from ..volume import FloatArray, Shape, shape_of
 from .patches import OverlapAverage, extract, next_multiple, pad_to, patch_positions, tiles
 
 _SMALLEST_TILE = 32

@@ -19,7 +19,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..volume import Geometry, Series
+from ..geometry import Geometry
+from ..volume import Series
 from .dicom_elements import read_elements
 from .dicom_order import decimal, order_in_time, said_of_time
 from .image_files import image_geometry, multi_frame, read_header, read_image

@@ -24,7 +24,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..volume import Geometry, Series, Volume
+from ..geometry import Geometry
+from ..volume import Series, Volume
 from .dicom import is_dicom, open_dicom
 from .image_files import check_folder, open_image, set_geometry, write_image, write_volumes, written_whole
 from .nifti import is_nifti

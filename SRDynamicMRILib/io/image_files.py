@@ -20,7 +20,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
-from ..volume import FloatArray, Geometry, Series
+from ..geometry import FloatArray, Geometry
+from ..volume import Series
 from .dicom_elements import Elements, read_elements
 from .nifti import check_extents, header_for, nifti1_header, read_nifti, write_nifti
 from .nifti_geometry import nifti_geometry

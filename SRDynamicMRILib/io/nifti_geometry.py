@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..volume import Geometry
+from ..geometry import Geometry
 
 _TOLERANCE = 0.1
 """Share of a voxel's smallest size by which rounding may move a corner."""

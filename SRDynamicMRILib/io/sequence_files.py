@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..volume import Geometry, Series
+from ..geometry import Geometry
+from ..volume import Series
 
 # Float voxels of real series: 4 gives files 5 % larger than 6 in a third of the time.
 _COMPRESSION = 4

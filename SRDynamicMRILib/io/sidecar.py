@@ -12,7 +12,8 @@ from typing import Any
 
 from .. import __version__
 from ..errors import InputError
-from ..volume import Geometry, Series, Volume
+from ..geometry import Geometry
+from ..volume import Series, Volume
 from .times import FOLDER_SIDECAR, RECORD, read_sidecar, sidecar_of
 
 NOTICE = "AI-generated images. Not for diagnosis."

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from ..acquisition.kspace import crop_kspace
-from ..volume import Geometry, Volume
+from ..geometry import Geometry
+from ..volume import Volume
 
 LARGEST = 64
 """Voxels of a copy along each axis, at most: enough to tell one anatomy from another, and 256 KiB at most."""

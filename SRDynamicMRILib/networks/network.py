@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..volume import FloatArray
+from ..geometry import FloatArray
 from .training_pair import TrainingPair, interpolated_pair
 
 _FIRST_SCALE = 0.05

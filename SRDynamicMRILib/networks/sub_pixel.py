@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..acquisition.interpolation import zero_filled
 from ..acquisition.kspace import crop_kspace, from_sub_pixels, to_sub_pixels
-from ..volume import FloatArray
+from ..geometry import FloatArray
 from .network import SuperResolutionNetwork
 from .normalisation import intensity_scale
 from .training_pair import TrainingPair

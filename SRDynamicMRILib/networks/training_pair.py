@@ -9,7 +9,7 @@ import numpy as np
 
 from ..acquisition.interpolation import upsample
 from ..acquisition.kspace import crop_kspace
-from ..volume import FloatArray
+from ..geometry import FloatArray
 from .normalisation import intensity_scale
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..volume import FloatArray, Geometry, Shape, Volume
+from ..geometry import FloatArray, Geometry, Shape
+from ..volume import Volume
 
 _Vector = NDArray[np.floating]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage, special
 
-from ..volume import FloatArray
+from ..geometry import FloatArray
 from .solids import Points, float32
 
 

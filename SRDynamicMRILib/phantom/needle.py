@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..volume import FloatArray, Geometry
+from ..geometry import FloatArray, Geometry
 from .body import Body
 from .scan import Pose
 from .solids import Points, Vector, along_segment, float32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..volume import FloatArray
+from ..geometry import FloatArray
 from .anatomy import ABDOMEN, CAVITY, Anatomy
 from .solids import Points, Solid, Vector, ellipsoid, float32, half_space, tube
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import InputError
-from ..volume import FloatArray, Series, Shape, Volume
+from ..geometry import FloatArray, Shape
+from ..volume import Series, Volume
 from .needle import insert_needle, needle_path
 from .painting_order import random_anatomy
 from .rendering import render

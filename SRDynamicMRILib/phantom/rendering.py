@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..volume import FloatArray
+from ..geometry import FloatArray
 from .anatomy import Anatomy
 from .solids import Points, Solid, float32
 from .tissues import LABELS, SEPTA, TEXTURE

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import InputError
-from ..volume import FloatArray, Geometry, Shape
+from ..geometry import FloatArray, Geometry, Shape
 from .solids import Vector, float32
 
 Spacing = tuple[float, float, float]

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..volume import FloatArray
+from ..geometry import FloatArray
 
 Vector = NDArray[np.float64]
 Point = tuple[float, float, float]

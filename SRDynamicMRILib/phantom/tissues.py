@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..volume import FloatArray
+from ..geometry import FloatArray
 from .solids import float32
 
 Contrast = Literal["t1_flash", "random"]

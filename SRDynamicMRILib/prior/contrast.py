@@ -12,8 +12,9 @@ from scipy import ndimage
 from ..acquisition.acquisition import Acquisition
 from ..acquisition.interpolation import resample, trilinear
 from ..acquisition.matrices import matrix_at_resolution
+from ..geometry import FloatArray, Geometry
 from ..networks.normalisation import intensity_scale
-from ..volume import FloatArray, Geometry, Volume
+from ..volume import Volume
 
 _BINS = 32
 _FEWEST_IN_BIN = 20

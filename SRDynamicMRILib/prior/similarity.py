@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from ..evaluation.metrics import body_mask
+from ..geometry import FloatArray, Geometry
 from ..models.prior_copy import coarse
-from ..volume import FloatArray, Geometry, Volume
+from ..volume import Volume
 from .contrast import LEAST_VARIANCE, REGION, PriorAndSeries, at_one_resolution, in_plane_gradient, local_moments
 
 FITS = 0.17

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..acquisition.acquisition import Acquisition
 from ..acquisition.kspace import crop_kspace
-from ..volume import FloatArray, Shape, shape_of
+from ..geometry import FloatArray, Shape, shape_of
 
 InPlane = tuple[int, int]
 """Rows and columns."""

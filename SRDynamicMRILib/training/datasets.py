@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..acquisition.acquisition import Acquisition
+from ..geometry import FloatArray, shape_of
 from ..networks.training_pair import TrainingPair
 from ..phantom import random_abdomen
-from ..volume import FloatArray, Volume, shape_of
+from ..volume import Volume
 from .augmentation import augment
 from .pairs import PairMaker
 from .subjects import TrainingSubject

@@ -19,6 +19,7 @@ from ..acquisition.acquisition import Acquisition
 from ..acquisition.interpolation import high_resolution_grid, resample
 from ..acquisition.matrices import size_in_words
 from ..errors import InputError
+from ..geometry import Geometry
 from ..losses.registry import loss_named, perceptual_identity
 from ..models.budgets import TrainingBudget
 from ..models.checkpoints import Model, weights_sha256
@@ -28,7 +29,7 @@ from ..prior.contrast import match_contrast
 from ..process.devices import fastest_precision
 from ..process.precision import Precision
 from ..progress import Progress
-from ..volume import Geometry, Volume
+from ..volume import Volume
 from .fine_tuning_plan import FineTuningPlan, fine_tuning_plan
 from .fine_tuning_validation import masked_loss
 from .optimisation import LossFunction, Validation, optimise

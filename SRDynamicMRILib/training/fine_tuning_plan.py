@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InputError
+from ..geometry import shape_of
 from ..inference.patches import patch_positions
 from ..models.checkpoints import Model
 from ..models.recipes import PAPER, Recipe, fine_tuning_recipe
 from ..networks.training_pair import TrainingPair
-from ..volume import Volume, shape_of
+from ..volume import Volume
 from .augmentation import random_shift_and_mirror
 from .fine_tuning_validation import ValidationPatches, choose_validation_patches, resize_mask, without_targets
 from .needles import with_needles

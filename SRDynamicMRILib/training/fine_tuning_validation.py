@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..geometry import FloatArray, Shape
 from ..networks.network import Network
 from ..networks.training_pair import TrainingPair
 from ..process.precision import Precision
-from ..volume import FloatArray, Shape
 from .optimisation import LossFunction
 from .pairs import as_tensors, detailed_position, fit_to_patch, patch_at, place_in_target
 

@@ -13,6 +13,7 @@ import torch
 
 from .. import __version__
 from ..errors import InputError
+from ..geometry import FloatArray, Shape
 from ..losses.registry import loss_named, perceptual_identity
 from ..models.checkpoints import Model, weights_sha256
 from ..models.model_info import ModelInfo, new_network
@@ -23,7 +24,6 @@ from ..networks.training_pair import TrainingPair
 from ..process.distributed import ranks, share
 from ..process.precision import Precision
 from ..progress import Progress
-from ..volume import FloatArray, Shape
 from .datasets import PairStream, Source, real_source, synthetic_source
 from .optimisation import Batches, Schedule, Validation, optimise
 from .pairs import as_tensors, fit_to_patch, pair_maker, random_patch

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..volume import FloatArray
+from ..geometry import FloatArray
 
 _RADIUS = (0.8, 2.5)
 """Of the signal void in mm; a needle's artefact is wider than the needle."""

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..geometry import FloatArray, Shape
 from ..inference.patches import Position, extract
 from ..models.model_info import ModelInfo
 from ..networks.registry import network_named
 from ..networks.training_pair import TrainingPair
-from ..volume import FloatArray, Shape
 
 PairMaker = Callable[[FloatArray, tuple[int, int]], TrainingPair]
 """Makes a pair of a high-resolution image and the acquired matrix of the low-resolution one."""

@@ -10,12 +10,13 @@ import torch
 
 from ..acquisition.acquisition import downsample
 from ..evaluation.metrics import compare
+from ..geometry import FloatArray
 from ..inference.super_resolution import super_resolve
 from ..models.checkpoints import Model
 from ..models.model_info import ModelInfo
 from ..networks.network import SuperResolutionNetwork
 from ..process.distributed import mean_over_ranks, ranks, share
-from ..volume import FloatArray, Volume
+from ..volume import Volume
 from .datasets import some_slices, synthetic_image
 from .subjects import TrainingSubject
 

@@ -15,12 +15,12 @@ from torch.nn import functional as F
 
 from .. import __version__
 from ..errors import InputError
+from ..geometry import FloatArray
 from ..losses.perceptual import LEVELS
 from ..models.checkpoints import save_tensors
 from ..networks.vessel_unet import VesselEncoder, VesselUNet
 from ..phantom.angiogram import Angiogram, angiogram
 from ..progress import Progress
-from ..volume import FloatArray
 from .optimisation import Schedule, optimise
 
 PATCH = (24, 24, 24)

@@ -18,11 +18,12 @@ from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.kspace import crop_kspace, pad_kspace, to_image, to_kspace, unpad_kspace
 from SRDynamicMRILib.acquisition.recognise import at_acquired_matrix, recognise_acquired_matrix
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.io.files import read_series, write_series, write_volume
 from SRDynamicMRILib.io.sidecar import recorded
 from SRDynamicMRILib.io.times import sidecar_of
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.volume import Geometry, Series, Volume
+from SRDynamicMRILib.volume import Series, Volume
 
 FULL = abdomen(3, (6, 96, 128), (2.6, 2.6, 9.0), 2).static
 LOW = downsample(FULL, 0.25)

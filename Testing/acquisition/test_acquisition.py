@@ -14,8 +14,9 @@ from SRDynamicMRILib import Acquisition, InputError
 from SRDynamicMRILib.acquisition.acquisition import data_consistency, downsample
 from SRDynamicMRILib.acquisition.kspace import crop_kspace, pad_kspace, zero_fill_adjoint, zero_fill_kspace
 from SRDynamicMRILib.acquisition.sampling import SHUTTERS, frequencies, sampling_mask
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.models.recipes import FRACTIONS
-from SRDynamicMRILib.volume import Geometry, Series, Volume
+from SRDynamicMRILib.volume import Series, Volume
 
 PROPERTY = settings(max_examples=80, deadline=None)
 WHOLE = (True, True)

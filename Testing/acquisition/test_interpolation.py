@@ -29,8 +29,9 @@ from SRDynamicMRILib.acquisition.interpolation import (
 from SRDynamicMRILib.acquisition.kspace import crop_kspace, pad_kspace
 from SRDynamicMRILib.acquisition.methods import METHODS
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.models.recipes import FRACTIONS
-from SRDynamicMRILib.volume import Geometry, Volume
+from SRDynamicMRILib.volume import Volume
 
 PROPERTY = settings(max_examples=25, deadline=None)
 POINT_SIGMA = 6.5

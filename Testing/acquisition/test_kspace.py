@@ -19,7 +19,8 @@ from SRDynamicMRILib.acquisition.kspace import (
     to_sub_pixels,
 )
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.volume import Geometry, Volume
+from SRDynamicMRILib.geometry import Geometry
+from SRDynamicMRILib.volume import Volume
 
 PROPERTY = settings(max_examples=60, deadline=None)
 

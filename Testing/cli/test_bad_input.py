@@ -34,9 +34,10 @@ from SRDynamicMRISlicer.step_queue import Stepwise, at_once
 
 from SRDynamicMRILib.cli import program
 from SRDynamicMRILib.cli.program import run_request
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.inference.super_resolution import super_resolve, target_grid
 from SRDynamicMRILib.models.checkpoints import Model, save_model
-from SRDynamicMRILib.volume import Geometry, Volume
+from SRDynamicMRILib.volume import Volume
 
 HERE = "test_bad_input.py"
 WAYS = ("command line", "Python", "module")

@@ -28,6 +28,7 @@ from SRDynamicMRILib.acquisition.methods import METHODS
 from SRDynamicMRILib.cli import phantom as phantom_command
 from SRDynamicMRILib.cli.program import SHARED, build_parser
 from SRDynamicMRILib.evaluation.evaluation import METRIC_NAMES
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.inference import suited
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.io.sidecar import NOTICE
@@ -37,7 +38,7 @@ from SRDynamicMRILib.models.pretrained import fast_model
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.progress import JsonProgress
 from SRDynamicMRILib.requests import REQUESTS
-from SRDynamicMRILib.volume import Geometry, Series, Volume
+from SRDynamicMRILib.volume import Series, Volume
 
 EVENTS = {"stage", "progress", "loss", "frame", "log", "result", "error"}
 TYPES = (".nii.gz", ".nii", ".nrrd", ".seq.nrrd", ".mha", ".mhd", "")

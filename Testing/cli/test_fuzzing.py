@@ -35,6 +35,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 from SRDynamicMRILib.acquisition.full_matrix import recorded_matrix
 from SRDynamicMRILib.benchmark.folder import BenchmarkFolder, Plan, TimePoints
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.inference.series import FrameFolder
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.io.sidecar import description, image_facts, recorded
@@ -46,7 +47,7 @@ from SRDynamicMRILib.models.prior_copy import PriorCopy
 from SRDynamicMRILib.networks.vessel_unet import VesselUNet
 from SRDynamicMRILib.training.optimisation import _State
 from SRDynamicMRILib.training.vessel_training import VesselTraining, save_encoder
-from SRDynamicMRILib.volume import Geometry, Series, Volume
+from SRDynamicMRILib.volume import Series, Volume
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 

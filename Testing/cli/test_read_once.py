@@ -12,11 +12,12 @@ import SimpleITK as sitk
 from helpers.command_line import QUIET, Command
 from helpers.patient import Patient
 
+from SRDynamicMRILib.geometry import FloatArray
 from SRDynamicMRILib.inference import series as inference_series
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io import files, image_files
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series
-from SRDynamicMRILib.volume import FloatArray, Series, Volume
+from SRDynamicMRILib.volume import Series, Volume
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -30,10 +30,11 @@ from SRDynamicMRISlicer.scene.results import ResultSequence
 from SRDynamicMRISlicer.step_queue import Stepwise
 
 from SRDynamicMRILib.cli import program as cli
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.io.files import read_series, write_series, write_volume
 from SRDynamicMRILib.models.checkpoints import Model, save_model
 from SRDynamicMRILib.progress import JsonProgress
-from SRDynamicMRILib.volume import Geometry, Series, Volume
+from SRDynamicMRILib.volume import Series, Volume
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread", "lost_errors")]
 

@@ -13,7 +13,8 @@ from helpers.recorder import Recorder
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.evaluation import METRIC_NAMES, Evaluation, align, evaluate, write_csv
 from SRDynamicMRILib.evaluation.metrics import Metrics, body_mask, compare
-from SRDynamicMRILib.volume import Geometry, Series, Volume
+from SRDynamicMRILib.geometry import Geometry
+from SRDynamicMRILib.volume import Series, Volume
 
 GRID = Geometry((7, 16, 18), (1.5, 1.5, 3.0), (-10.0, 5.0, 20.0))
 

@@ -36,8 +36,9 @@ from SRDynamicMRILib.evaluation.report import (
     write_report,
 )
 from SRDynamicMRILib.evaluation.report.figures import fullest_slice, worst_region
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.io.sidecar import NOTICE
-from SRDynamicMRILib.volume import Geometry, Series, Volume
+from SRDynamicMRILib.volume import Series, Volume
 
 SHAPE = (8, 28, 36)
 GEOMETRY = Geometry(SHAPE, (2.0, 3.0, 5.0))

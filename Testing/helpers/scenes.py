@@ -32,7 +32,8 @@ from vtkmodules.vtkRenderingCore import (
     vtkWindowToImageFilter,
 )
 
-from SRDynamicMRILib.volume import Geometry, Series, Shape, Volume
+from SRDynamicMRILib.geometry import Geometry, Shape
+from SRDynamicMRILib.volume import Series, Volume
 
 
 @dataclass

@@ -10,9 +10,9 @@ import pytest
 from helpers.command_line import QUIET, Command
 
 from SRDynamicMRILib.acquisition.acquisition import Acquisition
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.io.files import read_series, read_volume
 from SRDynamicMRILib.models.pretrained import base_model
-from SRDynamicMRILib.volume import Geometry
 
 pytestmark = pytest.mark.real_data
 

@@ -12,13 +12,14 @@ import torch
 from helpers.patient import Patient
 
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.geometry import FloatArray
 from SRDynamicMRILib.inference import series as series_super_resolution
 from SRDynamicMRILib.inference.series import FrameFolder, super_resolve_series, works_beside
 from SRDynamicMRILib.inference.tiling import Inference
 from SRDynamicMRILib.io.files import read_series, read_volume
 from SRDynamicMRILib.models.checkpoints import load_model
 from SRDynamicMRILib.progress import Progress
-from SRDynamicMRILib.volume import FloatArray, Series, Volume
+from SRDynamicMRILib.volume import Series, Volume
 
 CPU = torch.device("cpu")
 TIME_POINTS = range(4)

@@ -16,13 +16,14 @@ from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import trilinear_index, zero_filled
 from SRDynamicMRILib.acquisition.kspace import crop_kspace
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.inference.super_resolution import super_resolve, target_grid
 from SRDynamicMRILib.inference.tiling import Inference
 from SRDynamicMRILib.models.checkpoints import Model
 from SRDynamicMRILib.models.model_info import ModelInfo, new_network
 from SRDynamicMRILib.networks.network import SuperResolutionNetwork
 from SRDynamicMRILib.networks.unet import UNet3D
-from SRDynamicMRILib.volume import Geometry, Volume
+from SRDynamicMRILib.volume import Volume
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

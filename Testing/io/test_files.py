@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.io import room
 from SRDynamicMRILib.io.files import (
     check_voxels,
@@ -37,7 +38,7 @@ from SRDynamicMRILib.io.image_files import set_geometry
 from SRDynamicMRILib.io.paths import LARGEST_TEXT
 from SRDynamicMRILib.io.sidecar import description
 from SRDynamicMRILib.io.times import sidecar_of
-from SRDynamicMRILib.volume import Geometry, Series, Volume
+from SRDynamicMRILib.volume import Series, Volume
 
 VOLUME_TYPES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".seq.nrrd")
 SERIES_TYPES = (*VOLUME_TYPES, "")
@@ -819,7 +820,8 @@ PEAK_OF_WRITING = """
 import resource, sys
 import numpy as np
 from SRDynamicMRILib.io.files import write_series
-from SRDynamicMRILib.volume import Geometry, Series
+from SRDynamicMRILib.geometry import Geometry
+from SRDynamicMRILib.volume import Series
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 shape = (8, 256, 512)
 series = Series(lambda n: np.full(shape, n, np.float32), range(int(sys.argv[2])), Geometry(shape))

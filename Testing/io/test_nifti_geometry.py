@@ -11,8 +11,9 @@ from helpers.command_line import Command
 from helpers.sidecars import warnings_beside
 
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.io.files import read_series, write_volume
-from SRDynamicMRILib.volume import Geometry, Volume
+from SRDynamicMRILib.volume import Volume
 
 VOXELS = np.random.default_rng(0).random((4, 20, 24), dtype=np.float32)
 TURNED = (0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0)

@@ -16,11 +16,12 @@ from safetensors.torch import load_file, save_file
 
 from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.models.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.models.prior_copy import LARGEST, TENSOR, PriorCopy, coarse, voxels_sha256
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.prior.similarity import similarity
-from SRDynamicMRILib.volume import Geometry, Volume
+from SRDynamicMRILib.volume import Volume
 
 PHANTOM = abdomen(3, (8, 96, 128), (2.7, 2.7, 8.0), time_points=2)
 COPY = PriorCopy.of(PHANTOM.static)

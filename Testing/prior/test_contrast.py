@@ -11,10 +11,11 @@ from helpers.recorder import Recorder
 
 from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.prior.contrast import match_contrast
 from SRDynamicMRILib.training.fine_tuning import adapt_prior
-from SRDynamicMRILib.volume import Geometry, Volume
+from SRDynamicMRILib.volume import Volume
 
 PHANTOM = abdomen(3, (8, 96, 128), (2.7, 2.7, 8.0), time_points=2)
 SERIES = downsample(PHANTOM.dynamic[1], 0.25)

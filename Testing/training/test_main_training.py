@@ -31,6 +31,7 @@ from SRDynamicMRILib.cli import train as train_command
 from SRDynamicMRILib.cli.program import main
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.metrics import compare
+from SRDynamicMRILib.geometry import FloatArray, Geometry
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import write_series, write_volume
 from SRDynamicMRILib.models import checkpoints
@@ -48,7 +49,7 @@ from SRDynamicMRILib.training.pairs import random_patch
 from SRDynamicMRILib.training.subjects import TrainingSubject, find_subjects, split
 from SRDynamicMRILib.training.tensorboard import TensorBoardProgress
 from SRDynamicMRILib.training.validation import validation_images, validation_score
-from SRDynamicMRILib.volume import FloatArray, Geometry, Series, Volume
+from SRDynamicMRILib.volume import Series, Volume
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -21,6 +21,7 @@ from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
 from SRDynamicMRILib.acquisition.interpolation import INPUTS, upsample
 from SRDynamicMRILib.acquisition.kspace import crop_kspace
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.geometry import Geometry, Shape
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.models.budgets import TrainingBudget, budget_named
 from SRDynamicMRILib.models.checkpoints import (
@@ -65,7 +66,7 @@ from SRDynamicMRILib.training.pairs import (
     pair_maker,
     random_patch,
 )
-from SRDynamicMRILib.volume import Geometry, Shape, Volume
+from SRDynamicMRILib.volume import Volume
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

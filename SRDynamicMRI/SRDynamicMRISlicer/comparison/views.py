@@ -9,7 +9,7 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 
-from SRDynamicMRILib.volume import Geometry
+from SRDynamicMRILib.geometry import Geometry
 
 from ..scene.browsers import nodes_of
 from ..scene.volumes import FLIP, geometry_of

@@ -16,9 +16,10 @@ from SRDynamicMRILib.acquisition.acquisition import Acquisition
 from SRDynamicMRILib.acquisition.interpolation import high_resolution_grid
 from SRDynamicMRILib.acquisition.recognise import AcquiredMatrix, recognise_acquired_matrix
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.io.files import check_voxels
 from SRDynamicMRILib.io.times import numbered
-from SRDynamicMRILib.volume import Geometry, Series
+from SRDynamicMRILib.volume import Series
 
 from ..background import in_background
 from ..presenter.chosen_images import ChosenImages, ImageFacts

@@ -14,7 +14,8 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.volume import Geometry, Volume
+from SRDynamicMRILib.geometry import Geometry
+from SRDynamicMRILib.volume import Volume
 
 from ..translation import _
 

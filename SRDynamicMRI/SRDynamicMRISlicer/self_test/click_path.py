@@ -18,8 +18,9 @@ import slicer
 from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkImageData
 
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.volume import Geometry, Series, Volume
+from SRDynamicMRILib.volume import Series, Volume
 
 from ..comparison.layouts import View
 from ..comparison.views import composite_node

@@ -14,8 +14,9 @@ from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
 
 from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import interpolate
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.volume import Geometry, Series, Volume
+from SRDynamicMRILib.volume import Series, Volume
 
 from ..comparison.captions import notice_text
 from ..comparison.layouts import View, shows_comparison

@@ -22,9 +22,10 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
+from ...geometry import Geometry
 from ...io.image_files import written_whole
 from ...io.sidecar import NOTICE
-from ...volume import Geometry, Series, Volume
+from ...volume import Series, Volume
 from ..evaluation import Evaluation
 from ..metrics import body_mask, compare
 

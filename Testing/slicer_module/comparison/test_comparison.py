@@ -49,7 +49,8 @@ from SRDynamicMRISlicer.scene.provenance import facts_of, facts_of_result, write
 from SRDynamicMRISlicer.scene.sequences import add_sequence
 from SRDynamicMRISlicer.scene.volumes import store_volume, volume_of
 
-from SRDynamicMRILib.volume import Geometry, Volume
+from SRDynamicMRILib.geometry import Geometry
+from SRDynamicMRILib.volume import Volume
 
 FLAT = Geometry((5, 12, 16), (1.0, 1.0, 3.0))
 

@@ -21,7 +21,7 @@ from SRDynamicMRISlicer.scene.metrics_nodes import MapSequences
 from SRDynamicMRISlicer.scene.missing_time_points import MissingTimePoints
 from SRDynamicMRISlicer.scene.results import ResultSequence
 
-from SRDynamicMRILib.volume import Geometry
+from SRDynamicMRILib.geometry import Geometry
 
 GRID = Geometry((5, 12, 16), (1.0, 1.0, 3.0))
 

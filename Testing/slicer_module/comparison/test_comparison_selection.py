@@ -18,7 +18,7 @@ from SRDynamicMRISlicer.scene.results import ResultSequence
 from SRDynamicMRISlicer.scene.sequences import add_sequence
 from SRDynamicMRISlicer.scene.volumes import volume_of
 
-from SRDynamicMRILib.volume import Geometry
+from SRDynamicMRILib.geometry import Geometry
 
 FLAT = Geometry((4, 12, 16), (1.0, 1.0, 3.0))
 

@@ -23,7 +23,8 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.evaluation import evaluate, write_csv
-from SRDynamicMRILib.volume import Geometry, Series
+from SRDynamicMRILib.geometry import Geometry
+from SRDynamicMRILib.volume import Series
 
 GRID = Geometry((8, 16, 24), (2.0, 2.0, 4.0))
 REPORT = "<!DOCTYPE html>\n<title>é</title>\n"

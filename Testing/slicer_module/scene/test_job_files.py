@@ -38,9 +38,10 @@ from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.interpolation import interpolate
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.evaluation import evaluate, write_csv
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series
 from SRDynamicMRILib.models.checkpoints import file_sha256
-from SRDynamicMRILib.volume import Geometry, Series, Volume
+from SRDynamicMRILib.volume import Series, Volume
 
 TIMES = (0.0, 0.5, 1.25)
 GRID = oblique((8, 9, 10))

@@ -38,12 +38,13 @@ from SRDynamicMRISlicer.step_queue import at_once
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.outputs import RESULT
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series
 from SRDynamicMRILib.models.checkpoints import file_sha256
 from SRDynamicMRILib.models.pretrained import base_model
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.requests import DownsampleRequest, ImportCheckpointRequest
-from SRDynamicMRILib.volume import Geometry, Series
+from SRDynamicMRILib.volume import Series
 
 FLAT = Geometry((4, 12, 16), (1.0, 1.0, 3.0))
 

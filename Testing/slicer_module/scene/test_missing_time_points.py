@@ -16,7 +16,8 @@ from SRDynamicMRISlicer.scene.missing_time_points import MissingTimePoints
 from SRDynamicMRISlicer.scene.results import ResultSequence
 from SRDynamicMRISlicer.scene.volumes import geometry_of, has_voxels
 
-from SRDynamicMRILib.volume import Geometry, Volume
+from SRDynamicMRILib.geometry import Geometry
+from SRDynamicMRILib.volume import Volume
 
 GRID = Geometry((5, 12, 16), (1.0, 1.0, 3.0))
 

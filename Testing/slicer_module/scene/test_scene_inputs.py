@@ -18,7 +18,8 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 
 from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.kspace import pad_kspace
-from SRDynamicMRILib.volume import Geometry, Series, Volume
+from SRDynamicMRILib.geometry import Geometry
+from SRDynamicMRILib.volume import Series, Volume
 
 FULL = Geometry((4, 16, 24), (2.0, 2.0, 5.0))
 WIDE = Geometry((4, 64, 64), (2.0, 2.0, 5.0))
