@@ -1,6 +1,6 @@
 """Super-resolution of dynamic MRI with prior knowledge.
 
-The names below are the library's front door; each is loaded when first used, so that importing the package is quick and
+The names below are the public interface. Each is loaded when first used, so that importing the package is quick and
 reading files does not need PyTorch.
 """
 
@@ -32,11 +32,11 @@ _MODULES = {
     "errors": ("InputError",),
     "evaluation.evaluation": ("Evaluation",),
     "evaluation.metrics": ("Metrics", "compare", "psnr", "ssim", "ssim_map"),
+    "geometry": ("Geometry",),
     "io.files": ("read_series", "read_volume", "write_series", "write_volume"),
     "models.checkpoints": ("Model", "load_model", "save_model"),
     "models.import_checkpoint": ("import_checkpoint",),
     "models.model_info": ("ModelInfo",),
-    "geometry": ("Geometry",),
     "volume": ("Series", "Volume"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
