@@ -34,7 +34,7 @@ SPOILT: dict[str, tuple[Callable[[NDArray[np.floating]], NDArray[np.floating]], 
         lambda image: np.where(np.arange(image.size).reshape(image.shape) == 999, 20 * PEAK, image),
         "times as",
     ),
-    "cut off": (lambda image: np.minimum(image, 0.6 * PEAK), "share the highest value"),
+    "cut off": (lambda image: np.minimum(image, 0.6 * PEAK), "have the highest value"),
     "noise": (lambda image: noisy(image, 0.15), "noise is"),
 }
 
