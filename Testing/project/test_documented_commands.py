@@ -82,6 +82,7 @@ def workspace(
         "planning.nii.gz": patient.static,
         "dynamic.nii.gz": patient.low,
         "full.nii.gz": patient.dynamic,
+        "truth.nii.gz": patient.dynamic,
         "my_scans/anna/planning.nii.gz": patient.static,
         "my_scans/anna/dynamic.nii.gz": patient.dynamic,
         "my_scans/bert.nii.gz": patient.static,
@@ -102,7 +103,7 @@ def workspace(
         file.write_text(code)
         file.chmod(0o755)
     (tmp_path / ".venv/bin/activate").touch()
-    (tmp_path / "SRDynamicMRI").mkdir()  # what git would clone
+    (tmp_path / "SlicerSRDynamicMRI").mkdir()  # what git would clone
     for name in ("bash", "mkdir", "head"):
         (programs / name).symlink_to(str(shutil.which(name)))
     small = partial(abdomen, shape=SHAPE, spacing=SPACING)
