@@ -152,15 +152,15 @@ def fine_tune(
         )
     copy_of_prior = PriorCopy.of(prior)
     if series is not None:
-        lesson = _lesson_for(prior, copy_of_prior, _series(series), acquired_matrix, keep_contrast, progress)
+        matched = _matched_to(prior, copy_of_prior, _series(series), acquired_matrix, keep_contrast, progress)
     elif acquired_matrix is not None:
         raise InputError("An acquired matrix needs the series that it belongs to; give the series too.")
     else:
         full = (prior.shape[1], prior.shape[2])
-        lesson = _Lesson(prior, Acquisition.centre(full, fraction or 0.0))
-        check_detail(prior.geometry, lesson.acquisition.acquired_matrix)
-    share = lesson.acquisition.fraction
-    warnings = [*prior.warnings, *unusual([prior], "the planning scan"), *lesson.warnings]
+        matched = _MatchedPrior(prior, Acquisition.centre(full, fraction or 0.0))
+        check_detail(prior.geometry, matched.acquisition.acquired_matrix)
+    share = matched.acquisition.fraction
+    warnings = [*prior.warnings, *unusual([prior], "the planning scan"), *matched.warnings]
     if model is not None:
         base = _model(model)
         warnings += other_fraction(base, share)
@@ -168,9 +168,9 @@ def fine_tune(
         base = load_model(base_model(share) if chosen_budget.steps is None else start_model(share))
     tell(warnings, progress)
     tuned = fine_tune_model(
-        lesson.prior,
+        matched.prior,
         base,
-        lesson.acquisition.acquired_matrix,
+        matched.acquisition.acquired_matrix,
         chosen_budget,
         seed=seed,
         device=chosen_device,
@@ -178,18 +178,18 @@ def fine_tune(
         state_file=state_file,
         resume=resume,
         perceptual_network=perceptual_network or pretrained_file(PERCEPTUAL_NETWORK),
-        strength=lesson.strength,
+        strength=matched.strength,
         precision=precision,
         copy_of_prior=copy_of_prior,
     )
-    if lesson.fit is not None:
-        tuned = tuned.with_info(metrics={**tuned.info.metrics, SIMILARITY: lesson.fit.similarity})
+    if matched.fit is not None:
+        tuned = tuned.with_info(metrics={**tuned.info.metrics, SIMILARITY: matched.fit.similarity})
     return identified(tuned)
 
 
 @dataclass(frozen=True)
-class _Lesson:
-    """What a fine-tuning learns.
+class _MatchedPrior:
+    """The planning scan, matched to the series that fine-tuning is for.
 
     Parameters
     ----------
@@ -212,15 +212,15 @@ class _Lesson:
     warnings: tuple[str, ...] = ()
 
 
-def _lesson_for(
+def _matched_to(
     prior: Volume,
     copy_of_prior: PriorCopy,
     stored: Series,
     acquired_matrix: tuple[int, int] | None,
     keep_contrast: bool,
     progress: Progress,
-) -> _Lesson:
-    """What is to be learnt of a planning scan for a series."""
+) -> _MatchedPrior:
+    """Match a planning scan to a series: compare the two, and adapt the contrast where that differs."""
     check_acquired(stored, "fine-tuned for")
     acquired = _recognised(stored, range(len(stored)), acquired_matrix, progress)
     series = at_acquired_matrix(stored, acquired)
@@ -245,7 +245,7 @@ def _lesson_for(
     elif not keep_contrast:
         adapted = adapt_prior(prior, time_points[fit.best if fit else 0], progress)
         prior, strength = adapted.volume, adapted.strength
-    return _Lesson(prior, acquisition, strength, fit, (*warnings, *misfit(fit)))
+    return _MatchedPrior(prior, acquisition, strength, fit, (*warnings, *misfit(fit)))
 
 
 # Super-resolution

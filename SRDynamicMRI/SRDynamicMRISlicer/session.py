@@ -24,7 +24,7 @@ from .jobs.job import Job, Kind
 from .jobs.spare_worker import SpareWorker
 from .jobs.worker import Interpreter, Worker
 from .panel.comparison_panel import ComparisonPanel
-from .panel.exports import ask_where, export_picture, export_report, export_table
+from .panel.exports import ask_where, exporting_picture, exporting_report, exporting_table
 from .panel.panel import Panel
 from .presenter.choices import Choices
 from .presenter.chosen_images import ChosenImages
@@ -38,7 +38,7 @@ from .qt.node_watch import NodeWatch
 from .qt.process import QtProcess
 from .qt.settings import QtSettings
 from .qt.shortcuts import NEXT, PREVIOUS, SWAP, Shortcuts
-from .qt.slots import guarded, plain, sentence_of
+from .qt.slots import guarded, plain, sentence_of, tell
 from .qt.timer import QtTimer
 from .scene.browsers import browser_of, proxy_of
 from .scene.checks import check_images, examine_voxels, simulated_facts
@@ -85,6 +85,8 @@ class ModuleSession(VTKObservationMixin):
         self._queue.failed.connect(self._on_failed)
         self._reading = StepQueue(self._timer)
         self._reading.failed.connect(self._report)
+        self._exporting = StepQueue(self._timer)
+        self._exporting.failed.connect(tell)
         self.jobs = JobScene(scene, JobFiles(self._folder), self.samples, self._queue, self._ask)
         self.jobs.added.connect(guarded(self._on_added, self._report))
         self.jobs.made.connect(guarded(self._on_made, self._report))
@@ -194,6 +196,7 @@ class ModuleSession(VTKObservationMixin):
         self.presenter.shut_down()
         self._queue.clear()
         self._reading.clear()
+        self._exporting.clear()
         self._watch.stop()
         self.comparison.close()
         self._missing.release()
@@ -311,17 +314,19 @@ class ModuleSession(VTKObservationMixin):
     def _save_table(self) -> None:
         path = ask_where(_("Save the metrics"), "metrics.csv", _("Tables (*.csv)"))
         if path is not None:
-            export_table(self._parameters.metricsTable, path)
+            table = self._parameters.metricsTable
+            self._exporting.add([lambda: exporting_table(table, path)])
 
     def _save_picture(self) -> None:
         path = ask_where(_("Save a picture of the views"), self.comparison.picture_name, _("Pictures (*.png)"))
         if path is not None:
-            export_picture(path)
+            self._exporting.add([lambda: exporting_picture(path)])
 
     def _save_report(self) -> None:
         path = ask_where(_("Save the report"), "report.html", _("Reports (*.html)"))
         if path is not None:
-            export_report(self.jobs.report, path)
+            report = self.jobs.report
+            self._exporting.add([lambda: exporting_report(report, path)])
 
     def _copy_log(self) -> None:
         qt.QApplication.clipboard().setText(self._ui.logTextEdit.toPlainText())

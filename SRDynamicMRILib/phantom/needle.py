@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..volume import FloatArray, Geometry
-from .acquisition import Pose
 from .body import Body
+from .scan import Pose
 from .solids import Points, Vector, along_segment, float32
 
 

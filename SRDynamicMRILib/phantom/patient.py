@@ -10,10 +10,10 @@ from scipy import ndimage
 
 from ..errors import InputError
 from ..volume import FloatArray, Series, Shape, Volume
-from .acquisition import Pose, Spacing, add_noise, axial_grid, check_shape, shade
 from .needle import insert_needle, needle_path
 from .painting_order import random_anatomy
 from .rendering import render
+from .scan import Pose, Spacing, add_noise, axial_grid, check_shape, shade
 from .solids import Vector
 from .tissues import Contrast, intensities_of
 

@@ -7,8 +7,8 @@ import os
 import torch
 
 from ..errors import InputError
-from ..process.precision import Precision
 from .distributed import local_device
+from .precision import Precision
 
 _MOST_THREADS = 64
 """Of a computer with fewer cores: a script for a larger one still runs, but no system is asked for thousands."""

@@ -1,16 +1,21 @@
-"""Saving what the comparison shows: table, picture and report."""
+"""Saving what the comparison shows: table, picture and report, in steps. Files are written in the background."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import ctk
+import numpy as np
 import qt
 import slicer
+from numpy.typing import NDArray
 
 from SRDynamicMRILib.errors import InputError
 
-from ..scene.outputs import save_table
+from ..background import in_background
+from ..png import png_of
+from ..scene.outputs import saving_table
+from ..step_queue import Stepwise
 from ..translation import _
 
 
@@ -33,7 +38,7 @@ def ask_where(title: str, name: str, kinds: str) -> Path | None:
     return path if path.suffix.lower() == ending else path.with_name(path.name + ending)
 
 
-def export_table(table: slicer.vtkMRMLTableNode | None, path: Path) -> None:
+def exporting_table(table: slicer.vtkMRMLTableNode | None, path: Path) -> Stepwise[None]:
     """Save the figures of every time point as CSV.
 
     Raises
@@ -45,27 +50,38 @@ def export_table(table: slicer.vtkMRMLTableNode | None, path: Path) -> None:
     """
     if table is None:
         raise InputError(_("Compare the result with the ground truth first."))
-    save_table(table, path)
+    yield from saving_table(table, path)
 
 
-def export_picture(path: Path) -> None:
+def exporting_picture(path: Path) -> Stepwise[None]:
     """Save all views as they are now, as PNG.
 
     Raises
     ------
     InputError
-        If there are no views, or the file could not be written.
+        If there are no views.
+    OSError
+        If the file cannot be written.
     """
     manager = slicer.app.layoutManager()
     if manager is None or slicer.util.mainWindow() is None:
         raise InputError(_("There is no window with views to save a picture of."))
     slicer.app.processEvents()  # the dialog that asked for the name lies above the views until then
-    picture = ctk.ctkWidgetsUtils.grabWidget(manager.viewport())
-    if not picture.save(str(path), "PNG"):
-        raise InputError(_("{path} cannot be written; choose another place.").format(path=path))
+    pixels = _pixels(ctk.ctkWidgetsUtils.grabWidget(manager.viewport()))
+    yield from in_background(lambda: path.write_bytes(png_of(pixels)))
 
 
-def export_report(report: str | None, path: Path) -> None:
+def _pixels(picture: qt.QImage) -> NDArray[np.uint8]:
+    """The colours of a picture ``(height, width, 3)``."""
+    content = qt.QByteArray()
+    buffer = qt.QBuffer(content)
+    buffer.open(qt.QIODevice.WriteOnly)
+    picture.save(buffer, "PPM")  # a few letters, then the bare pixels
+    height, width = picture.height(), picture.width()
+    return np.frombuffer(content.data(), np.uint8)[-3 * height * width :].reshape(height, width, 3)
+
+
+def exporting_report(report: str | None, path: Path) -> Stepwise[None]:
     """Save the report of a comparison.
 
     Raises
@@ -77,4 +93,4 @@ def export_report(report: str | None, path: Path) -> None:
     """
     if report is None:
         raise InputError(_("There is no report of this comparison; compare with the ground truth again."))
-    path.write_text(report, encoding="utf-8", newline="")
+    yield from in_background(lambda: path.write_text(report, encoding="utf-8", newline=""))

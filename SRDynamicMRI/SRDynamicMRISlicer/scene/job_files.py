@@ -109,15 +109,15 @@ class JobFiles:
             return (yield from self._evaluation(nodes))
         series = yield from self._series(_given(nodes.series, _("dynamic series")))
         if kind is Kind.DOWNSAMPLE:
-            return Files(self._output("low", ".seq.nrrd", [series], asked), series=series)
+            return Files(self._output("low", ".nii", [series], asked), series=series)
         prior = None if nodes.prior is None else (yield from self._volume(nodes.prior))
         inputs = [path for path in (prior, series) if path is not None]
         if kind is Kind.FINE_TUNE:
             output = self._output("model", ".safetensors", inputs, asked)
         elif kind is Kind.SUPER_RESOLVE:
-            output = self._output("result", ".seq.nrrd", inputs, asked)
+            output = self._output("result", ".nii", inputs, asked)
         else:
-            output = self._output("interpolated", ".seq.nrrd", inputs, asked)
+            output = self._output("interpolated", ".nii", inputs, asked)
         return Files(output, prior=prior, series=series)
 
     def _evaluation(self, nodes: JobNodes) -> Stepwise[Files]:

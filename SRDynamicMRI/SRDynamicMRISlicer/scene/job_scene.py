@@ -23,7 +23,7 @@ from ..translation import _
 from .evaluation_nodes import KeptEvaluation, choice_of, evaluation_of, keep_choice, keep_evaluation, report_of
 from .job_files import JobFiles, JobNodes, numbers_of
 from .metrics_nodes import MapSequences, evaluation_from_csv
-from .model_nodes import adding_model
+from .model_nodes import adding_model, writing_model
 from .outputs import (
     SSIM_MAP,
     FigureNodes,
@@ -137,6 +137,8 @@ class JobScene:
         elif kind is Kind.IMPORT_MODEL:
             files = Files(self.imported or Path(), checkpoint=self.checkpoint)
         else:
+            if kind is Kind.SUPER_RESOLVE and choices.tuned_model is not None and p.tunedModel is not None:
+                yield from writing_model(p.tunedModel, self._files.folder)
             files = yield from self._files.prepare(kind, nodes, repr(options(kind, choices)))
         prepared = _Prepared(nodes, files, choices)
         if kind is Kind.SUPER_RESOLVE:

@@ -8,7 +8,6 @@ damaged on the way is refused rather than used.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from functools import partial
 from pathlib import Path
@@ -43,7 +42,7 @@ def add_model(
     name
         Of the node.
     folder
-        Where to copy the model to, so that `model_file` has nothing to do there.
+        Where to copy the model to, so that `writing_model` has nothing to do there.
     facts
         What else to write to it.
 
@@ -103,7 +102,25 @@ def hash_of_model(node: slicer.vtkMRMLTextNode) -> str:
 
 
 def model_file(node: slicer.vtkMRMLTextNode, folder: Path) -> Path:
-    """File of the model, written if it is not there yet.
+    """Name of the file that `writing_model` makes of a model; it need not be there yet.
+
+    Parameters
+    ----------
+    node, folder
+        As for `writing_model`.
+
+    Raises
+    ------
+    InputError
+        If the node holds no model.
+    """
+    if not is_model(node):
+        raise InputError(_damaged(node))
+    return _file_name(folder, hash_of_model(node))
+
+
+def writing_model(node: slicer.vtkMRMLTextNode, folder: Path) -> Stepwise[Path]:
+    """Write a model to its file if that is not there yet, in steps: it is decoded and hashed in the background.
 
     Parameters
     ----------
@@ -119,16 +136,23 @@ def model_file(node: slicer.vtkMRMLTextNode, folder: Path) -> Path:
     OSError
         If the file cannot be written.
     """
-    damaged = _("{name} holds no complete model; fine-tune again.").format(name=node.GetName())
-    if not is_model(node):
-        raise InputError(damaged)
-    file = _file_name(folder, hash_of_model(node))
-    if file.exists():
-        return file
-    try:
-        content = base64.b64decode(node.GetText() or "", validate=True)
-    except binascii.Error as error:
-        raise InputError(damaged) from error
-    if hashlib.sha256(content).hexdigest() != hash_of_model(node):
-        raise InputError(damaged)
-    return _write_model(content, file)
+    file, damaged = model_file(node, folder), _damaged(node)
+    if not file.exists():
+        work = partial(_decode_model, node.GetText() or "", hash_of_model(node), file)
+        try:
+            yield from in_background(work)
+        except ValueError as error:
+            raise InputError(damaged) from error
+    return file
+
+
+def _decode_model(text: str, digest: str, file: Path) -> None:
+    """Write what stands in base64; `ValueError` if it has another hash."""
+    content = base64.b64decode(text, validate=True)
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError
+    _write_model(content, file)
+
+
+def _damaged(node: slicer.vtkMRMLTextNode) -> str:
+    return _("{name} holds no complete model; fine-tune again.").format(name=node.GetName())

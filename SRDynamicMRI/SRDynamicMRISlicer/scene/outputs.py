@@ -189,8 +189,8 @@ def write_figures(
     return FigureNodes(metrics, summary, metric_chart(metrics, named, metric, chart))
 
 
-def save_table(node: slicer.vtkMRMLTableNode, path: Path) -> None:
-    """Save a table as CSV, numbers with all their digits.
+def saving_table(node: slicer.vtkMRMLTableNode, path: Path) -> Stepwise[None]:
+    """Save a table as CSV, numbers with all their digits, in steps: the file is written in the background.
 
     Raises
     ------
@@ -199,12 +199,16 @@ def save_table(node: slicer.vtkMRMLTableNode, path: Path) -> None:
     """
     table = node.GetTable()
     columns = [table.GetColumn(number) for number in range(table.GetNumberOfColumns())]
+    rows = [[column.GetName() for column in columns]]
+    for row in range(table.GetNumberOfRows()):
+        values = (column.GetValue(row) for column in columns)
+        rows.append(["" if value != value else value for value in values])  # NaN: not computed
+    yield from in_background(partial(_write_rows, rows, path))
+
+
+def _write_rows(rows: Sequence[Sequence[object]], path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow([column.GetName() for column in columns])
-        for row in range(table.GetNumberOfRows()):
-            values = (column.GetValue(row) for column in columns)
-            writer.writerow(["" if value != value else value for value in values])  # NaN: not computed
+        csv.writer(stream).writerows(rows)
 
 
 def _titles(evaluation: Evaluation) -> dict[str, str]:

@@ -29,10 +29,11 @@ from ..qt.event_loop_gaps import EventLoopGaps
 from ..scene.browsers import add_browser, browser_of, proxy_of
 from ..scene.metrics_nodes import SHOWN
 from ..scene.model_nodes import hash_of_model, is_model
-from ..scene.outputs import save_table
+from ..scene.outputs import saving_table
 from ..scene.provenance import facts_of
 from ..scene.sequences import add_sequence, series_of
 from ..scene.volumes import add_volume
+from ..step_queue import at_once
 
 SHAPE = (8, 48, 64)
 SPACING = (5.0, 5.2, 9.0)
@@ -332,7 +333,7 @@ class ClickPath(PanelUser):
         self._case.assertEqual(choices.metricChart.GetNumberOfPlotSeriesNodes(), len(rows))
         self._case.assertTrue(self._ui.exportTableButton.enabled)
         with tempfile.TemporaryDirectory() as folder:
-            save_table(choices.metricsTable, Path(folder) / "metrics.csv")
+            at_once(saving_table(choices.metricsTable, Path(folder) / "metrics.csv"))
             with (Path(folder) / "metrics.csv").open(newline="", encoding="utf-8") as stream:
                 lines = list(csv.reader(stream))
         self._case.assertEqual(len(lines), TIME_POINTS + 1)

@@ -331,6 +331,8 @@ def library_of(folder: Path, code: str) -> Interpreter:
     """What runs some code as the worker."""
     package = folder / "SRDynamicMRILib" / "cli"
     package.mkdir(parents=True)
+    for each in (package.parent, package):
+        (each / "__init__.py").touch()
     (package / "preloaded.py").write_text(code)
     return Interpreter(sys.executable, folder)
 

@@ -17,8 +17,8 @@ from SRDynamicMRISlicer.scene.evaluation_nodes import evaluation_of, keep_choice
 from SRDynamicMRISlicer.scene.job_files import JobFiles
 from SRDynamicMRISlicer.scene.job_scene import JobScene
 from SRDynamicMRISlicer.scene.metrics_nodes import TIME_COLUMN, column_name, evaluation_from_csv
-from SRDynamicMRISlicer.scene.outputs import save_table, write_figures
-from SRDynamicMRISlicer.step_queue import StepQueue
+from SRDynamicMRISlicer.scene.outputs import saving_table, write_figures
+from SRDynamicMRISlicer.step_queue import StepQueue, at_once
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from SRDynamicMRILib.errors import InputError
@@ -65,7 +65,7 @@ def test_a_time_point_that_was_not_computed_has_a_line_without_figures(compared:
     assert values(table, TIME_COLUMN) == list(compared.times)
     ssim = values(table, column_name("Super-resolved", "ssim"))
     assert [math.isnan(value) for value in ssim] == [True, False, True, False, True]
-    save_table(table, tmp_path / "table.csv")
+    at_once(saving_table(table, tmp_path / "table.csv"))
     with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.reader(stream))
     assert len(rows) == 6

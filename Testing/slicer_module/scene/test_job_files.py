@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import threading
 from pathlib import Path
@@ -17,13 +18,13 @@ from SRDynamicMRISlicer.scene.checks import check_images
 from SRDynamicMRISlicer.scene.chosen_result import with_result
 from SRDynamicMRISlicer.scene.job_files import TRILINEAR, ZERO_FILLED, JobFiles, JobNodes, numbers_of
 from SRDynamicMRISlicer.scene.metrics_nodes import MapSequences, evaluation_from_csv
-from SRDynamicMRISlicer.scene.model_nodes import add_model, hash_of_model, is_model, model_file
+from SRDynamicMRISlicer.scene.model_nodes import add_model, hash_of_model, is_model, model_file, writing_model
 from SRDynamicMRISlicer.scene.outputs import (
     RESULT,
     difference_map,
     map_steps,
     remove_sequence,
-    save_table,
+    saving_table,
     series_steps,
     write_figures,
 )
@@ -110,6 +111,7 @@ def test_the_same_job_has_the_same_files_and_another_has_others(app: Slicer, fil
     assert other.output != first.output
     assert other.series == first.series
     assert first.output.parent == files.folder
+    assert first.output.suffix == (".safetensors" if kind is Kind.FINE_TUNE else ".nii"), "nothing is compressed"
     assert not first.output.exists()
 
 
@@ -277,7 +279,7 @@ def test_a_model_survives_saving_and_loading_the_scene(app: Slicer, tmp_path: Pa
     assert is_model(loaded)
     assert loaded.GetName() == node.GetName()
     assert hash_of_model(loaded) == file_sha256(file), "as the library has it"
-    assert model_file(loaded, tmp_path / "new").read_bytes() == file.read_bytes()
+    assert at_once(writing_model(loaded, tmp_path / "new")).read_bytes() == file.read_bytes()
     scene = next((tmp_path / "saved" / "saved").glob("*.mrml")).read_text(encoding="utf-8")
     assert len(scene) < 100_000, "the model has a file of its own"
 
@@ -286,11 +288,32 @@ def test_a_models_file_is_written_once(app: Slicer, tmp_path: Path) -> None:
     file = tmp_path / "m.safetensors"
     file.write_bytes(b"weights")
     node = add_model(app.scene, file, "m")
-    first = model_file(node, tmp_path / "jobs")
+    first = at_once(writing_model(node, tmp_path / "jobs"))
     time = first.stat().st_mtime_ns
-    assert model_file(node, tmp_path / "jobs") == first
+    assert at_once(writing_model(node, tmp_path / "jobs")) == first
     assert first.stat().st_mtime_ns == time
     assert [path.name for path in (tmp_path / "jobs").iterdir()] == [first.name]
+    assert model_file(node, tmp_path / "jobs") == first
+    assert not model_file(node, tmp_path / "other").exists(), "the name alone"
+
+
+def test_a_model_is_decoded_beside_the_main_thread(
+    app: Slicer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "m.safetensors"
+    file.write_bytes(b"weights")
+    node = add_model(app.scene, file, "m")
+    threads: list[threading.Thread] = []
+    decode = base64.b64decode
+
+    def noted(*arguments: Any, **options: Any) -> bytes:
+        threads.append(threading.current_thread())
+        return decode(*arguments, **options)
+
+    monkeypatch.setattr(base64, "b64decode", noted)
+    at_once(writing_model(node, tmp_path / "jobs"))
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
 
 
 @pytest.mark.parametrize("damage", ["", "AAAA", "no base64!"])
@@ -300,14 +323,14 @@ def test_a_damaged_model_is_refused(app: Slicer, tmp_path: Path, damage: str) ->
     node = add_model(app.scene, file, "my model")
     node.SetText(damage)
     with pytest.raises(InputError, match="my model holds no complete model; fine-tune again"):
-        model_file(node, tmp_path / "jobs")
+        at_once(writing_model(node, tmp_path / "jobs"))
 
 
 def test_other_texts_are_no_models(app: Slicer, tmp_path: Path) -> None:
     note = app.scene.AddNewNodeByClass("vtkMRMLTextNode", "note")
     assert not is_model(note)
     with pytest.raises(InputError, match="note holds no complete model"):
-        model_file(note, tmp_path)
+        at_once(writing_model(note, tmp_path))
     with pytest.raises(InputError, match="cannot be read"):
         add_model(app.scene, tmp_path / "missing.safetensors", "m")
 
@@ -396,13 +419,13 @@ def test_maps_and_figures_of_a_comparison(app: Slicer, files: JobFiles, tmp_path
 def test_a_table_is_saved_with_all_digits(app: Slicer, files: JobFiles, tmp_path: Path) -> None:
     evaluation = evaluation_from_csv(evaluated(compared(app), files, tmp_path)[0])
     figures = write_figures(app.scene, evaluation, [0, 1, 2], "r", "ssim")
-    save_table(figures.table, tmp_path / "ü.csv")
+    at_once(saving_table(figures.table, tmp_path / "ü.csv"))
     with (tmp_path / "ü.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["Time point"] for row in rows] == ["0", "1", "2"]
     assert [float(row["Super-resolved: SSIM"]) for row in rows] == evaluation.values(RESULT, "ssim")
     with pytest.raises(OSError, match="nowhere"):
-        save_table(figures.table, tmp_path / "nowhere" / "t.csv")
+        at_once(saving_table(figures.table, tmp_path / "nowhere" / "t.csv"))
 
 
 def test_a_result_that_has_changed_meanwhile_gets_no_maps(app: Slicer, files: JobFiles, tmp_path: Path) -> None:

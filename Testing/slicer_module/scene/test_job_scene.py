@@ -21,7 +21,7 @@ from SRDynamicMRISlicer.scene.checks import check_images, examine_voxels
 from SRDynamicMRISlicer.scene.job_files import JobFiles, JobNodes
 from SRDynamicMRISlicer.scene.job_scene import is_compared
 from SRDynamicMRISlicer.scene.metrics_nodes import SHOWN, MapSequences
-from SRDynamicMRISlicer.scene.model_nodes import hash_of_model
+from SRDynamicMRISlicer.scene.model_nodes import add_model, hash_of_model
 from SRDynamicMRISlicer.scene.outputs import SSIM_MAP, map_steps, series_steps
 from SRDynamicMRISlicer.scene.parameters import RENAMED, Parameters, by_name, rename_parameters
 from SRDynamicMRISlicer.scene.provenance import (
@@ -175,6 +175,20 @@ def test_figures_of_earlier_versions_are_read(desk: Desk) -> None:
     write_facts(node, facts_of_consistency({"fidelity": [{"error": 0.5, "added": 0.25}], "warnings": []}))
     assert consistency_of(node) == (0.5, 0.25)
     assert facts_of_consistency({"warnings": ["No figures."]}) == {"Warnings": "No figures."}
+
+
+def test_the_model_of_a_loaded_scene_is_written_when_a_job_needs_it(desk: Desk, patient: Patient) -> None:
+    low_patient(desk, patient)
+    node = desk.parameters.tunedModel = add_model(desk.app.scene, patient.model, "fine-tuned")
+    desk.look()
+    file = desk.presenter.choices.tuned_model
+    assert not file.exists(), "it is decoded in the background, not when it is chosen"
+    at_once(desk.jobs.prepare(Kind.SUPER_RESOLVE, desk.presenter.choices))
+    assert file.read_bytes() == patient.model.read_bytes()
+    file.unlink()
+    node.SetText("damaged")
+    with pytest.raises(InputError, match="holds no complete model"):
+        at_once(desk.jobs.prepare(Kind.SUPER_RESOLVE, desk.presenter.choices))
 
 
 def test_a_result_kept_after_cancelling_names_the_model_that_made_it(desk: Desk, patient: Patient) -> None:
