@@ -108,7 +108,7 @@ def workspace(
         file.write_text(code)
         file.chmod(0o755)
     (tmp_path / ".venv/bin/activate").touch()
-    (tmp_path / "SRDynamicMRI").mkdir()  # what git would clone
+    (tmp_path / "SlicerSRDynamicMRI").mkdir()  # what git would clone
     for name in ("bash", "mkdir", "head"):
         (programs / name).symlink_to(str(shutil.which(name)))
     small = partial(abdomen, shape=SHAPE, spacing=SPACING)
