@@ -61,7 +61,7 @@ class Example:
 
 
 def example() -> Example:
-    """Fine-tune the shipped model on a planning scan and super-resolve the series of it."""
+    """Fine-tune the pretrained model on a planning scan and super-resolve the series of it."""
     phantom = abdomen(5, SHAPE, SPACING, time_points=TIME_POINTS)
     truth = Series.of(list(phantom.dynamic), phantom.dynamic.times)
     grid = truth.geometry

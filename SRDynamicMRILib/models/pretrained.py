@@ -89,7 +89,7 @@ def base_model(fraction: float | None = None) -> Path:
     Raises
     ------
     InputError
-        If it is missing from the installation, or was changed after it was shipped.
+        If it is missing from the installation, or was changed after the release.
     """
     near = [own for own in FRACTION_MODELS if fraction and abs(math.log(fraction / own)) <= FRACTION_TOLERANCE]
     name = FRACTION_MODELS[near[0]] if near else BASE_MODEL

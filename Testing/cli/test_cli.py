@@ -332,7 +332,7 @@ def test_a_volume_smaller_than_a_patch(command: Command, patient: Patient, tmp_p
         assert_same_place(geometry_of(out), small.geometry.with_matrix((15, 21)))
 
 
-def test_the_shipped_model_is_the_default(
+def test_the_pretrained_model_is_the_default(
     command: Command, patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(suited, "base_model", lambda fraction=None: patient.model)

@@ -813,7 +813,7 @@ def test_the_malice_works_where_it_is_not_refused(place: Place) -> None:
     assert place.out("marker").exists()
 
 
-def test_missing_shipped_model(command: Command, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pretrained_model(command: Command, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("SRDynamicMRILib.models.pretrained._PLACES", (place.out("nowhere"),))
     assert_refused(command, place, ("superresolve", place.patient.low, place.out()), "name a model with --model")
 

@@ -1,4 +1,4 @@
-"""On real scans the shipped model beats interpolation, and places are kept."""
+"""On real scans the pretrained model beats interpolation, and places are kept."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def assert_same_place(found: Geometry, wanted: Geometry) -> None:
 
 
 @pytest.mark.slow
-def test_the_shipped_model_beats_interpolation_on_a_beating_heart(
+def test_the_pretrained_model_beats_interpolation_on_a_beating_heart(
     command: Command, real_data: Path, tmp_path: Path
 ) -> None:
     assert base_model().is_file()

@@ -84,7 +84,7 @@ def test_a_deep_planning_scan_of_a_thin_series(command: Command, few_steps: int,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fast", [False, True])
-def test_the_shipped_networks_gain_on_single_slices(fast: bool) -> None:
+def test_the_pretrained_networks_gain_on_single_slices(fast: bool) -> None:
     truth = middle(abdomen(3).static, 1)
     path = fast_model(0.0625) if fast else base_model(0.0625)
     assert path is not None

@@ -22,7 +22,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
     assert [target for target in targets if not (document.parent / target.partition("#")[0]).exists()] == []
 
 
-def test_every_shipped_model_has_a_card() -> None:
+def test_every_pretrained_model_has_a_card() -> None:
     folder = ROOT / "Resources" / "Models"
     cards = "\n".join(card.read_text(encoding="utf-8") for card in folder.glob("*.md"))
     models = sorted(folder.glob("*.safetensors"))

@@ -193,7 +193,7 @@ def test_the_model_of_a_loaded_scene_is_written_when_a_job_needs_it(desk: Desk, 
 
 
 def test_a_result_kept_after_cancelling_names_the_model_that_made_it(desk: Desk, patient: Patient) -> None:
-    """The worker chooses among the shipped models, by the fraction that it finds."""
+    """The worker chooses among the pretrained models, by the fraction that it finds."""
     low_patient(desk, patient)
     p = desk.parameters
     p.baseModel = ""
