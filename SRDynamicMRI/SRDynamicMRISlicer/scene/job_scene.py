@@ -191,7 +191,10 @@ class JobScene:
         if self._prepared[Kind.SUPER_RESOLVE].files != prepared.files or self.lost_result:
             return
         result = self._result_of(prepared, model)
-        result.add(number, volume)
+        yield
+        if self.lost_result:
+            return
+        yield from result.adding(number, volume)
         yield
         if self.lost_result:
             return

@@ -68,7 +68,7 @@ class MapSequences:
             (self.ssim, ssim, show_as_ssim),
             (self.difference, difference, show_as_difference),
         ):
-            sequence.add(number, volume)
+            yield from sequence.adding(number, volume)
             yield
             if sequence.proxy is not None:
                 show(sequence.proxy)

@@ -57,7 +57,7 @@ def series_steps(result: ResultSequence, path: Path | str, numbers: Sequence[int
     series = yield from in_background(lambda: read_series(path))
     for place, number in _counted(series, numbers):
         if number not in result.done:
-            result.add(number, series[place])
+            yield from result.adding(number, series[place])
             yield
 
 

@@ -12,6 +12,7 @@ from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.io.files import read_volume
 from SRDynamicMRILib.volume import Volume
 
+from ..step_queue import Stepwise, at_once
 from ..translation import _
 from .browsers import add_browser, browse_together, browser_of, proxy_of, stop_browsing
 from .provenance import place_beside, write_facts
@@ -94,7 +95,11 @@ class ResultSequence:
         self.add(number, read_volume(path))
 
     def add(self, number: int, volume: Volume) -> None:
-        """Add a time point, in any order, in place of an earlier one of that number.
+        """`adding` without a pause."""
+        at_once(self.adding(number, volume))
+
+    def adding(self, number: int, volume: Volume) -> Stepwise[None]:
+        """Add a time point, in any order, in place of an earlier one of that number; the first takes two steps.
 
         Parameters
         ----------
@@ -108,15 +113,23 @@ class ResultSequence:
         InputError
             If the input or the result has been deleted, or the scene closed.
         """
-        if self.node.GetScene() is None or self._source.GetScene() is None:
-            raise InputError(_("The series or its result was deleted from the scene, so the result cannot be shown."))
+        self._check()
         node = slicer.vtkMRMLScalarVolumeNode()
         node.SetName(self.node.GetName())
         write_facts(node, self._facts)
         store_volume(Volume(volume.data, moved(volume.geometry, self._to_local, self.node.GetName())), node)
         self._put(number, node)
         self._done.add(number)
-        self._show()
+        browser = browser_of(self._source) or add_browser(self._source)
+        if not browser.IsSynchronizedSequenceNode(self.node, True):
+            yield  # to make the node that shows it takes a while
+            self._check()
+            self._show(browser)
+
+    def _check(self) -> None:
+        """Raise `InputError` where there is nothing left to add to."""
+        if self.node.GetScene() is None or self._source.GetScene() is None:
+            raise InputError(_("The series or its result was deleted from the scene, so the result cannot be shown."))
 
     def _put(self, number: int, node: slicer.vtkMRMLScalarVolumeNode) -> None:
         value = self._index.values[number]
@@ -129,10 +142,8 @@ class ResultSequence:
                     self.node.RemoveDataNodeAtValue(text)
                     self.node.SetDataNodeAtValue(kept, text)
 
-    def _show(self) -> None:
-        browser = browser_of(self._source) or add_browser(self._source)
-        if browser.IsSynchronizedSequenceNode(self.node, True):
-            return
+    def _show(self, browser: slicer.vtkMRMLSequenceBrowserNode) -> None:
+        """Let the slider of the input move the result too, in the same window and level."""
         browse_together(browser, self.node)
         shown, proxy = proxy_of(self._source, browser), proxy_of(self.node, browser)
         if shown is None or proxy is None:

@@ -45,8 +45,8 @@ REAL_LENGTH = 20
 LONGEST_GAP = 0.1
 """Seconds of work after which a user feels that the application does not answer."""
 
-PATIENCE = 240.0
-"""Seconds that any job may take on a slow computer."""
+PATIENCE = 600.0
+"""Seconds that any job may take on a slow computer, or on a busy one."""
 
 
 class PanelUser:
