@@ -113,7 +113,7 @@ def in_words(figures: Sequence[Consistency]) -> str:
     synthesised = sum(each.synthesised for each in figures) / len(figures)
     worst = max(each.residual for each in figures)
     where = " (worst time point)" if len(figures) > 1 else ""
-    return f"Data-consistency residual {_percent(worst)}{where}; {_percent(synthesised)} of the signal is synthesised."
+    return f"Data-consistency residual {_percent(worst)}{where}; synthesised share {_percent(synthesised)} (both RMS)."
 
 
 def _percent(share: float) -> str:

@@ -164,8 +164,8 @@ def _answered(read: Callable[[], tuple[Request, Namespace]], progress: Progress)
             drop(sys.stdout)
             drop(sys.stderr)
             return CANCELLED
-        sentence = f"{error.filename or 'A file'} cannot be read or written: {error.strerror}; check the path and "
-        "the free space."
+        place = error.filename or "A file"
+        sentence = f"{place} cannot be read or written: {error.strerror}; check the path and the free space."
         return fail(sentence, BAD_INPUT)
     except Exception as error:
         if os.environ.get(_TRACEBACK):

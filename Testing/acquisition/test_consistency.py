@@ -99,6 +99,7 @@ def test_nothing_differs_from_nothing() -> None:
 
 def test_in_words() -> None:
     words = in_words([Consistency(0.02, 0.05), Consistency(0.031, 0.07)])
-    assert words == "Data-consistency residual 3.1% (worst time point); 6% of the signal is synthesised."
-    assert in_words([Consistency(0.00001, 0.07)]).startswith("Data-consistency residual less than 0.01%; 7% of")
+    assert words == "Data-consistency residual 3.1% (worst time point); synthesised share 6% (both RMS)."
+    words = in_words([Consistency(0.00001, 0.07)])
+    assert words.startswith("Data-consistency residual less than 0.01%; synthesised share 7%")
     assert "less than 0.01%" in in_words([Consistency(1e-7, 0.05)])

@@ -517,7 +517,7 @@ def test_an_unknown_type_of_output(command: Command, place: Place, case: str) ->
 def test_a_folder_with_other_things_is_not_replaced(command: Command, place: Place) -> None:
     place.out("results").mkdir()
     (place.out("results") / "thesis.tex").write_text("dear to someone")
-    assert_refused(command, place, superresolve(out="results")(place), "exists and holds other things")
+    assert_refused(command, place, superresolve(out="results")(place), "exists and holds something other than a series")
 
 
 def test_frames_of_someone_else_are_not_removed(command: Command, place: Place) -> None:

@@ -78,7 +78,7 @@ def sha256(path: Path) -> str:
 
 TOLD = {
     "matching": "",
-    "other contrast": "intensities are replaced",
+    "other contrast": "intensities were remapped",
     "wrong": "stays close to the base model",
 }
 """What fine-tuning says of each planning scan."""

@@ -296,7 +296,7 @@ def test_the_report_of_a_comparison_says_both(command: Command, patient: Patient
     arguments = (out, patient.dynamic, "--baseline", f"low={patient.low}", "--output", tmp_path / "e")
     assert command("evaluate", *arguments, *QUIET).code == 0
     html = (tmp_path / "e" / "report.html").read_text(encoding="utf-8")
-    assert "differs from the acquired images by 3.1% (RMS" in html
+    assert "Data-consistency residual 3.1%" in html
     assert "&lt;b&gt;Doubt&lt;/b&gt; this." in html
 
 

@@ -151,4 +151,4 @@ def test_a_result_of_some_time_points_is_compared_with_a_truth_of_all(
     assert "are left out: 1 (" in (tmp_path / "by sidecar" / "report.html").read_text(encoding="utf-8")
     refused = command("evaluate", out, patient.dynamic, "--output", tmp_path / "no", "--frames", "0:2", *QUIET)
     assert refused.code == 2
-    assert "holds time points 0,2 by its sidecar, but 0:2 are to be compared" in refused.err
+    assert "holds time points 0,2 according to its sidecar, but 0:2 were requested" in refused.err

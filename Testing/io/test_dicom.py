@@ -178,7 +178,7 @@ def test_orders_that_disagree(tmp_path: Path, tags: Tags, times: list[float], od
     series = read_series(tmp_path)
     assert series.times == pytest.approx(times)
     assert all(np.array_equal(volume.data, truth) for volume, truth in zip(series, voxels, strict=True))
-    sentence = f"The {odd} in {tmp_path} tell another order in time than the {used}, which are used."
+    sentence = f"The {odd} in {tmp_path} give another order in time than the {used}, which are used."
     assert series.warnings == ((sentence,) if odd else ())
     assert series.select([1, 2]).warnings == series.warnings
     assert series.map(lambda volume: volume, series.geometry).warnings == series.warnings
@@ -238,7 +238,7 @@ def test_warnings_reach_the_user(command: Command, patient: Patient, tmp_path: P
     folder, out, lower = tmp_path / "cine", tmp_path / "o.nii.gz", tmp_path / "low.nii.gz"
     jittered: Tags = lambda t, z: {"0018|1060": str(JITTER[t]), "0008|0032": f"1010{2 * t:02d}"}  # noqa: E731
     write_dicom(folder, jittered, time_points=2, shape=(4, 24, 32))
-    sentence = f"The trigger times in {folder} tell another order in time than the acquisition times"
+    sentence = f"The trigger times in {folder} give another order in time than the acquisition times"
     outcome = command("superresolve", folder, out, "--model", patient.model, "--progress", "none")
     assert outcome.code == 0
     assert f"Warning: {sentence}" in outcome.err

@@ -654,7 +654,7 @@ def test_folder_of_volumes_of_different_sizes(tmp_path: Path) -> None:
 def test_folder_of_volumes_in_different_places(tmp_path: Path) -> None:
     write_volume(Volume(noise((3, 4, 5))), tmp_path / "a.nii")
     write_volume(Volume(noise((3, 4, 5)), Geometry((3, 4, 5), origin=(1, 0, 0))), tmp_path / "b.nii")
-    assert "b.nii lies elsewhere than a.nii" in refusal(tmp_path)
+    assert "b.nii is not in the same place as a.nii" in refusal(tmp_path)
 
 
 def test_folder_of_series(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def notice(images: ChosenImages) -> str:
     if images.consistency is None:
         return sentence
     residual, synthesised = (f"{100 * share:.2f}%" for share in images.consistency)
-    text = _("{notice} Data-consistency residual {residual}; {synthesised} of the signal is synthesised.")
+    text = _("{notice} Data-consistency residual {residual}; synthesised share {synthesised} (both RMS).")
     return text.format(notice=sentence, residual=residual, synthesised=synthesised)
 
 

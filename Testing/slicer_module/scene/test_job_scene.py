@@ -97,7 +97,7 @@ def test_the_whole_path_on_a_moved_patient(desk: Desk, patient: Patient) -> None
     residual, synthesised = consistency_of(p.result)
     assert residual < 1e-4
     assert 0.001 < synthesised < 0.5
-    assert f"{100 * synthesised:.2f}% of the signal is synthesised" in desk.presenter.content.notice
+    assert f"synthesised share {100 * synthesised:.2f}% (both RMS)" in desk.presenter.content.notice
     assert warnings_of(p.result) == ()
     texts = [*facts.values(), *facts_of(p.tunedModel).values()]
     assert not [text for text in texts if "planning" in text or "cine" in text], (
