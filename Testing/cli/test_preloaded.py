@@ -24,14 +24,19 @@ WORKER = [sys.executable, "-m", "SRDynamicMRILib.cli.preloaded"]
     [
         (b"", 0, ""),
         (b"\xff\n", 2, "The request is not JSON"),
-        (InfoRequest(model=Path("none.safetensors")).to_json().encode(), 2, "There is no model file"),
+        (InfoRequest(model=Path("none.safetensors")).to_json().encode() + b"\n", 2, "There is no model file"),
     ],
 )
 def test_what_is_no_request_or_cannot_be_done_is_refused_in_one_sentence(line: bytes, code: int, sentence: str) -> None:
-    ended = subprocess.run(WORKER, input=line, capture_output=True, cwd=ROOT, check=False)
-    said = ended.stderr.decode().splitlines()
-    assert ended.returncode == code, said
-    events = [json.loads(one) for one in ended.stdout.splitlines()]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(WORKER, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT) as worker:
+        worker.stdin.write(line)
+        worker.stdin.flush()
+        if not line:
+            worker.stdin.close()  # else it is left open: its end cancels
+        events = [json.loads(one) for one in worker.stdout.read().splitlines()]
+        said = worker.stderr.read().decode().splitlines()
+        assert worker.wait() == code, said
     if not sentence:
         assert not said
         assert not events
