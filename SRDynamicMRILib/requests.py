@@ -318,6 +318,13 @@ def options_of(kind: type[Request]) -> Mapping[str, tuple[Field[Any], Any]]:
     return {item.name: (item, hints[item.name]) for item in fields(kind)}
 
 
+def without_none(hint: Any) -> Any:
+    """The type itself of one that may be None."""
+    if get_origin(hint) not in (Union, UnionType):
+        return hint
+    return next(part for part in get_args(hint) if part is not NoneType)
+
+
 def _plain(value: Any) -> Any:
     """A value as JSON holds it."""
     if isinstance(value, Path):
@@ -327,9 +334,10 @@ def _plain(value: Any) -> Any:
 
 def _typed(value: Any, hint: Any, name: str) -> Any:
     """A value from JSON as its type; `InputError` if it has another."""
+    if value is None and without_none(hint) is not hint:
+        return None
+    hint = without_none(hint)
     origin, parts = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return None if value is None else _typed(value, next(part for part in parts if part is not NoneType), name)
     if origin is tuple and isinstance(value, list):
         if parts[-1] is Ellipsis:
             return tuple(_typed(each, parts[0], name) for each in value)

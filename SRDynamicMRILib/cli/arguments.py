@@ -8,10 +8,9 @@ from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
-from ..requests import Matrix, Request, options_of
+from ..requests import Matrix, Request, options_of, without_none
 
 EVERY_COMMAND = "every command"
 """Title of the options that all commands share."""
@@ -29,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser, kind: type[Request]) -> None:
             if group not in groups:
                 groups[group] = parser.add_mutually_exclusive_group(required=group.endswith("!"))
             where = groups[group]
-        _add(where, item, _without_none(hint))
+        _add(where, item, without_none(hint))
 
 
 def request_of(kind: type[Request], arguments: Namespace) -> Request:
@@ -77,18 +76,11 @@ def _kind(hint: Any) -> dict[str, Any]:
     if get_origin(hint) is Literal:
         return {"choices": parts}
     if hint == tuple[tuple[str, Path], ...]:
-        return {"type": _named_file, "action": "append", "nargs": "+", "default": []}  # added to, so no tuple
+        return {"type": _named_file, "action": "append", "nargs": "+"}
     if get_origin(hint) is tuple:
         return {"type": parts[0], "nargs": "+" if parts[-1] is Ellipsis else len(parts)}
     kind: Callable[[str], Any] = hint
     return {"type": kind}
-
-
-def _without_none(hint: Any) -> Any:
-    """The type itself of one that may be None."""
-    if get_origin(hint) not in (Union, UnionType):
-        return hint
-    return next(part for part in get_args(hint) if part is not NoneType)
 
 
 def _named_file(text: str) -> tuple[str, Path]:
