@@ -10,8 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -275,10 +274,10 @@ def super_resolve_series(
             kept = _kept(number, acquired, model, grid, frames, progress)
             if kept is None:
                 made = super_resolve(acquired, model, grid, device=device, inference=inference, progress=progress)
-                finished = partial(finish, number, acquired, made)
+                future = writer.submit(finish, number, acquired, made)
             else:
-                finished = partial(replace, kept)
-            writing.append((number, writer.submit(finished)))
+                future = writer.submit(lambda figure: figure, kept)
+            writing.append((number, future))
             while writing and (writing[0][1].done() or len(writing) > 1):  # never more than one behind
                 earlier, future = writing.pop(0)
                 tell(earlier, future.result())
