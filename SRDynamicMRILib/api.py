@@ -18,20 +18,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 
 from .acquisition.acquisition import Acquisition
-from .acquisition.consistency import Consistency, in_words
+from .acquisition.consistency import in_words
 from .acquisition.interpolation import high_resolution_grid
 from .acquisition.interpolation import interpolate as interpolate_volume
-from .acquisition.recognise import AcquiredMatrix, at_acquired_matrix, recognise_acquired_matrix
+from .acquisition.recognise import AcquiredMatrix, recognise_acquired_matrix
 from .errors import InputError
 from .evaluation.evaluation import Evaluation, KeepMap, align
 from .evaluation.evaluation import evaluate as evaluate_series
-from .geometry import FloatArray, Geometry
+from .geometry import Geometry
 from .inference.intensities import unusual
 from .inference.series import FrameFolder, inconsistent, super_resolve_series, usable_time_points
 from .inference.suited import other_fraction, pretrained_model, result_grid, suited_inference
@@ -55,16 +55,13 @@ from .training.fine_tuning import (
     match_prior,
 )
 from .training.fine_tuning import fine_tune as fine_tune_model
-from .volume import Series, Volume
+from .volume import Images, Series, Volume
 
 RESULT = "result"
 """What `evaluate` calls the series it is about."""
 
 IN_MEMORY = 512 * 2**20
 """Bytes of a series up to which its time points are kept once they were read, so that none is read twice."""
-
-Images = TypeVar("Images", Volume, Series)
-"""What comes back is of the kind that was given."""
 
 GivenModel = Model | Path | str
 """A model, or the name of its file."""
@@ -145,7 +142,7 @@ def fine_tune(
     progress = progress or PythonWarnings()
     chosen_budget = budget if isinstance(budget, TrainingBudget) else budget_named(budget)
     chosen_device = device_named(device)
-    prior = _volume(prior, "the planning scan")
+    prior = prior.only_volume() if isinstance(prior, Series) else prior
     check_acquired(prior, "the planning scan")
     if (series is None) == (fraction is None):
         raise InputError(
@@ -224,12 +221,13 @@ def _matched_to(
     """Match a planning scan to a series: compare the two, and adapt the contrast where that differs."""
     check_acquired(stored, "fine-tuned for")
     acquired = _recognised(stored, range(len(stored)), acquired_matrix, progress)
-    series = at_acquired_matrix(stored, acquired)
+    series = acquired.acquisition.at_acquired_matrix(stored)
     time_points = []
     for number in spread(len(series)):
         if np.array_equal(prior.data, stored[number].data):
+            name = f"The planning scan {prior.name}".rstrip()
             message = (
-                "The planning scan is the series itself, so there is nothing to learn from it; "
+                f"{name} is the series itself, so there is nothing to learn from it; "
                 "give the high-resolution scan of the same patient."
             )
             raise InputError(message)
@@ -368,7 +366,7 @@ class SuperResolution:
     device: torch.device
     inference: Inference
     progress: Progress
-    facts: Mapping[str, object]
+    facts: Mapping[str, Any]
 
     @property
     def acquired(self) -> Series:
@@ -410,21 +408,15 @@ class SuperResolution:
         )
         facts = dict(self.facts)
         if is_first() or not shared:
-            told = [asdict(figures[number]) for number in self.numbers]
-            warnings = [*self._warnings, *tell(inconsistent(figures, self.model), self.progress)]
-            facts |= {"frames": list(self.numbers), "consistency": told, "warnings": warnings}
-            self.progress.log(in_words([Consistency(**each) for each in told]))
-        load = result.__getitem__
+            agreement = [figures[number] for number in self.numbers]
+            facts["frames"], facts["consistency"] = list(self.numbers), [asdict(each) for each in agreement]
+            facts["warnings"] = [*facts["warnings"], *tell(inconsistent(figures, self.model), self.progress)]
+            self.progress.log(in_words(agreement))
 
-        def kept(number: int, _folder: object = temporary) -> FloatArray:  # the folder lives as long as the series
-            return load(number).data
+        def keep(_: int, volume: Volume, _folder: object = temporary) -> Volume:  # which lives as long as the series
+            return volume
 
-        return Series(kept, result.times, result.geometry, facts=facts)
-
-    @property
-    def _warnings(self) -> list[str]:
-        told = self.facts["warnings"]
-        return list(told) if isinstance(told, list) else []
+        return result.when_loaded(keep).with_facts(**facts)
 
 
 def prepare_super_resolution(
@@ -451,7 +443,7 @@ def prepare_super_resolution(
     wanted = list(range(len(stored))) if frames is None else list(frames)
     numbers, unusable = usable_time_points(stored, wanted, skip_unusable)
     acquired = _recognised(stored, numbers, acquired_matrix, progress)
-    low = at_acquired_matrix(stored, acquired)
+    low = acquired.acquisition.at_acquired_matrix(stored)
     like = prior if like is None else like
     if model is not None and fast:
         raise InputError("The fast network is itself a model; give either a model or ask for the fast one.")
@@ -468,7 +460,7 @@ def prepare_super_resolution(
     warnings += unusual(_kept_on_the_way(points, spread(len(points)), compared), "the series")
     at_hand = prior if prior is not None else like if chosen.info.parent and not isinstance(like, Geometry) else None
     warnings += _about_prior(chosen, compared, at_hand, progress)
-    facts: dict[str, object] = {"notice": NOTICE, "model": chosen.sha256, "parent": chosen.info.parent}
+    facts: dict[str, Any] = {"notice": NOTICE, "model": chosen.sha256, "parent": chosen.info.parent}
     if unusable:
         skipped = [
             {"time_point": number, "why": _without_names(sentence, number, stored.name)}
@@ -661,17 +653,6 @@ def _series(images: Volume | Series) -> Series:
     if isinstance(images, Series):
         return images
     return Series(lambda _: images.data, (0.0,), images.geometry, images.warnings, facts=images.facts, name=images.name)
-
-
-def _volume(image: Volume | Series, use: str) -> Volume:
-    """A volume; a series of one time point is one."""
-    if isinstance(image, Volume):
-        return image
-    if len(image) > 1:
-        name = image.name or "The image"
-        message = f"{name} is a series of {len(image)} time points where {use} is needed; give one of them."
-        raise InputError(message)
-    return Volume(image[0].data, image.geometry, image.facts, image.warnings, image.name)
 
 
 def _model(model: GivenModel) -> Model:

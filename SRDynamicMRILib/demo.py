@@ -78,10 +78,8 @@ def run_demo(folder: Path, *, seed: int, device: str, progress: Progress) -> dic
         save_model(tuned, files["model"])
 
     methods = {name: interpolate(low, truth, method, progress=progress) for name, method in INTERPOLATIONS.items()}
-    models: dict[str, str] = {}
     for label, model, name in ((MAIN, None, "main"), (FINE_TUNED, tuned, "fine_tuned")):
         job = prepare_super_resolution(low, model, prior=prior, device=device, progress=progress)
-        models[label] = job.model.sha256
         frames = FrameFolder.beside(files[name])
         with _timed(f"super-resolving, {label}, per time point", timings, len(low)):
             result = job.run(frames)
@@ -112,7 +110,7 @@ def run_demo(folder: Path, *, seed: int, device: str, progress: Progress) -> dic
             "Seed": str(seed),
             "Fine-tuning": f"{BUDGET.steps} steps",
             **{label: in_words(consistency_in(methods[label].facts)) for label in (MAIN, FINE_TUNED)},
-            "Base model (SHA-256)": models[MAIN],
+            "Base model (SHA-256)": methods[MAIN].facts["model"],
             "Model before fine-tuning (SHA-256)": tuned.info.parent,
             "Fine-tuned model (SHA-256)": tuned.sha256,
         },

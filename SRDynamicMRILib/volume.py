@@ -9,7 +9,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -19,6 +19,9 @@ from .geometry import FloatArray, Geometry, Shape, shape_of
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
+
+Images = TypeVar("Images", "Volume", "Series")
+"""Of a function that gives a volume for a volume and a series for a series."""
 
 _EACH = ("frames", "consistency")
 """Facts that hold something for each time point."""
@@ -316,6 +319,20 @@ class Series:
             self.facts if facts is None else facts,
             self.name,
         )
+
+    def only_volume(self) -> Volume:
+        """The volume of a series of one time point.
+
+        Raises
+        ------
+        InputError
+            If there are several.
+        """
+        if len(self) > 1:
+            name = self.name or "The image"
+            message = f"{name} is a series of {len(self)} time points where a volume is needed; give one of them."
+            raise InputError(message)
+        return Volume(self[0].data, self.geometry, self.facts, self.warnings, self.name)
 
     def _of_chosen(self, values: Any, chosen: Sequence[int]) -> Any:
         """What a fact that holds something for each time point says of some of them."""

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..geometry import FloatArray, Geometry
-from ..volume import Series, Volume
+from ..volume import Images, Series, Volume
 from .kspace import (
     crop_kspace,
     filter_kspace,
@@ -409,16 +409,16 @@ class Acquisition:
         return pad_kspace(acquired, self.full_matrix, nyquist=2.0)
 
 
-def downsample(volume: Volume, fraction: float) -> Volume:
-    """Volume that a shorter acquisition would give: the centre of k-space without zero-padding.
+def downsample(images: Images, fraction: float) -> Images:
+    """Volume or series that a shorter acquisition would give: the centre of k-space without zero-padding.
 
     Paper section 2.1. The result is a smaller image with larger voxels and the same intensities; its origin
     moves, because sample ``N // 2`` is what keeps its place.
 
     Parameters
     ----------
-    volume
-        High-resolution volume ``(D, H, W)``.
+    images
+        High-resolution volume ``(D, H, W)``, or a series, of which each time point is made when it is asked for.
     fraction
         Share of in-plane k-space to acquire, in (0, 1].
 
@@ -427,8 +427,14 @@ def downsample(volume: Volume, fraction: float) -> Volume:
     InputError
         If the fraction is outside (0, 1] or leaves nothing of the matrix.
     """
-    acquisition = Acquisition.centre((volume.shape[1], volume.shape[2]), fraction)
-    return Volume(acquisition.downsample(volume.data), acquisition.low_resolution_geometry(volume.geometry))
+    shape = images.geometry.shape
+    acquisition = Acquisition.centre((shape[1], shape[2]), fraction)
+    geometry = acquisition.low_resolution_geometry(images.geometry)
+
+    def low_resolution(volume: Volume) -> Volume:
+        return Volume(acquisition.downsample(volume.data), geometry)
+
+    return images.map(low_resolution, geometry) if isinstance(images, Series) else low_resolution(images)
 
 
 def data_consistency(image: NDArray[np.floating], acquired: NDArray[np.floating]) -> FloatArray:

@@ -152,11 +152,6 @@ def recognise_acquired_matrix(series: Series, declared: tuple[int, int] | None =
     return AcquiredMatrix(matrix, series.geometry, source, (shared[0], shared[1]), tuple(warnings))
 
 
-def at_acquired_matrix(series: Series, acquired: AcquiredMatrix) -> Series:
-    """Former name of ``acquired.acquisition.at_acquired_matrix(series)``, for callers that have not moved yet."""
-    return acquired.acquisition.at_acquired_matrix(series)
-
-
 def _contradictions(axes: Sequence[_Axis], stored: Matrix, declared: Matrix) -> list[str]:
     """Return what to say of a declared matrix; `InputError` if it cannot be one."""
     if not all(2 <= d <= n for d, n in zip(declared, stored, strict=True)):

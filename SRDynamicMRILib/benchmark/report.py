@@ -7,22 +7,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..acquisition.acquisition import Acquisition
+from ..acquisition.acquisition import downsample
 from ..acquisition.interpolation import interpolate
-from ..evaluation.report.figures import (
+from ..evaluation.report import (
     Comparison,
+    Illustration,
     Panel,
+    ReportContent,
     confidence_plot,
     detail_figure,
     metric_plot,
     png,
     qualitative_figure,
     ssim_map_figure,
+    write_report,
 )
-from ..evaluation.report.html import Illustration, ReportContent, write_report
 from ..io.files import read_volume
 from ..io.image_files import written_whole
-from ..volume import Series, Volume
+from ..volume import Series
 from .folder import BenchmarkFolder, Plan, TimePoints
 from .table3 import (
     ALL_SUBJECTS,
@@ -128,10 +130,7 @@ def _panels(subject: str, plan: Plan, folder: BenchmarkFolder, results: Results,
 
 
 def _series(subject: str, fraction: float, plan: Plan, folder: BenchmarkFolder, truth: Series) -> dict[str, Series]:
-    grid = truth.geometry
-    acquisition = Acquisition.centre(grid.shape[1:], fraction)
-    small = acquisition.low_resolution_geometry(grid)
-    low = truth.map(lambda volume: Volume(acquisition.downsample(volume.data), small), small)
+    grid, low = truth.geometry, downsample(truth, fraction)
 
     def interpolated(method: str) -> Series:
         return low.map(lambda volume: interpolate(volume, grid, method), grid)

@@ -27,7 +27,6 @@ from ..api import RESULT, evaluate, fine_tune, interpolate, prepare_super_resolu
 from ..errors import InputError
 from ..evaluation.evaluation import CSV_HEADER, Evaluation, csv_rows
 from ..evaluation.metrics import Metrics
-from ..geometry import Geometry
 from ..io.files import read_series, read_volume, write_volume
 from ..io.image_files import written_whole
 from ..io.paths import read_bounded
@@ -215,7 +214,7 @@ def _time_points(subject: Subject, benchmark: Benchmark, progress: Progress) -> 
     """What is compared of a subject, if its images go together."""
     static, dynamic = _read(subject)
     for fraction in benchmark.fractions:
-        low_resolution = _low_resolution(dynamic.geometry, fraction)
+        low_resolution = downsample(dynamic, fraction).geometry
         Acquisition.between(match_prior(static, low_resolution).geometry, low_resolution)
     chosen = [number for part in benchmark.frames for number in range(len(dynamic))[part]]
     if not chosen:
@@ -259,7 +258,7 @@ def _fine_tune(
     started = time.perf_counter()
     tuned = fine_tune(
         static,
-        _downsampled(dynamic, fraction),
+        downsample(dynamic, fraction),
         model=benchmark.starts[fraction],
         budget=benchmark.budget.name,
         perceptual_network=benchmark.perceptual_network,
@@ -289,7 +288,7 @@ def _compare(
 ) -> Iterator[int]:
     """Compare all methods at some time points, and yield the number of each when its metrics are in the folder."""
     static, dynamic = scans
-    low = _downsampled(dynamic, fraction)
+    low = downsample(dynamic, fraction)
     models = {MAIN: benchmark.bases[fraction], FINE_TUNED: load_model(folder.model(subject, fraction))}
     made: dict[str, Series] = {}
     seconds: dict[str, float] = {}
@@ -325,16 +324,6 @@ def _compare(
             facts = {"seconds": seconds, "warnings": heard.warnings}
             temporary.write_text(json.dumps({**facts, **metrics}), encoding="utf-8")
         yield number
-
-
-def _downsampled(dynamic: Series, fraction: float) -> Series:
-    """The low-resolution series, each time point made when it is asked for."""
-    return dynamic.map(lambda volume: downsample(volume, fraction), _low_resolution(dynamic.geometry, fraction))
-
-
-def _low_resolution(geometry: Geometry, fraction: float) -> Geometry:
-    """Geometry of a series that is downsampled."""
-    return Acquisition.centre((geometry.shape[1], geometry.shape[2]), fraction).low_resolution_geometry(geometry)
 
 
 class _Heard(Progress):
@@ -381,7 +370,6 @@ def _write_outputs(
     facts = _facts(benchmark, plan, folder, seconds)
     write_json({**facts, **summary(results)}, outputs["summary"])
     if benchmark.figures:
-        from ..evaluation.report import Panel  # noqa: F401 - without matplotlib one sentence
         from .report import write_benchmark_report
 
         subjects = {subject.name: subject for subject in benchmark.subjects}

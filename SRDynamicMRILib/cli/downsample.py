@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..acquisition.acquisition import Acquisition, downsample
+from ..acquisition.acquisition import downsample
 from ..acquisition.matrices import check_fraction
 from ..io.files import check_room, read_series, write_images
 from ..progress import Progress, counted, tell
@@ -15,12 +15,11 @@ def run(request: DownsampleRequest, progress: Progress) -> Outputs:
     check_fraction(request.fraction)
     check_output_of([request.input], request.output)
     series = read_series(request.input)
-    full = (series.geometry.shape[1], series.geometry.shape[2])
-    acquisition = Acquisition.centre(full, request.fraction)
-    size, geometry = acquisition.acquired_matrix, acquisition.low_resolution_geometry(series.geometry)
+    result = downsample(series, request.fraction)
+    geometry = result.geometry
+    full, size = series.geometry.shape[1:], geometry.shape[1:]
     check_room(request.output, geometry, len(series))
     progress.stage("Downsampling")
-    result = series.map(lambda volume: downsample(volume, request.fraction), geometry)
     told = tell(series.warnings, progress)
     facts = {"fraction": request.fraction, "full_matrix": list(full), "warnings": told}
     write_images(counted(result, progress).with_facts(**facts), request.output)

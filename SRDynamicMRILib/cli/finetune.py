@@ -18,12 +18,6 @@ def run(request: FineTuneRequest, progress: Progress) -> Outputs:
     if request.acquired_matrix is not None and request.series is None:
         raise InputError("An acquired matrix needs the series that it belongs to; give the series too, with --like.")
     prior = read_volume(request.prior)
-    if request.series is not None and request.series.exists() and request.prior.samefile(request.series):
-        message = (
-            f"The planning scan {request.prior} is the series itself, so there is nothing to learn from it; "
-            "give the high-resolution scan of the same patient."
-        )
-        raise InputError(message)
     model = fine_tune(
         prior,
         None if request.series is None else read_series(request.series),

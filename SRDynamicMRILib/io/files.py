@@ -78,22 +78,7 @@ def read_volume(path: Path | str) -> Volume:
         voxels that are not finite, or the same value everywhere.
     """
     path = Path(path)
-    series = _checked(_open(path), path)
-    if len(series) > 1:
-        message = f"{path} is a series of {len(series)} time points where a volume is needed; give one of them."
-        raise InputError(message)
-    return Volume(series[0].data, series.geometry, series.facts, series.warnings, series.name)
-
-
-def read_geometry(path: Path | str) -> Geometry:
-    """Read where a volume or series lies; of most formats the header alone is read.
-
-    Raises
-    ------
-    InputError
-        If there is no such file or its header cannot be used.
-    """
-    return _open(Path(path)).geometry
+    return _checked(_open(path), path).only_volume()
 
 
 def read_series(path: Path | str) -> Series:
@@ -390,7 +375,7 @@ def write_images(series: Series, path: Path | str) -> None:
         As for `write_series`.
     """
     if len(series) == 1 and Path(path).suffix:
-        write_volume(series[0].with_facts(**series.facts), path)
+        write_volume(series.only_volume(), path)
     else:
         write_series(series, path)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.kspace import crop_kspace, pad_kspace, to_image, to_kspace, unpad_kspace
-from SRDynamicMRILib.acquisition.recognise import at_acquired_matrix, recognise_acquired_matrix
+from SRDynamicMRILib.acquisition.recognise import recognise_acquired_matrix
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.io.files import read_series, write_series, write_volume
@@ -71,7 +71,7 @@ def test_of_a_signed_image_nothing_is_lost(size: tuple[int, int]) -> None:
     series = Series.of([stored(LOW, size)])
     found = recognise_acquired_matrix(series)
     assert (found.matrix, found.source, found.warnings) == ((48, 64), "spectrum", ())
-    back = at_acquired_matrix(series, found)
+    back = found.acquisition.at_acquired_matrix(series)
     assert back.geometry.same_grid(LOW.geometry)
     np.testing.assert_allclose(back[0].data, LOW.data, atol=1e-3 * LOW.data.max())
 
@@ -85,7 +85,7 @@ def test_the_matrix_of_a_magnitude_image_is_recognised(size: tuple[int, int]) ->
 
 def test_a_magnitude_image_keeps_nearly_all_of_itself() -> None:
     volume = magnitude_of((48, 64), (96, 128))
-    back = at_acquired_matrix(Series.of([volume]), recognised(volume))[0]
+    back = recognised(volume).acquisition.at_acquired_matrix(Series.of([volume]))[0]
     again = pad_kspace(back.data, (96, 128))
     assert np.linalg.norm(again - volume.data) < 0.05 * np.linalg.norm(volume.data)
 
