@@ -24,6 +24,9 @@ WORKER = [sys.executable, "-m", "SRDynamicMRILib.cli.preloaded"]
     [
         (b"", 0, ""),
         (b"\xff\n", 2, "The request is not JSON"),
+        (b"info\n", 2, "not JSON"),
+        (b'["info", "none"]\n', 2, "names no command"),
+        (b"{}\n", 2, "names no command"),
         (InfoRequest(model=Path("none.safetensors")).to_json().encode() + b"\n", 2, "There is no model file"),
     ],
 )

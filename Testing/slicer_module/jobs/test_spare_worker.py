@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ from SRDynamicMRISlicer.jobs.job import Job
 from SRDynamicMRISlicer.jobs.spare_worker import SpareWorker
 from SRDynamicMRISlicer.jobs.worker import Ending, Interpreter, Outcome, Worker
 
-from SRDynamicMRILib.requests import DownsampleRequest, InfoRequest, InterpolateRequest, PhantomRequest
+from SRDynamicMRILib.requests import DownsampleRequest, InterpolateRequest, PhantomRequest
 
 JOB = Job(PhantomRequest(outdir=Path("out")))
 
@@ -126,36 +124,3 @@ def test_one_that_cannot_start_is_forgotten_really(tmp_path: Path) -> None:
     before = spare._waiting
     loop.run_until(lambda: spare._waiting is None)
     assert spare.take() is not before
-
-
-@pytest.mark.parametrize(
-    ("told", "code", "sentence"),
-    [
-        (b"", 0, ""),
-        (InfoRequest(model=Path("none")).to_json().encode() + b"\n", 2, "none"),
-        (b'["info", "none"]\n', 2, "names no command"),
-        (b"{}\n", 2, "names no command"),
-        (b"info\n", 2, "not JSON"),
-        (b"\xff\n", 2, "not JSON"),
-    ],
-)
-def test_the_worker_takes_one_line(told: bytes, code: int, sentence: str) -> None:
-    words = [sys.executable, "-m", "SRDynamicMRILib.cli.preloaded"]
-    ended = subprocess.run(words, input=told, capture_output=True, cwd=ROOT, check=False)
-    assert (ended.returncode, ended.stderr.count(b"\n")) == (code, 1 if sentence else 0)
-    assert sentence in ended.stderr.decode()
-
-
-LOOK = """
-import sys
-from SRDynamicMRILib.cli import preloaded, program
-program.run_request = lambda read: print("loaded" if "torch" in sys.modules else "not loaded", read().command, input())
-preloaded.wait_and_run()
-"""
-
-
-def test_all_is_loaded_before_the_job_is_known_and_the_rest_of_standard_input_is_the_commands() -> None:
-    words = [sys.executable, "-c", LOOK]
-    told = f"{JOB.request.to_json()}\nrest\n"
-    ended = subprocess.run(words, input=told, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert ended.stdout == "loaded phantom rest\n", ended.stderr
