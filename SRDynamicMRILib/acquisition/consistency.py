@@ -108,12 +108,18 @@ def consistency_in(facts: Mapping[str, Any]) -> list[Consistency]:
     return []
 
 
-def in_words(figures: Sequence[Consistency]) -> str:
-    """Return the figures of all time points in a sentence: the largest residual and the mean synthesised share."""
+def overall(figures: Sequence[Consistency]) -> Consistency:
+    """The largest residual and the mean synthesised share of all time points."""
     synthesised = sum(each.synthesised for each in figures) / len(figures)
-    worst = max(each.residual for each in figures)
+    return Consistency(max(each.residual for each in figures), synthesised)
+
+
+def in_words(figures: Sequence[Consistency]) -> str:
+    """Return the `overall` figures of all time points in a sentence."""
+    whole = overall(figures)
     where = " (worst time point)" if len(figures) > 1 else ""
-    return f"Data-consistency residual {_percent(worst)}{where}; synthesised share {_percent(synthesised)} (both RMS)."
+    residual, synthesised = _percent(whole.residual), _percent(whole.synthesised)
+    return f"Data-consistency residual {residual}{where}; synthesised share {synthesised} (both RMS)."
 
 
 def _percent(share: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import slicer
 
 from SRDynamicMRILib import __version__
-from SRDynamicMRILib.acquisition.consistency import consistency_in
+from SRDynamicMRILib.acquisition.consistency import consistency_in, overall
 from SRDynamicMRILib.io.sidecar import NOTICE
 
 from .browsers import sequence_of
@@ -54,9 +54,8 @@ def facts_of_consistency(sidecar: Mapping[str, Any]) -> dict[str, str]:
     figures = consistency_in(sidecar)
     if not figures:
         return told
-    residual = max(each.residual for each in figures)
-    synthesised = sum(each.synthesised for each in figures) / len(figures)
-    return {_RESIDUAL: f"{residual:.6g}", _SYNTHESISED: f"{synthesised:.6g}", **told}
+    whole = overall(figures)
+    return {_RESIDUAL: f"{whole.residual:.6g}", _SYNTHESISED: f"{whole.synthesised:.6g}", **told}
 
 
 def consistency_of(node: slicer.vtkMRMLNode) -> tuple[float, float] | None:
