@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from SRDynamicMRILib.errors import InputError
 
 from ..background import in_background
-from ..png import png_of
-from ..scene.outputs import saving_table
+from ..scene.outputs import saving_picture, saving_table
 from ..step_queue import Stepwise
 from ..translation import _
 
@@ -68,7 +67,7 @@ def exporting_picture(path: Path) -> Stepwise[None]:
         raise InputError(_("There is no window with views to save a picture of."))
     slicer.app.processEvents()  # the dialog that asked for the name lies above the views until then
     pixels = _pixels(ctk.ctkWidgetsUtils.grabWidget(manager.viewport()))
-    yield from in_background(lambda: path.write_bytes(png_of(pixels)))
+    yield from saving_picture(pixels, path)
 
 
 def _pixels(picture: qt.QImage) -> NDArray[np.uint8]:

@@ -12,12 +12,15 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 import slicer
+from numpy.typing import NDArray
 
 from SRDynamicMRILib.acquisition.interpolation import resample
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.evaluation import Evaluation
 from SRDynamicMRILib.io.files import read_series
+from SRDynamicMRILib.io.image_files import write_image
 from SRDynamicMRILib.volume import Series, Volume
 
 from ..background import in_background
@@ -204,6 +207,24 @@ def saving_table(node: slicer.vtkMRMLTableNode, path: Path) -> Stepwise[None]:
         values = (column.GetValue(row) for column in columns)
         rows.append(["" if value != value else value for value in values])  # NaN: not computed
     yield from in_background(partial(_write_rows, rows, path))
+
+
+def saving_picture(colours: NDArray[np.uint8], path: Path) -> Stepwise[None]:
+    """Save a picture in steps: the file is written in the background.
+
+    Parameters
+    ----------
+    colours
+        Red, green and blue ``(height, width, 3)``, rows from the top.
+    path
+        Its ending says the format, such as ``.png``.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    yield from in_background(lambda: write_image(sitk.GetImageFromArray(colours, isVector=True), path))
 
 
 def _write_rows(rows: Sequence[Sequence[object]], path: Path) -> None:
