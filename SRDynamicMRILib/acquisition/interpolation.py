@@ -12,7 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, look_up
 from ..geometry import FloatArray, Geometry
 from ..volume import Volume
 from .acquisition import Acquisition
@@ -135,10 +135,7 @@ def upsample(image: NDArray[np.floating], size: tuple[int, int], method: str) ->
     InputError
         If there is none of that name.
     """
-    if method not in _BY_NAME:
-        message = f"There is no interpolation named {method}; use one of {', '.join(INPUTS)}."
-        raise InputError(message)
-    return _BY_NAME[method](image, size)
+    return look_up(method, _BY_NAME, "interpolation")(image, size)
 
 
 def high_resolution_grid(low_resolution: Geometry, like: Geometry) -> Geometry:

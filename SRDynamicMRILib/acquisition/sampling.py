@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, look_up
 from .matrices import Matrix, size_in_words
 
 Mask = NDArray[np.bool_]
@@ -44,9 +44,7 @@ SHUTTERS: dict[str, Callable[[Matrix], Mask]] = {
 
 def check_shutter(name: str) -> None:
     """Raise `InputError` unless there is a sampling pattern of this name."""
-    if name not in SHUTTERS:
-        message = f"There is no sampling pattern named {name}; use one of {', '.join(SHUTTERS)}."
-        raise InputError(message)
+    look_up(name, SHUTTERS, "sampling pattern")
 
 
 def sampling_mask(matrix: Matrix, shutter: str, partial_fourier: float = 1.0) -> Mask:

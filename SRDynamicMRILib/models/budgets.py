@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import InputError
+from ..errors import look_up
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,4 @@ def budget_named(name: str) -> TrainingBudget:
     InputError
         If there is none.
     """
-    if name not in BUDGETS:
-        message = f"There is no budget named {name}; use one of {', '.join(BUDGETS)}."
-        raise InputError(message)
-    return BUDGETS[name]
+    return look_up(name, BUDGETS, "budget")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..errors import InputError
+from ..errors import look_up
 
 FRACTIONS = (0.25, 0.10, 0.0625)
 """Shares of in-plane k-space that the paper studies (section 2.1)."""
@@ -136,10 +136,7 @@ def recipe_named(name: str) -> Recipe:
     InputError
         If there is none.
     """
-    if name not in RECIPES:
-        message = f"There is no recipe named {name}; use one of {', '.join(RECIPES)}."
-        raise InputError(message)
-    return RECIPES[name]
+    return look_up(name, RECIPES, "recipe")
 
 
 def fine_tuning_recipe(network: str) -> Recipe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from ..errors import InputError
+from ..errors import look_up
 from .network import SuperResolutionNetwork
 from .sub_pixel import SubPixelNetwork
 from .unet import UNet3D
@@ -44,7 +44,4 @@ def network_named(name: str) -> type[SuperResolutionNetwork]:
     InputError
         If there is none.
     """
-    if name not in NETWORKS:
-        message = f"There is no network named {name}; use one of {', '.join(NETWORKS)}."
-        raise InputError(message)
-    return NETWORKS[name]
+    return look_up(name, NETWORKS, "network")
