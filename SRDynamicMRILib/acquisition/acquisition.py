@@ -40,6 +40,10 @@ from .kspace import (
 )
 from .matrices import Matrix, centre, centre_of_axes, full_matrix_of, matrix_at_resolution, size_in_words
 from .sampling import Mask, check_shutter, sampling_mask
+from .windows import NO_WINDOW, Window
+
+_LEAST_WEIGHT = 1e-3
+"""What a window weighs less cannot be told from rounding and counts as not measured."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,8 @@ class Acquisition:
     All matrices are rows (phase encoding) and columns (read). Images are real float32 arrays ``(..., rows, columns)``;
     leading axes, such as slices, are independent of each other.
 
-    A window, noise and the magnitude belong here as well: a window is another factor of `weights`; noise and magnitude,
-    which are not linear, come after `downsample`.
+    D is the linear part. Noise and the magnitude, which a scanner takes of a complex image, are not linear; `simulate`
+    has them.
 
     Parameters
     ----------
@@ -68,6 +72,13 @@ class Acquisition:
     shared_nyquist
         Of a zero-filled image with an even number of acquired rows or columns: whether their outermost frequency lies
         half at either end of k-space, as sinc interpolation leaves it, or whole at both.
+    window
+        How the samples are weighed before an image is made of them.
+    noise
+        Standard deviation of the noise, in either channel of the complex image at the acquired matrix before the
+        window, in the unit of the image.
+    magnitude
+        Whether the magnitude of a complex image is stored; else the image keeps its sign.
 
     Raises
     ------
@@ -89,6 +100,9 @@ class Acquisition:
     shutter: str
     partial_fourier: float
     shared_nyquist: tuple[bool, bool]
+    window: Window
+    noise: float
+    magnitude: bool
 
     def __init__(
         self,
@@ -98,6 +112,9 @@ class Acquisition:
         shutter: str = "rectangle",
         partial_fourier: float = 1.0,
         shared_nyquist: tuple[bool, bool] = (True, True),
+        window: Window = NO_WINDOW,
+        noise: float = 0.0,
+        magnitude: bool = False,
     ) -> None:
         acquired, full = _matrix(acquired_matrix), _matrix(full_matrix)
         stored = acquired if stored_matrix is None else _matrix(stored_matrix)
@@ -117,7 +134,12 @@ class Acquisition:
         object.__setattr__(self, "stored_matrix", stored)
         object.__setattr__(self, "shutter", shutter)
         object.__setattr__(self, "partial_fourier", partial_fourier)
+        if not 0 <= noise < math.inf:
+            raise InputError(f"The noise must be 0 or more, but it is {noise:g}.")
         object.__setattr__(self, "shared_nyquist", shared_nyquist)
+        object.__setattr__(self, "window", window)
+        object.__setattr__(self, "noise", float(noise))
+        object.__setattr__(self, "magnitude", magnitude)
 
     @classmethod
     def centre(
@@ -233,10 +255,13 @@ class Acquisition:
     def weights(self) -> FloatArray:
         """What a real image keeps of every frequency ``(h, w)``: the mean of the mask at it and at its opposite.
 
-        1 where both are sampled, 1/2 where only one of them is, 0 where none is.
+        1 where both are sampled, 1/2 where only one of them is, 0 where none is; times the window.
         """
         sampled = self.mask.astype(np.float32)
         weights: FloatArray = (sampled + opposite_frequencies(sampled)) / np.float32(2)
+        if not self.window.is_flat:
+            weights *= self.window.weights(self.acquired_matrix)
+            weights[weights < _LEAST_WEIGHT] = 0
         weights.flags.writeable = False
         return weights
 
