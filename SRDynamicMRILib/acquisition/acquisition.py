@@ -83,7 +83,8 @@ class Acquisition:
     Raises
     ------
     InputError
-        If the matrices do not fit into each other, there is no such pattern, or partial Fourier is out of its range.
+        If the matrices do not fit into each other, there is no such pattern, or partial Fourier or noise is out of its
+        range.
 
     Examples
     --------
@@ -129,13 +130,14 @@ class Acquisition:
             message = f"Partial Fourier must be above 0.5 and at most 1, but it is {partial_fourier:g}."
             raise InputError(message)
         check_shutter(shutter)
+        if not 0 <= noise < math.inf:
+            message = f"The noise must be 0 or more, but it is {noise:g}; give its standard deviation."
+            raise InputError(message)
         object.__setattr__(self, "acquired_matrix", acquired)
         object.__setattr__(self, "full_matrix", full)
         object.__setattr__(self, "stored_matrix", stored)
         object.__setattr__(self, "shutter", shutter)
         object.__setattr__(self, "partial_fourier", partial_fourier)
-        if not 0 <= noise < math.inf:
-            raise InputError(f"The noise must be 0 or more, but it is {noise:g}.")
         object.__setattr__(self, "shared_nyquist", shared_nyquist)
         object.__setattr__(self, "window", window)
         object.__setattr__(self, "noise", float(noise))
@@ -252,16 +254,22 @@ class Acquisition:
         return mask
 
     @cached_property
-    def weights(self) -> FloatArray:
-        """What a real image keeps of every frequency ``(h, w)``: the mean of the mask at it and at its opposite.
-
-        1 where both are sampled, 1/2 where only one of them is, 0 where none is; times the window.
-        """
-        sampled = self.mask.astype(np.float32)
-        weights: FloatArray = (sampled + opposite_frequencies(sampled)) / np.float32(2)
+    def sample_weights(self) -> FloatArray:
+        """What every sample ``(h, w)`` of a complex image counts: the window where it is measured, 0 elsewhere."""
+        weights: FloatArray = self.mask.astype(np.float32)
         if not self.window.is_flat:
             weights *= self.window.weights(self.acquired_matrix)
             weights[weights < _LEAST_WEIGHT] = 0
+        weights.flags.writeable = False
+        return weights
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """What a real image keeps of every frequency ``(h, w)``: the mean of `sample_weights` there and opposite.
+
+        Without a window 1 where both are sampled, 1/2 where only one of them is, 0 where none is.
+        """
+        weights: FloatArray = (self.sample_weights + opposite_frequencies(self.sample_weights)) / np.float32(2)
         weights.flags.writeable = False
         return weights
 
@@ -280,7 +288,7 @@ class Acquisition:
         InputError
             If the image does not have the full matrix.
         """
-        _check(image, self.full_matrix, "full")
+        check_matrix(image, self.full_matrix, "full")
         acquired = self._filter(crop_kspace(image, self.acquired_matrix), self.weights)
         if self.stored_matrix == self.acquired_matrix:
             return acquired
@@ -294,7 +302,7 @@ class Acquisition:
         InputError
             If the image does not have the stored matrix.
         """
-        _check(image, self.stored_matrix, "stored")
+        check_matrix(image, self.stored_matrix, "stored")
         acquired: FloatArray = np.asarray(image, dtype=np.float32)
         if self.stored_matrix != self.acquired_matrix:
             acquired = zero_fill_adjoint(acquired, self.acquired_matrix, self.shared_nyquist)
@@ -348,7 +356,7 @@ class Acquisition:
         InputError
             If the image does not have the stored matrix.
         """
-        _check(image, self.stored_matrix, "stored")
+        check_matrix(image, self.stored_matrix, "stored")
         if self.stored_matrix == self.acquired_matrix:
             return np.asarray(image, dtype=np.float32)
         return unpad_kspace(image, self.acquired_matrix, self.shared_nyquist)
@@ -494,7 +502,8 @@ def _matrix(size: Matrix) -> Matrix:
     return int(rows), int(columns)
 
 
-def _check(image: NDArray[np.floating], matrix: Matrix, name: str) -> None:
+def check_matrix(image: NDArray[np.floating], matrix: Matrix, name: str) -> None:
+    """Raise `InputError` unless an image ``(..., rows, columns)`` has the matrix of an acquisition of that name."""
     found = tuple(image.shape[-2:])
     if found != matrix:
         message = (

@@ -18,14 +18,14 @@ _LARGEST = 2 * np.pi
 _WAVES = 4
 
 REAL = 1 / 3
-"""Share of images that have no phase at all."""
+"""Share of the images of `random_phase` that have no phase at all."""
 
 WITH_FAT = 0.4
 """Share of the others in which fat and water differ in phase."""
 
 
 def random_phase(image: FloatArray, rng: np.random.Generator) -> FloatArray | None:
-    """Draw a phase for a magnitude image.
+    """Draw a phase for a magnitude image, or none, as training has them.
 
     Parameters
     ----------
@@ -38,8 +38,14 @@ def random_phase(image: FloatArray, rng: np.random.Generator) -> FloatArray | No
     -------
         Phase in radians ``(D, H, W)``; None for none, which is so for `REAL` of all draws.
     """
-    if rng.random() < REAL:
-        return None
+    return None if rng.random() < REAL else simulated_phase(image, rng)
+
+
+def simulated_phase(image: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Draw a phase in radians for a magnitude image ``(D, H, W)``: smooth, and in `WITH_FAT` of draws fat turned.
+
+    The same draw for the time points of a series gives them the same smooth phase, while fat moves with the image.
+    """
     phase = smooth_phase((image.shape[0], image.shape[1], image.shape[2]), rng)
     if rng.random() < WITH_FAT:
         phase = phase + np.float32(rng.uniform(0.5, 1.0) * np.pi) * fat_like(image, rng)

@@ -1,18 +1,20 @@
-"""What a scanner stores of an object: the acquisition as a whole, with phase, noise and magnitude.
+"""What a scanner stores of an image: the acquisition as a whole, with phase, noise and magnitude.
 
 Of a complex image x a scanner stores ``| Z W (M F x + n) |``, rounded to integers: F is the Fourier transform, M the
 samples that it measures, n the noise of its coils, W a window, Z zero-filling to the stored matrix and the transform
-back to an image.
+back to an image. `scanner` does it for volumes and series.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry import FloatArray
-from .acquisition import Acquisition
-from .kspace import ComplexArray, to_image, to_kspace
+from .acquisition import Acquisition, check_matrix
+from .kspace import ComplexArray, to_image, to_kspace, zero_fill_kspace
 from .matrices import Matrix
 
 BITS = 12
@@ -38,18 +40,25 @@ def acquired_image(
         Its phase in radians ``(..., H, W)``; none if not given.
     rng
         Source of the noise; without it, there is none.
+
+    Raises
+    ------
+    InputError
+        If image or phase do not have the full matrix.
     """
-    whole = image if phase is None else image * np.exp(np.complex64(1j) * np.asarray(phase, dtype=np.float32))
     full, acquired, stored = acquisition.full_matrix, acquisition.acquired_matrix, acquisition.stored_matrix
-    samples = centre_of_kspace(to_kspace(whole.astype(np.complex64)), acquired) * np.float32(_share(acquired, full))
+    check_matrix(image, full, "full")
+    whole = np.asarray(image, dtype=np.complex64)
+    if phase is not None:
+        check_matrix(phase, full, "full")
+        whole = whole * np.exp(np.complex64(1j) * np.asarray(phase, dtype=np.float32))
+    samples = centre_of_kspace(to_kspace(whole), acquired) * np.float32(_share(acquired, full))
     if rng is not None and acquisition.noise > 0:
         deviation = np.float32(acquisition.noise * np.sqrt(acquired[0] * acquired[1]))
         real, imaginary = (rng.standard_normal(samples.shape, dtype=np.float32) for _ in range(2))
         samples = samples + deviation * (real + np.complex64(1j) * imaginary)
-    weights = acquisition.mask.astype(np.float32)
-    if not acquisition.window.is_flat:
-        weights = weights * acquisition.window.weights(acquired)
-    return to_image(zero_filled_kspace(samples * weights, stored) * np.float32(1 / _share(acquired, stored)))
+    weighted = zero_filled_kspace(samples * acquisition.sample_weights, stored)
+    return to_image(weighted * np.float32(1 / _share(acquired, stored)))
 
 
 def stored_image(
@@ -61,17 +70,39 @@ def stored_image(
 ) -> FloatArray:
     """Image ``(..., m, n)`` that a scanner stores: the magnitude, or the real part where the sign is kept.
 
+    Without phase and noise, a signed one is that of `Acquisition.downsample`.
+
     Parameters
     ----------
     image, acquisition, phase, rng
         As for `acquired_image`.
+
+    Raises
+    ------
+    InputError
+        If image or phase do not have the full matrix.
+
+    Examples
+    --------
+    >>> acquisition = Acquisition((4, 4), (8, 8), (8, 8), magnitude=True)
+    >>> stored_image(np.ones((2, 8, 8)), acquisition).shape
+    (2, 8, 8)
     """
-    whole = acquired_image(image, acquisition, phase=phase, rng=rng)
-    return np.asarray(np.abs(whole) if acquisition.magnitude else whole.real, dtype=np.float32)
+    if acquisition.magnitude:
+        return np.asarray(np.abs(acquired_image(image, acquisition, phase=phase, rng=rng)), dtype=np.float32)
+    # As D does: real before it is zero-filled, so that both ends of an even axis get the same.
+    small = replace(acquisition, stored_matrix=acquisition.acquired_matrix)
+    real = np.asarray(acquired_image(image, small, phase=phase, rng=rng).real, dtype=np.float32)
+    if acquisition.stored_matrix == acquisition.acquired_matrix:
+        return real
+    return zero_fill_kspace(real, acquisition.stored_matrix, acquisition.shared_nyquist)
 
 
 def rounded(image: FloatArray, bits: int = BITS) -> FloatArray:
-    """Intensities as integers of so many bits would keep them: multiples of a step, the largest one exactly."""
+    """Intensities as integers of so many bits would keep them: multiples of a step, of which the largest is the most.
+
+    The sign has a bit of its own.
+    """
     step = np.float32(np.abs(image).max() / (2**bits - 1))
     return np.asarray(np.round(image / step) * step, dtype=np.float32) if step > 0 else image
 

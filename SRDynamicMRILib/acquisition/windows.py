@@ -23,7 +23,7 @@ Distance = NDArray[np.float64]
 """Distance from the centre of k-space, as a share of that of its edge."""
 
 _FERMI_RADIUS = 0.9
-"""Distance at which a Fermi window is 1/2."""
+"""Distance at which a Fermi window has come down to half."""
 
 
 def _none(distance: Distance, _: float) -> Distance:
@@ -39,7 +39,8 @@ def _hamming(distance: Distance, _: float) -> Distance:
 
 
 def _fermi(distance: Distance, width: float) -> Distance:
-    return np.asarray(1 / (1 + np.exp((distance - _FERMI_RADIUS) / width)))
+    # Divided by its value at the centre, so that wide ones keep the mean intensity, too.
+    return np.asarray((1 + np.exp(-_FERMI_RADIUS / width)) / (1 + np.exp((distance - _FERMI_RADIUS) / width)))
 
 
 def _tukey(distance: Distance, share: float) -> Distance:
@@ -59,9 +60,12 @@ WINDOWS: dict[str, Callable[[Distance, float], Distance]] = {
     "tukey": _tukey,
     "gauss": _gauss,
 }
-"""Every window by its name: a function of the distance and of one parameter, which not all of them have."""
+"""Every window by its name: a function of the distance and of one parameter, which not all of them have.
+
+Each is 1 at the centre, so that the mean intensity stays."""
 
 _PARAMETERS = {"fermi": "its width", "tukey": "the share that is tapered", "gauss": "its standard deviation"}
+_LEAST, _MOST = 0.01, 100.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class Window:
         One of `WINDOWS`.
     parameter
         Width of ``fermi``, tapered share of ``tukey``, standard deviation of ``gauss``, each as a share of the distance
-        from the centre of k-space to its edge; above 0, ``tukey`` at most 1. The others have none.
+        from the centre of k-space to its edge; at least 0.01, ``tukey`` at most 1. The others have none.
     radial
         Whether it is a function of the distance in the plane, as Fermi's always is; else it is the product of one along
         rows and one along columns.
@@ -96,14 +100,17 @@ class Window:
 
     def __post_init__(self) -> None:
         look_up(self.name, WINDOWS, "window")
-        most = 1.0 if self.name == "tukey" else math.inf
-        if self.name in _PARAMETERS and not 0 < self.parameter <= most:
+        most = 1.0 if self.name == "tukey" else _MOST
+        if self.name not in _PARAMETERS:
+            object.__setattr__(self, "parameter", 0.0)
+        elif not _LEAST <= self.parameter <= most:
             message = (
-                f"The window {self.name} needs a number above 0, {_PARAMETERS[self.name]}, such as {self.name}:0.5."
+                f"The window {self.name} needs a number from {_LEAST:g} to {most:g}, {_PARAMETERS[self.name]}, "
+                f"such as {self.name}:0.5."
             )
             raise InputError(message)
-        if self.name == "fermi":
-            object.__setattr__(self, "radial", True)
+        if self.name in ("fermi", "none"):
+            object.__setattr__(self, "radial", self.name == "fermi")
 
     @classmethod
     def named(cls, text: str) -> Window:
@@ -132,7 +139,7 @@ class Window:
     def __str__(self) -> str:
         """The text that `named` takes."""
         number = f":{self.parameter:.4g}" if self.name in _PARAMETERS else ""
-        return self.name + number + (":radial" if self.radial and self.name not in ("fermi", "none") else "")
+        return self.name + number + (":radial" if self.radial and self.name != "fermi" else "")
 
     @property
     def is_flat(self) -> bool:
