@@ -94,6 +94,9 @@ class PhantomRequest(Request):
     outdir: Path = argument("OUTDIR", "folder to write to")
     time_points: int = option(10, help="number of time points (default: 10)")
     needle: bool = option(False, help="add a needle that the planning scan does not show")
+    phase: bool = option(
+        False, help="write the phases too, in radians, fat opposed to water: static_phase and dynamic_phase"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

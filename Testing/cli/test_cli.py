@@ -155,6 +155,23 @@ def test_phantom(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert np.shape(needle["tip"]) == np.shape(needle["entry"]) == (2, 3)
 
 
+def test_phantom_writes_phases_that_downsample_takes(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def small(seed: int, time_points: int, needle: bool):
+        return abdomen(seed, SHAPE, time_points=time_points, needle=needle)
+
+    monkeypatch.setattr(phantom_command, "abdomen", small)
+    assert command("phantom", tmp_path / "p", "--time-points", 2, "--phase", *QUIET).code == 0
+    made = abdomen(0, SHAPE, time_points=2)
+    np.testing.assert_array_equal(read_volume(tmp_path / "p" / "static_phase.nii.gz").data, made.static_phase.data)
+    arguments = (tmp_path / "p" / "dynamic.nii.gz", tmp_path / "low.nii.gz", "--fraction", 0.25)
+    assert command("downsample", *arguments, "--phase", tmp_path / "p" / "dynamic_phase.nii.gz", *QUIET).code == 0
+    expected = simulate(made.dynamic, ScanSettings(fraction=0.25), phase=made.dynamic_phase)
+    for one, other in zip(read_series(tmp_path / "low.nii.gz"), expected, strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+
+
 def test_phantom_has_10_time_points_unless_told() -> None:
     assert build_parser().parse_args(["phantom", "x"]).time_points == 10
 
