@@ -94,6 +94,9 @@ class PhantomRequest(Request):
     outdir: Path = argument("OUTDIR", "folder to write to")
     time_points: int = option(10, help="number of time points (default: 10)")
     needle: bool = option(False, help="add a needle that the planning scan does not show")
+    phase: bool = option(
+        False, help="write the phases too, in radians, fat opposed to water: static_phase and dynamic_phase"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +106,36 @@ class DownsampleRequest(Request):
     command = "downsample"
     input: Path = argument("IN", "volume or series")
     output: Path = argument("OUT", "file or folder to write")
-    fraction: float = option(help="fraction of k-space to keep, such as 0.0625")
+    fraction: float | None = option(None, help="fraction of k-space to keep, such as 0.0625")
+    fraction_rows: float | None = option(None, metavar="F", help="instead of --fraction: fraction of the rows to keep")
+    fraction_columns: float | None = option(None, metavar="F", help="and of the columns")
+    like_scanner: bool = option(
+        False,
+        help="as scanners store images: --simulate-phase --snr 20 --window hann --store 2x --magnitude, rounded to "
+        "12 bits; what is given beside it counts instead",
+    )
+    phase: Path | None = option(
+        None, metavar="PHASE", help="phase of IN in radians, on its grid; the magnitude is stored", group="phase"
+    )
+    simulate_phase: bool = option(
+        False,
+        help="draw a smooth phase, in some draws with fat opposed to water; the magnitude is stored",
+        group="phase",
+    )
+    snr: float | None = option(
+        None, metavar="S", help="add noise: mean of the body at the first time point divided by its SD"
+    )
+    window: str | None = option(
+        None, metavar="W", help="weigh k-space by none, hann, hamming, fermi:WIDTH, tukey:SHARE or gauss:SD"
+    )
+    shutter: str = option("rectangle", help="what to sample of the matrix, rectangle or ellipse (default: rectangle)")
+    partial_fourier: float = option(
+        1.0, metavar="F", help="fraction of the rows of that matrix to sample, such as 0.75; zero-filled (default: 1)"
+    )
+    store: Literal["1x", "2x", "full"] | None = option(
+        None, help="store the acquired matrix, twice that, or that of IN (default: 1x)"
+    )
+    magnitude: bool = option(False, help="store the magnitude instead of an image with its sign")
 
 
 @dataclass(frozen=True, kw_only=True)

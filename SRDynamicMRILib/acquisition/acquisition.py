@@ -40,6 +40,10 @@ from .kspace import (
 )
 from .matrices import Matrix, centre, centre_of_axes, full_matrix_of, matrix_at_resolution, size_in_words
 from .sampling import Mask, check_shutter, sampling_mask
+from .windows import NO_WINDOW, Window
+
+_LEAST_WEIGHT = 1e-3
+"""What a window weighs less cannot be told from rounding and counts as not measured."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,8 @@ class Acquisition:
     All matrices are rows (phase encoding) and columns (read). Images are real float32 arrays ``(..., rows, columns)``;
     leading axes, such as slices, are independent of each other.
 
-    A window, noise and the magnitude belong here as well: a window is another factor of `weights`; noise and magnitude,
-    which are not linear, come after `downsample`.
+    D is the linear part. Noise and the magnitude, which a scanner takes of a complex image, are not linear; `simulate`
+    has them.
 
     Parameters
     ----------
@@ -68,11 +72,19 @@ class Acquisition:
     shared_nyquist
         Of a zero-filled image with an even number of acquired rows or columns: whether their outermost frequency lies
         half at either end of k-space, as sinc interpolation leaves it, or whole at both.
+    window
+        How the samples are weighed before an image is made of them.
+    noise
+        Standard deviation of the noise, in either channel of the complex image at the acquired matrix before the
+        window, in the unit of the image.
+    magnitude
+        Whether the magnitude of a complex image is stored; else the image keeps its sign.
 
     Raises
     ------
     InputError
-        If the matrices do not fit into each other, there is no such pattern, or partial Fourier is out of its range.
+        If the matrices do not fit into each other, there is no such pattern, or partial Fourier or noise is out of its
+        range.
 
     Examples
     --------
@@ -89,6 +101,9 @@ class Acquisition:
     shutter: str
     partial_fourier: float
     shared_nyquist: tuple[bool, bool]
+    window: Window
+    noise: float
+    magnitude: bool
 
     def __init__(
         self,
@@ -98,6 +113,9 @@ class Acquisition:
         shutter: str = "rectangle",
         partial_fourier: float = 1.0,
         shared_nyquist: tuple[bool, bool] = (True, True),
+        window: Window = NO_WINDOW,
+        noise: float = 0.0,
+        magnitude: bool = False,
     ) -> None:
         acquired, full = _matrix(acquired_matrix), _matrix(full_matrix)
         stored = acquired if stored_matrix is None else _matrix(stored_matrix)
@@ -112,12 +130,18 @@ class Acquisition:
             message = f"Partial Fourier must be above 0.5 and at most 1, but it is {partial_fourier:g}."
             raise InputError(message)
         check_shutter(shutter)
+        if not 0 <= noise < math.inf:
+            message = f"The noise must be 0 or more, but it is {noise:g}; give its standard deviation."
+            raise InputError(message)
         object.__setattr__(self, "acquired_matrix", acquired)
         object.__setattr__(self, "full_matrix", full)
         object.__setattr__(self, "stored_matrix", stored)
         object.__setattr__(self, "shutter", shutter)
         object.__setattr__(self, "partial_fourier", partial_fourier)
         object.__setattr__(self, "shared_nyquist", shared_nyquist)
+        object.__setattr__(self, "window", window)
+        object.__setattr__(self, "noise", float(noise))
+        object.__setattr__(self, "magnitude", magnitude)
 
     @classmethod
     def centre(
@@ -230,13 +254,22 @@ class Acquisition:
         return mask
 
     @cached_property
-    def weights(self) -> FloatArray:
-        """What a real image keeps of every frequency ``(h, w)``: the mean of the mask at it and at its opposite.
+    def sample_weights(self) -> FloatArray:
+        """What every sample ``(h, w)`` of a complex image counts: the window where it is measured, 0 elsewhere."""
+        weights: FloatArray = self.mask.astype(np.float32)
+        if not self.window.is_flat:
+            weights *= self.window.weights(self.acquired_matrix)
+            weights[weights < _LEAST_WEIGHT] = 0
+        weights.flags.writeable = False
+        return weights
 
-        1 where both are sampled, 1/2 where only one of them is, 0 where none is.
+    @cached_property
+    def weights(self) -> FloatArray:
+        """What a real image keeps of every frequency ``(h, w)``: the mean of `sample_weights` there and opposite.
+
+        Without a window 1 where both are sampled, 1/2 where only one of them is, 0 where none is.
         """
-        sampled = self.mask.astype(np.float32)
-        weights: FloatArray = (sampled + opposite_frequencies(sampled)) / np.float32(2)
+        weights: FloatArray = (self.sample_weights + opposite_frequencies(self.sample_weights)) / np.float32(2)
         weights.flags.writeable = False
         return weights
 
@@ -255,7 +288,7 @@ class Acquisition:
         InputError
             If the image does not have the full matrix.
         """
-        _check(image, self.full_matrix, "full")
+        check_matrix(image, self.full_matrix, "full")
         acquired = self._filter(crop_kspace(image, self.acquired_matrix), self.weights)
         if self.stored_matrix == self.acquired_matrix:
             return acquired
@@ -269,7 +302,7 @@ class Acquisition:
         InputError
             If the image does not have the stored matrix.
         """
-        _check(image, self.stored_matrix, "stored")
+        check_matrix(image, self.stored_matrix, "stored")
         acquired: FloatArray = np.asarray(image, dtype=np.float32)
         if self.stored_matrix != self.acquired_matrix:
             acquired = zero_fill_adjoint(acquired, self.acquired_matrix, self.shared_nyquist)
@@ -323,7 +356,7 @@ class Acquisition:
         InputError
             If the image does not have the stored matrix.
         """
-        _check(image, self.stored_matrix, "stored")
+        check_matrix(image, self.stored_matrix, "stored")
         if self.stored_matrix == self.acquired_matrix:
             return np.asarray(image, dtype=np.float32)
         return unpad_kspace(image, self.acquired_matrix, self.shared_nyquist)
@@ -469,7 +502,8 @@ def _matrix(size: Matrix) -> Matrix:
     return int(rows), int(columns)
 
 
-def _check(image: NDArray[np.floating], matrix: Matrix, name: str) -> None:
+def check_matrix(image: NDArray[np.floating], matrix: Matrix, name: str) -> None:
+    """Raise `InputError` unless an image ``(..., rows, columns)`` has the matrix of an acquisition of that name."""
     found = tuple(image.shape[-2:])
     if found != matrix:
         message = (

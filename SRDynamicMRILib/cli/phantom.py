@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..io.files import write_series, write_volume
+from ..io.files import beside, write_series, write_volume
 from ..io.paths import make_folder
 from ..io.tables import write_json
 from ..phantom import abdomen
@@ -19,6 +19,10 @@ def run(request: PhantomRequest, progress: Progress) -> Outputs:
     make_folder(request.outdir)
     write_volume(made.static, outputs["static"])
     write_series(made.dynamic, outputs["dynamic"])
+    if request.phase:
+        outputs |= {f"{name}_phase": beside(outputs[name], "phase") for name in ("static", "dynamic")}
+        write_volume(made.static_phase, outputs["static_phase"])
+        write_series(made.dynamic_phase, outputs["dynamic_phase"])
     if made.needle_tip is not None and made.needle_entry is not None:
         outputs["needle"] = request.outdir / "needle.json"
         positions = {"unit": "mm, LPS", "tip": made.needle_tip.tolist(), "entry": made.needle_entry.tolist()}

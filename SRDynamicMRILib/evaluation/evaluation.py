@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ..acquisition.body import body_mask
 from ..acquisition.interpolation import resample
 from ..errors import InputError
 from ..geometry import FloatArray
 from ..io.tables import write_table
 from ..progress import Progress
 from ..volume import Series
-from .metrics import Metrics, body_mask, compare, measure
+from .metrics import Metrics, compare, measure
 from .significance import PairedTests, paired_tests
 
 METRIC_NAMES = tuple(item.name for item in fields(Metrics))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -169,24 +168,3 @@ def measure(result: Image, truth: Image, similarity: NDArray[np.float64], mask: 
         difference_sd=difference_sd(result, truth, mask),
         nrmse=nrmse(result, truth, mask),
     )
-
-
-def body_mask(volume: Image) -> Mask:
-    """Voxels of the body: what is brighter than air, the largest piece of it, holes filled slice by slice.
-
-    The threshold is Otsu's on the logarithm of the smoothed intensities (tissue spans a wide range, air a narrow one).
-
-    Parameters
-    ----------
-    volume
-        Magnitude image ``(D, H, W)``.
-    """
-    smooth = ndimage.gaussian_filter(np.maximum(np.asarray(volume, dtype=np.float32), 0), (0, 1.5, 1.5))
-    floor = max(float(smooth.max()) * 1e-3, 1e-12)
-    image = sitk.GetImageFromArray(np.log(smooth + floor))
-    bright = sitk.GetArrayFromImage(sitk.OtsuThreshold(image, 0, 1)).astype(bool)
-    pieces, number = ndimage.label(bright)
-    if number == 0:
-        return np.ones(volume.shape, dtype=bool)
-    largest = pieces == (1 + np.argmax(np.bincount(pieces.ravel())[1:]))
-    return np.stack([ndimage.binary_fill_holes(piece) for piece in largest])

@@ -13,6 +13,7 @@ from ..geometry import FloatArray, Shape
 from ..volume import Series, Volume
 from .needle import insert_needle, needle_path
 from .painting_order import random_anatomy
+from .phase import phase_of
 from .rendering import render
 from .scan import Pose, Spacing, add_noise, axial_grid, check_shape, shade
 from .solids import Vector
@@ -39,6 +40,8 @@ class Phantom:
         uint8 ``(D, H, W)``: tissue with the largest share of every voxel of `static`, numbered by `LABELS`.
     diaphragm
         Downward displacement of the diaphragm in mm at every time point; 0 is end-expiration.
+    static_phase, dynamic_phase
+        Their phases in radians, -pi to pi: smooth, with fat opposed to water. With them the scans are complex images.
     needle_tip, needle_entry
         Position of the tip and of the entry at the skin in mm LPS, ``(time points, 3)``; None without
         a needle.
@@ -48,6 +51,8 @@ class Phantom:
     dynamic: Series
     labels: NDArray[np.uint8]
     diaphragm: tuple[float, ...]
+    static_phase: Volume
+    dynamic_phase: Series
     needle_tip: NDArray[np.float64] | None = None
     needle_entry: NDArray[np.float64] | None = None
 
@@ -118,20 +123,28 @@ def abdomen(
         entries = np.tile(entry, (time_points, 1))
         tips = entry + np.linspace(_NEEDLE_START, 1, time_points)[:, None] * (target - entry)
 
-    def frame(number: int) -> FloatArray:
+    def rendered(number: int) -> tuple[FloatArray, NDArray[np.uint8]]:
         x, y, z = session.body(geometry)
         dy, dz = anatomy.body.displacement(x, y, z, float(breaths[number]))
-        image, _ = render(anatomy, anatomy.body.points(x, y - dy, z - dz), intensities, min(spacing[:2]))
+        return render(anatomy, anatomy.body.points(x, y - dy, z - dz), intensities, min(spacing[:2]))
+
+    def frame(number: int) -> FloatArray:
+        image, _ = rendered(number)
         if tips is not None and entries is not None:
             image = insert_needle(image, geometry, entries[number], tips[number])
         shaded = shade(image, np.random.default_rng([seed, 3]))  # the session's coil, the frame's noise
         return add_noise(shaded, np.random.default_rng([seed, 4, number]), _DYNAMIC_NOISE)
 
+    def phase(number: int) -> FloatArray:
+        _, moved = rendered(number)
+        return phase_of(moved, np.random.default_rng([seed, 6]))  # the session's field
+
     still, labels = render(anatomy, anatomy.body.points(*rest.body(geometry)), intensities, min(spacing[:2]))
     rng = np.random.default_rng([seed, 2])
     static = Volume(add_noise(shade(still, rng), rng, _STATIC_NOISE), geometry)
-    dynamic = Series(frame, times.tolist(), geometry)
-    return Phantom(static, dynamic, labels, tuple(breaths.tolist()), tips, entries)
+    static_phase = Volume(phase_of(labels, np.random.default_rng([seed, 5])), geometry)
+    dynamic, dynamic_phase = (Series(load, times.tolist(), geometry) for load in (frame, phase))
+    return Phantom(static, dynamic, labels, tuple(breaths.tolist()), static_phase, dynamic_phase, tips, entries)
 
 
 def random_abdomen(rng: np.random.Generator, shape: Shape, spacing: Spacing | None = None) -> Volume:

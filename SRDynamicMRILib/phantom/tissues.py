@@ -42,6 +42,9 @@ _TISSUES: dict[str, tuple[float, ...]] = {
 LABELS: dict[str, int] = {name: number for number, name in enumerate(_TISSUES)}
 _INTENSITIES = np.array([row[:-1] for row in _TISSUES.values()], dtype=np.float32)
 TEXTURE = np.array([row[-1] for row in _TISSUES.values()], dtype=np.float32)
+FAT = ("fat", "marrow")
+"""Tissues whose signal is mostly that of fat."""
+
 # Tissue that runs in thin sheets through another, and how much of it.
 SEPTA = {"fat": ("muscle", 0.55), "muscle": ("fat", 0.4), "pancreas": ("fat", 0.7), "lung": ("vessel", 0.25)}
 

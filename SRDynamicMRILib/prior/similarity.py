@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from ..evaluation.metrics import body_mask
+from ..acquisition.body import body_mask
 from ..geometry import FloatArray, Geometry
 from ..models.prior_copy import coarse
 from ..volume import Volume

@@ -14,6 +14,7 @@ from SRDynamicMRILib import Acquisition, InputError
 from SRDynamicMRILib.acquisition.acquisition import data_consistency, downsample
 from SRDynamicMRILib.acquisition.kspace import crop_kspace, pad_kspace, zero_fill_adjoint, zero_fill_kspace
 from SRDynamicMRILib.acquisition.sampling import SHUTTERS, frequencies, sampling_mask
+from SRDynamicMRILib.acquisition.windows import Window
 from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.models.recipes import FRACTIONS
 from SRDynamicMRILib.volume import Series, Volume
@@ -64,7 +65,21 @@ PATTERNS = {
     "all at once": ((6, 6), (10, 8), (12, 10), "ellipse", 0.75),
     "cross": ((8, 7), (10, 10), None, "cross"),
     "cross, stored, partial Fourier": ((8, 6), (10, 10), (13, 12), "cross", 0.75),
+    "Hamming": ((6, 4), (10, 8), None, "rectangle", 1.0, WHOLE, Window("hamming")),
+    "Hann, odd, stored": ((7, 5), (10, 8), (14, 10), "rectangle", 1.0, WHOLE, Window("hann")),
+    "Hann in the plane, everything": ((10, 8), (10, 8), None, "rectangle", 1.0, WHOLE, Window("hann", radial=True)),
+    "Fermi, ellipse": ((8, 8), (10, 10), None, "ellipse", 1.0, WHOLE, Window("fermi", 0.1)),
+    "Tukey, partial Fourier": ((8, 6), (10, 10), None, "rectangle", 0.75, WHOLE, Window("tukey", 0.5)),
+    "Gauss and all": ((6, 6), (10, 8), (12, 10), "ellipse", 0.75, (True, False), Window("gauss", 0.5)),
 }
+
+WINDOWED = [
+    Window(),
+    *(Window("hamming", radial=radial) for radial in (False, True)),
+    Window("fermi", 0.15),
+    Window("tukey", 0.4),
+    Window("gauss", 0.6),
+]
 
 
 @pytest.fixture(params=PATTERNS.values(), ids=PATTERNS)
@@ -79,7 +94,8 @@ def acquisitions(draw: st.DrawFn) -> Acquisition:
     acquired = (draw(st.integers(1, full[0])), draw(st.integers(1, full[1])))
     stored = (acquired[0] + draw(st.integers(0, 5)), acquired[1] + draw(st.integers(0, 5)))
     shutter, partial = draw(st.sampled_from(["rectangle", "ellipse", "cross"])), draw(st.floats(0.51, 1.0))
-    return Acquisition(acquired, full, stored, shutter, partial, draw(st.tuples(st.booleans(), st.booleans())))
+    shared = draw(st.tuples(st.booleans(), st.booleans()))
+    return Acquisition(acquired, full, stored, shutter, partial, shared, draw(st.sampled_from(WINDOWED)))
 
 
 def noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -101,7 +117,7 @@ def matrix_of(operator, size: tuple[int, int]) -> np.ndarray:
 
 
 def measured(acquisition: Acquisition, image: np.ndarray) -> np.ndarray:
-    """The real part of the zero-filled reconstruction from the samples in the mask, in double precision."""
+    """The real part of the zero-filled reconstruction from the weighted samples in the mask, in double precision."""
 
     def placed(kspace: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """Centred k-space with its centre in that of another matrix."""
@@ -119,7 +135,7 @@ def measured(acquisition: Acquisition, image: np.ndarray) -> np.ndarray:
         return (np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(kspace))) * kspace.size).real
 
     samples = placed(kspace_of(image.astype(np.float64)), acquisition.acquired_matrix)
-    acquired = image_of(samples * acquisition.mask)
+    acquired = image_of(samples * acquisition.mask * acquisition.window.weights(acquisition.acquired_matrix))
     return image_of(placed(kspace_of(acquired), acquisition.stored_matrix))
 
 
@@ -139,7 +155,9 @@ def test_adjoint_and_pseudoinverse_are_those_of_linear_algebra(acquisition: Acqu
     down = matrix_of(acquisition.downsample, acquisition.full_matrix)
     np.testing.assert_allclose(matrix_of(acquisition.adjoint, acquisition.stored_matrix), down.T, atol=1e-5)
     inverse = np.linalg.pinv(down, rcond=1e-4)
-    np.testing.assert_allclose(matrix_of(acquisition.pseudoinverse, acquisition.stored_matrix), inverse, atol=2e-5)
+    found = matrix_of(acquisition.pseudoinverse, acquisition.stored_matrix)
+    tolerance = max(2e-5, 5e-6 * float(np.linalg.norm(inverse, 2)))  # a window's inverse is large
+    np.testing.assert_allclose(found, inverse, atol=tolerance)
 
 
 @PROPERTY
@@ -446,6 +464,12 @@ def test_either_one_fraction_or_two_are_given(fractions: dict[str, float]) -> No
 def test_matrices_that_do_not_fit_are_refused(matrices: tuple[tuple[int, int], ...]) -> None:
     with pytest.raises(InputError, match="does not fit into a"):
         Acquisition(*matrices)
+
+
+@pytest.mark.parametrize("noise", [-1, math.nan, math.inf])
+def test_noise_outside_its_range_is_refused(noise: float) -> None:
+    with pytest.raises(InputError, match="noise must be 0 or more"):
+        Acquisition((4, 4), (8, 8), noise=noise)
 
 
 @pytest.mark.parametrize("share", [0.5, 0, 1.01, math.nan])

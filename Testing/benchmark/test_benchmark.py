@@ -21,6 +21,7 @@ from helpers.web_page import from_outside
 from scipy import stats
 
 from SRDynamicMRILib.acquisition.acquisition import downsample
+from SRDynamicMRILib.acquisition.body import body_mask
 from SRDynamicMRILib.acquisition.interpolation import interpolate
 from SRDynamicMRILib.benchmark.subjects import find_subjects
 from SRDynamicMRILib.benchmark.table3 import METHODS, as_text
@@ -28,7 +29,7 @@ from SRDynamicMRILib.cli import program as cli
 from SRDynamicMRILib.cli.program import main
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.evaluation import METRIC_NAMES, Evaluation
-from SRDynamicMRILib.evaluation.metrics import Metrics, body_mask, compare
+from SRDynamicMRILib.evaluation.metrics import Metrics, compare
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.models import budgets

@@ -115,9 +115,17 @@ TABLE: dict[str, dict[str, list[str]]] = {
         ],
         "module": ["test_scene_inputs.py::test_a_coarser_prior_is_a_problem"],
     },
-    "fraction outside (0, 1]": {
-        "command line": ["test_cli_errors.py::test_what_does_not_go_together[ --fraction ]"],
-        "Python": ["test_kspace.py::test_fraction_outside_its_range_is_refused"],
+    "fraction outside (0, 1], or another setting of an acquisition out of its range": {
+        "command line": [
+            "test_cli_errors.py::test_what_does_not_go_together[ --fraction ]",
+            "test_cli_errors.py::test_what_does_not_go_together[--fraction=0.25 --snr=nan]",
+            "test_cli_errors.py::test_what_does_not_go_together[downsample, phase in degrees]",
+        ],
+        "Python": [
+            "test_kspace.py::test_fraction_outside_its_range_is_refused",
+            "test_scanner.py::test_settings_that_cannot_be_are_refused",
+            "test_scanner.py::test_a_phase_that_does_not_fit_is_refused",
+        ],
         "module": ["test_presenter.py::test_a_fraction_that_is_none"],
     },
     "volume smaller than a patch (is done)": {

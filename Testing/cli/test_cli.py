@@ -25,6 +25,8 @@ from SRDynamicMRILib import __version__, api, demo
 from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
 from SRDynamicMRILib.acquisition.kspace import crop_kspace
 from SRDynamicMRILib.acquisition.methods import METHODS
+from SRDynamicMRILib.acquisition.scanner import ScanSettings, simulate
+from SRDynamicMRILib.acquisition.windows import Window
 from SRDynamicMRILib.cli import phantom as phantom_command
 from SRDynamicMRILib.cli.program import SHARED, build_parser
 from SRDynamicMRILib.evaluation.evaluation import METRIC_NAMES
@@ -153,6 +155,23 @@ def test_phantom(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert np.shape(needle["tip"]) == np.shape(needle["entry"]) == (2, 3)
 
 
+def test_phantom_writes_phases_that_downsample_takes(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def small(seed: int, time_points: int, needle: bool):
+        return abdomen(seed, SHAPE, time_points=time_points, needle=needle)
+
+    monkeypatch.setattr(phantom_command, "abdomen", small)
+    assert command("phantom", tmp_path / "p", "--time-points", 2, "--phase", *QUIET).code == 0
+    made = abdomen(0, SHAPE, time_points=2)
+    np.testing.assert_array_equal(read_volume(tmp_path / "p" / "static_phase.nii.gz").data, made.static_phase.data)
+    arguments = (tmp_path / "p" / "dynamic.nii.gz", tmp_path / "low.nii.gz", "--fraction", 0.25)
+    assert command("downsample", *arguments, "--phase", tmp_path / "p" / "dynamic_phase.nii.gz", *QUIET).code == 0
+    expected = simulate(made.dynamic, ScanSettings(fraction=0.25), phase=made.dynamic_phase)
+    for one, other in zip(read_series(tmp_path / "low.nii.gz"), expected, strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+
+
 def test_phantom_has_10_time_points_unless_told() -> None:
     assert build_parser().parse_args(["phantom", "x"]).time_points == 10
 
@@ -171,6 +190,75 @@ def test_downsample(command: Command, patient: Patient, tmp_path: Path, fraction
     for small, full in zip(low, truth, strict=True):
         np.testing.assert_array_equal(small.data, crop_kspace(full.data, size))
     assert strict_json(tmp_path / "low.json")["SRDynamicMRI"]["full_matrix"] == list(SHAPE[1:])
+
+
+LIKE_SCANNER = ScanSettings.like_scanner(fraction=FRACTION)
+
+
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        ("--fraction-rows 0.5 --fraction-columns 0.25", ScanSettings(fraction_rows=0.5, fraction_columns=0.25)),
+        (
+            "--fraction 0.25 --window fermi:0.1 --shutter ellipse --partial-fourier 0.75 --store full",
+            ScanSettings(
+                fraction=0.25, window=Window("fermi", 0.1), shutter="ellipse", partial_fourier=0.75, store="full"
+            ),
+        ),
+        ("--fraction 0.25 --snr 30 --magnitude", ScanSettings(fraction=0.25, snr=30, magnitude=True)),
+        ("--fraction 0.25 --simulate-phase --store 2x", ScanSettings(fraction=0.25, simulate_phase=True, store="2x")),
+        ("--fraction 0.25 --like-scanner", LIKE_SCANNER),
+        (
+            "--fraction 0.25 --like-scanner --snr 50 --window none --store 1x",
+            replace(LIKE_SCANNER, snr=50, window=Window(), store="1x"),
+        ),
+    ],
+)
+def test_downsample_simulates_a_scanner(
+    command: Command, patient: Patient, tmp_path: Path, options: str, settings: ScanSettings
+) -> None:
+    out = tmp_path / "low.nii.gz"
+    assert command("downsample", patient.dynamic, out, *options.split(), "--seed", 3, *QUIET).code == 0
+    low, expected = read_series(out), simulate(read_series(patient.dynamic), settings, seed=3)
+    assert_same_place(low.geometry, expected.geometry)
+    assert low.times == expected.times
+    for one, other in zip(low, expected, strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+    facts = strict_json(tmp_path / "low.json")["SRDynamicMRI"]
+    assert {key: facts[key] for key in expected.facts} == expected.facts
+
+
+def test_downsample_with_a_phase_of_its_own(command: Command, patient: Patient, tmp_path: Path) -> None:
+    truth, out, phases = read_series(patient.dynamic), tmp_path / "low.nii.gz", tmp_path / "phase.nii.gz"
+    rng = np.random.default_rng(0)
+    phase = Series.of([volume.with_data(rng.uniform(-3, 3, volume.shape)) for volume in truth], truth.times)
+    write_series(phase, phases)
+    outcome = command("downsample", patient.dynamic, out, "--fraction", FRACTION, "--phase", phases)
+    assert outcome.code == 0
+    assert "Simulated: a given phase, magnitudes." in outcome.out + outcome.err
+    expected = simulate(truth, ScanSettings(fraction=FRACTION), phase=read_series(phases))
+    for one, other in zip(read_series(out), expected, strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+    assert strict_json(tmp_path / "low.json")["SRDynamicMRI"]["simulated"]["phase"] == "given"
+
+
+def test_downsample_does_not_replace_the_phase(command: Command, patient: Patient, tmp_path: Path) -> None:
+    phase = tmp_path / "phase.nii.gz"
+    static = read_volume(patient.static)
+    write_volume(static.with_data(np.random.default_rng(0).uniform(-3, 3, static.shape)), phase)
+    before = phase.read_bytes()
+    outcome = command("downsample", patient.static, phase, "--fraction", FRACTION, "--phase", phase, *QUIET)
+    assert outcome.code == 2
+    assert "would replace" in outcome.err
+    assert phase.read_bytes() == before
+
+
+def test_downsample_says_what_it_simulated(command: Command, patient: Patient, tmp_path: Path) -> None:
+    plain = command("downsample", patient.static, tmp_path / "a.nii.gz", "--fraction", FRACTION)
+    assert "Simulated" not in plain.out + plain.err
+    scanned = command("downsample", patient.static, tmp_path / "b.nii.gz", "--fraction", FRACTION, "--like-scanner")
+    assert "Simulated: an acquired matrix of 24x32, the window hann, an SNR of 20" in scanned.out + scanned.err
+    assert "a simulated phase, magnitudes, 12 bits." in scanned.out + scanned.err
 
 
 @pytest.mark.parametrize("ending", TYPES)

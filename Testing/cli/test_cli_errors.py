@@ -159,6 +159,7 @@ BAD_IMAGES: dict[str, tuple[Callable[[Place], Path], str]] = {
 
 IMAGE_PLACES: dict[str, Callable[[Place, Path], tuple[object, ...]]] = {
     "downsample IN": lambda p, bad: ("downsample", bad, p.out(), "--fraction", FRACTION),
+    "downsample --phase": lambda p, bad: (*downsample("--fraction", FRACTION)(p), "--phase", bad),
     "interpolate IN": lambda p, bad: (
         *("interpolate", bad, p.out(), "--like", p.patient.static),
         *("--method", "trilinear"),
@@ -338,6 +339,60 @@ for _name, _command in (("downsample", downsample), ("superresolve", superresolv
             _command(f"--fraction={_fraction}"),
             "The fraction of k-space must be above 0 and at most 1",
         )
+for _option, _phrase in {
+    "--fraction-rows=0": "The fraction of k-space must be above 0 and at most 1",
+    "--fraction-columns=nan": "The fraction of k-space must be above 0 and at most 1",
+    "--fraction-rows=1e-9": "leaves nothing of a 48x64 matrix",
+    "--fraction=0.25 --fraction-rows=0.5": "Give either --fraction",
+    "--fraction=0.25 --snr=0": "The signal-to-noise ratio must be above 0, but it is 0",
+    "--fraction=0.25 --snr=-5": "The signal-to-noise ratio must be above 0",
+    "--fraction=0.25 --snr=nan": "The signal-to-noise ratio must be above 0",
+    "--fraction=0.25 --snr=inf": "The signal-to-noise ratio must be above 0",
+    "--fraction=0.25 --window=blackman": "There is no window named blackman; use one of none, hann",
+    "--fraction=0.25 --window=": "There is no window named ; use one of",
+    "--fraction=0.25 --window=fermi": "The window fermi needs a number from 0.01 to 100",
+    "--fraction=0.25 --window=tukey:2": "The window tukey needs a number from 0.01 to 1",
+    "--fraction=0.25 --window=gauss:wide": "gauss:wide names no window",
+    "--fraction=0.25 --shutter=spiral": "There is no sampling pattern named spiral",
+    "--fraction=0.25 --partial-fourier=0.5": "Partial Fourier must be above 0.5 and at most 1",
+    "--fraction=0.25 --partial-fourier=nan": "Partial Fourier must be above 0.5 and at most 1",
+    "--fraction=0.25 --like-scanner --snr=0": "The signal-to-noise ratio must be above 0",
+}.items():
+    MISMATCHES[f"downsample {_option}"] = (downsample(*_option.split()), _phrase)
+
+
+def phase_of(make: Callable[[Volume], Volume], count: int = 1) -> Callable[[Place], Path]:
+    """A phase made of one that fits the planning scan."""
+
+    def write(p: Place) -> Path:
+        static = read_volume(p.patient.static)
+        phase = make(static.with_data(np.random.default_rng(0).uniform(-3, 3, static.shape)))
+        write_series(Series.of([phase] * count), p.out("phase.nii.gz"))
+        return p.out("phase.nii.gz")
+
+    return write
+
+
+def with_phase(make: Callable[[Place], Path]) -> Build:
+    return lambda p: (*downsample("--fraction", FRACTION)(p), "--phase", make(p))
+
+
+MISMATCHES["downsample, phase in degrees"] = (
+    with_phase(phase_of(lambda phase: phase.with_data(phase.data * 57.3))),
+    "which are no radians; scale it to -pi to pi",
+)
+MISMATCHES["downsample, phase elsewhere"] = (
+    with_phase(phase_of(lambda phase: Volume(phase.data, replace(phase.geometry, origin=(0.0, 0.0, 500.0))))),
+    "is not on the grid of the image",
+)
+MISMATCHES["downsample, phase of another matrix"] = (
+    with_phase(phase_of(lambda phase: Volume(phase.data[:, ::2], phase.geometry.with_matrix((24, 64))))),
+    "is not on the grid of the image",
+)
+MISMATCHES["downsample, too many phases"] = (
+    with_phase(phase_of(lambda phase: phase, count=2)),
+    "2 time points but the image has 1",
+)
 MISMATCHES["train --fractions 1.5"] = (train("--fractions", 0.25, 1.5), "must be above 0 and at most 1")
 MISMATCHES["import-checkpoint --fractions nan"] = (
     lambda p: ("import-checkpoint", p.patient.model, p.out("m.safetensors"), "--fractions", "nan"),
@@ -393,6 +448,9 @@ ARGUMENTS: dict[str, tuple[Build, str]] = {
     "both targets of finetune": (lambda p: (*finetune("--fraction", 0.25)(p), "--like", p.patient.low), "--like"),
     "missing --output": (lambda p: ("evaluate", p.patient.low, p.patient.low), "--output"),
     "no number": (downsample("--fraction", "quarter"), "quarter"),
+    "no SNR": (downsample("--fraction", FRACTION, "--snr", "good"), "good"),
+    "unknown matrix to store": (downsample("--fraction", FRACTION, "--store", "3x"), "3x"),
+    "two phases": (downsample("--fraction", FRACTION, "--phase", "p.nii", "--simulate-phase"), "--simulate-phase"),
     "unknown method": (lambda p: ("interpolate", "x", p.out(), "--like", "y", "--method", "magic"), "magic"),
     "unknown budget": (finetune("--fraction", 0.25, "--budget", "huge"), "huge"),
     "unknown recipe": (train("--recipe", "soup"), "soup"),

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from helpers.recorder import Recorder
 
+from SRDynamicMRILib.acquisition.body import body_mask
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.evaluation import METRIC_NAMES, Evaluation, align, evaluate, write_csv
-from SRDynamicMRILib.evaluation.metrics import Metrics, body_mask, compare
+from SRDynamicMRILib.evaluation.metrics import Metrics, compare
 from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.volume import Series, Volume
 

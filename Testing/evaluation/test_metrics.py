@@ -13,7 +13,6 @@ from skimage import metrics as skimage
 
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.metrics import (
-    body_mask,
     compare,
     difference_sd,
     mean_ssim,
@@ -22,7 +21,6 @@ from SRDynamicMRILib.evaluation.metrics import (
     ssim,
     ssim_map,
 )
-from SRDynamicMRILib.phantom import LABELS, abdomen
 
 PROPERTY = settings(max_examples=20, deadline=None)
 
@@ -147,24 +145,3 @@ def test_volumes_of_other_shapes_are_refused() -> None:
 def test_empty_truth_is_refused() -> None:
     with pytest.raises(InputError, match="no voxel above zero"):
         compare(np.ones((7, 8, 9)), np.zeros((7, 8, 9)))
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_body_mask_is_the_body_and_a_rim_of_at_most_three_voxels(seed: int) -> None:
-    patient = abdomen(seed, (10, 72, 96), (4.2, 4.2, 6.0), time_points=1)
-    body = patient.labels != LABELS["air"]
-    mask = body_mask(patient.static.data)
-    assert mask.dtype == bool
-    assert mask[body].mean() > 0.98
-    distance = np.stack([ndimage.distance_transform_edt(~piece) for piece in body])
-    assert distance[mask].max() <= 3
-    assert mask[distance > 1].mean() < 0.08
-
-
-def test_body_mask_does_not_depend_on_the_unit() -> None:
-    image = abdomen(0, (4, 48, 64), (6.0, 6.0, 9.0), time_points=1).static.data
-    np.testing.assert_array_equal(body_mask(image * np.float32(1000)), body_mask(image))
-
-
-def test_body_mask_of_a_constant_volume_is_everything() -> None:
-    assert body_mask(np.ones((3, 8, 8))).all()

@@ -18,9 +18,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import ndimage, stats
 
 from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
+from SRDynamicMRILib.acquisition.body import body_mask
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.evaluation import Evaluation, evaluate
-from SRDynamicMRILib.evaluation.metrics import Metrics, body_mask
+from SRDynamicMRILib.evaluation.metrics import Metrics
 from SRDynamicMRILib.evaluation.report import (
     Comparison,
     Illustration,

@@ -98,6 +98,32 @@ def test_every_organ_is_there(patient: Phantom) -> None:
         assert (patient.labels == LABELS[name]).sum() >= 20, name
 
 
+def test_fat_is_opposed_to_water(patient: Phantom) -> None:
+    phase = patient.static_phase
+    assert phase.geometry == patient.static.geometry
+    assert np.abs(phase.data).max() <= np.pi + 1e-6
+    fat = np.isin(patient.labels, [LABELS["fat"], LABELS["marrow"]])
+    assert 0.02 < fat.mean() < 0.6
+    turned = np.exp(1j * phase.data)
+    for axis in (1, 2):  # between neighbours the phase hardly changes, but for half a turn from fat to water
+        steps = np.diff(turned, axis=axis)
+        borders = np.diff(fat, axis=axis)
+        assert np.abs(steps[borders]).min() > 1.5
+        assert np.abs(steps[~borders]).max() < 1.5
+
+
+def test_fat_takes_its_phase_along(patient: Phantom) -> None:
+    assert len(patient.dynamic_phase) == len(patient.dynamic)
+    assert patient.dynamic_phase.times == patient.dynamic.times
+    one, other = (np.exp(1j * patient.dynamic_phase[number].data) for number in (0, 4))
+    apart = np.abs(one - other)
+    turned = apart > 1.9
+    assert 0.001 < turned.mean() < 0.3, "what was fat is water, or the other way round"
+    assert apart[~turned].max() < 1e-3, "all else keeps the phase of the session"
+    again = abdomen(seed=1, shape=SHAPE, spacing=SPACING, needle=True).dynamic_phase
+    assert again[4].data.tobytes() == patient.dynamic_phase[4].data.tobytes()
+
+
 def test_organs_move_and_the_spine_does_not(patient: Phantom) -> None:
     order = np.argsort(patient.diaphragm)
     up, down = (patient.dynamic[int(order[n])].data for n in (0, -1))

@@ -43,6 +43,8 @@ class Choices:
         Of in-plane k-space that was acquired for the series, where nothing else tells.
     simulated_fraction
         Of in-plane k-space that a simulated series keeps.
+    like_scanner
+        Whether a simulated series is like a scanner's, with phase, noise and filter; else only its k-space is cut.
     seed
         Random seed.
     """
@@ -60,6 +62,7 @@ class Choices:
     shown: int = 0
     fraction: float | None = None
     simulated_fraction: float = 0.0625
+    like_scanner: bool = False
     seed: int = 0
 
     @property

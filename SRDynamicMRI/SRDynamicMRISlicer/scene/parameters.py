@@ -37,6 +37,8 @@ class Parameters:
         Percentage of k-space that was acquired for the series; 0 for as detected.
     simulatedPercent
         Percentage that a simulated series keeps.
+    likeScanner
+        Whether it is made as scanners store images.
     baseModel
         File of the model to fine-tune; empty for the pretrained one that fits best.
     tunedModel, tunedOn
@@ -64,6 +66,7 @@ class Parameters:
     interpolated: slicer.vtkMRMLSequenceNode
     acquiredPercent: Annotated[float, WithinRange(0, 100)] = 0
     simulatedPercent: Annotated[float, WithinRange(0.01, 100)] = 6.25
+    likeScanner: bool = False
     baseModel: str = ""
     tunedModel: slicer.vtkMRMLTextNode
     tunedOn: slicer.vtkMRMLScalarVolumeNode

@@ -22,12 +22,13 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
+from ...acquisition.body import body_mask
 from ...geometry import Geometry
 from ...io.image_files import written_whole
 from ...io.sidecar import NOTICE
 from ...volume import Series, Volume
 from ..evaluation import Evaluation
-from ..metrics import body_mask, compare
+from ..metrics import compare
 
 TRUTH = "ground truth"
 

@@ -397,6 +397,7 @@ def test_request_of_every_job(panel: Panel) -> None:
         first_time_point=2,
         last_time_point=4,
         simulated_fraction=0.25,
+        like_scanner=True,
         seed=7,
     )
     panel.presenter.set_choices(choices)
@@ -421,7 +422,7 @@ def test_request_of_every_job(panel: Panel) -> None:
             input=series, output=output, like=Path("/prior"), method="zero_filled", **here
         ),
         Kind.PHANTOM: PhantomRequest(outdir=output, **here),
-        Kind.DOWNSAMPLE: DownsampleRequest(input=series, output=output, fraction=0.25, **here),
+        Kind.DOWNSAMPLE: DownsampleRequest(input=series, output=output, fraction=0.25, like_scanner=True, **here),
         Kind.IMPORT_MODEL: ImportCheckpointRequest(input=Path("/checkpoint"), output=output, **here),
     }
     assert set(expected) == set(Kind)

@@ -36,6 +36,7 @@ from SRDynamicMRISlicer.scene.sample_data import make_samples
 from SRDynamicMRISlicer.scene.sequences import index_of, series_of
 from SRDynamicMRISlicer.step_queue import at_once
 
+from SRDynamicMRILib.acquisition.scanner import ScanSettings, simulate
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.evaluation.outputs import RESULT
 from SRDynamicMRILib.geometry import Geometry
@@ -52,6 +53,19 @@ FLAT = Geometry((4, 12, 16), (1.0, 1.0, 3.0))
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return Desk(Slicer(), tmp_path)
+
+
+def test_a_series_is_simulated_like_a_scanner(desk: Desk, patient: Patient) -> None:
+    p = desk.parameters
+    full = read_series(patient.dynamic)
+    p.dynamicSeries = desk.app.sequence(full, "cine")
+    desk.look(simulated_fraction=FRACTION, like_scanner=True, seed=5)
+    desk.run("simulate")
+    low = series_of(p.dynamicSeries)
+    expected = simulate(full, ScanSettings.like_scanner(fraction=FRACTION), seed=5)
+    assert low.geometry.same_grid(expected.geometry), "twice the acquired matrix"
+    for one, other in zip(low, expected, strict=True):
+        np.testing.assert_allclose(one.data, other.data, rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.slow
@@ -457,5 +471,5 @@ def test_choices_are_taken_from_the_parameter_of_their_name() -> None:
 
     choices = Choices(**by_name(Node()))
     assert choices == Choices(keep_contrast=True, budget="long", time_point_selection=TimePoints.SHOWN)
-    plain = {"use_tuned", "budget", "keep_contrast", "device", "seed"}
+    plain = {"like_scanner", "use_tuned", "budget", "keep_contrast", "device", "seed"}
     assert set(by_name(Node())) == plain | {"time_point_selection", "first_time_point", "last_time_point"}
