@@ -168,7 +168,7 @@ def fine_tune(
     tuned = fine_tune_model(
         matched.prior,
         base,
-        matched.acquisition.acquired_matrix,
+        matched.acquisition,
         chosen_budget,
         seed=seed,
         device=chosen_device,

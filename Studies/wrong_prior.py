@@ -95,7 +95,7 @@ def study(data: Path, name: str, wanted: argparse.Namespace) -> list[dict[str, o
         alike = similarity(prior, acquired)
         on = adapt_prior(prior, acquired).volume if wanted.adapted else prior
         acquisition = Acquisition.between(on.geometry, acquired.geometry)
-        tuned = fine_tune(on, base, acquisition.acquired_matrix, TrainingBudget("study", wanted.steps))
+        tuned = fine_tune(on, base, acquisition, TrainingBudget("study", wanted.steps))
         for strength in wanted.strengths:
             model = part_of_the_way(base, tuned, strength)
             add(prior_name, f"strength {strength:g}", super_resolve(acquired, model, truth.geometry), alike)

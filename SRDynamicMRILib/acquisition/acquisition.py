@@ -246,6 +246,11 @@ class Acquisition:
         """Share of in-plane k-space that is sampled: `fraction` less what shutter and partial Fourier leave out."""
         return int(self.mask.sum()) / (self.full_matrix[0] * self.full_matrix[1])
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether `downsample` is all that happens to an image without a phase: no noise, and the sign kept."""
+        return not self.magnitude and self.noise == 0
+
     @cached_property
     def mask(self) -> Mask:
         """Boolean array ``(h, w)`` of centred k-space: the samples that are measured."""

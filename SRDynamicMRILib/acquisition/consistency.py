@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..geometry import FloatArray
 from ..volume import Series, Volume
-from .acquisition import acquisition_of
+from .acquisition import Acquisition, acquisition_of
 
 _DIGITS = 6
 """Decimals that are reported: those beyond are rounding of single precision and depend on the number of threads."""
@@ -46,7 +46,7 @@ class Consistency:
     synthesised: float
 
 
-def consistency(result: Volume, acquired: Volume) -> Consistency:
+def consistency(result: Volume, acquired: Volume, acquisition: Acquisition | None = None) -> Consistency:
     """Compare a result with what it was made from.
 
     Parameters
@@ -55,27 +55,46 @@ def consistency(result: Volume, acquired: Volume) -> Consistency:
         Super-resolved volume ``(D, H, W)``.
     acquired
         Low-resolution volume ``(D, h, w)`` of the same field of view and unit.
+    acquisition
+        How it was acquired; all that is stored, the sign kept, if not given. Noise and the phase that a magnitude has
+        lost are part of the residual then.
 
     Raises
     ------
     InputError
         If the result does not lie on a finer grid over the field of view of the acquired volume.
     """
-    _check_grids(result, acquired)
-    acquisition = acquisition_of(result.data, acquired.data)
+    low, acquisition = _at_acquired_matrix(result, acquired, acquisition)
+    downsampled = _downsampled(result, acquisition)
+    beyond = result.data - acquisition.pseudoinverse(acquisition.downsample(result.data))
+    return Consistency(_ratio(downsampled - low, low), _ratio(beyond, result.data))
+
+
+def _at_acquired_matrix(
+    result: Volume, acquired: Volume, acquisition: Acquisition | None
+) -> tuple[FloatArray, Acquisition]:
+    """A low-resolution image at its acquired matrix ``(D, h, w)``, and the acquisition that stores just that."""
+    if acquisition is None:
+        _check_grids(result, acquired)
+        return acquired.data, acquisition_of(result.data, acquired.data)
+    low = acquisition.undo_zero_filling(acquired.data)
+    return low, replace(acquisition, stored_matrix=acquisition.acquired_matrix)
+
+
+def _downsampled(result: Volume, acquisition: Acquisition) -> FloatArray:
+    """What would be stored of a result, were it the truth and without phase and noise."""
     downsampled = acquisition.downsample(result.data)
-    beyond = result.data - acquisition.pseudoinverse(downsampled)
-    return Consistency(_ratio(downsampled - acquired.data, acquired.data), _ratio(beyond, result.data))
+    return np.abs(downsampled) if acquisition.magnitude else downsampled
 
 
-def consistency_map(result: Volume, acquired: Volume) -> Volume:
+def consistency_map(result: Volume, acquired: Volume, acquisition: Acquisition | None = None) -> Volume:
     """Downsampled result minus acquired image, ``(D, h, w)`` on the acquired grid, in the unit of the images.
 
     Nothing is resampled: downsampling by k-space leads to this very grid.
 
     Parameters
     ----------
-    result, acquired
+    result, acquired, acquisition
         As for `consistency`.
 
     Raises
@@ -83,17 +102,21 @@ def consistency_map(result: Volume, acquired: Volume) -> Volume:
     InputError
         As for `consistency`.
     """
-    _check_grids(result, acquired)
-    return acquired.with_data(acquisition_of(result.data, acquired.data).downsample(result.data) - acquired.data)
+    low, acquisition = _at_acquired_matrix(result, acquired, acquisition)
+    geometry = acquired.geometry.with_matrix(acquisition.acquired_matrix)
+    return Volume(_downsampled(result, acquisition) - low, geometry)
 
 
-def consistency_maps(results: Series, acquired: Series) -> Series:
+def consistency_maps(results: Series, acquired: Series, acquisition: Acquisition | None = None) -> Series:
     """The `consistency_map` of every time point, each made when asked for."""
 
     def load(number: int) -> FloatArray:
-        return consistency_map(results[number], acquired[number]).data
+        return consistency_map(results[number], acquired[number], acquisition).data
 
-    return Series(load, acquired.times, acquired.geometry)
+    geometry = acquired.geometry
+    if acquisition is not None:
+        geometry = geometry.with_matrix(acquisition.acquired_matrix)
+    return Series(load, acquired.times, geometry)
 
 
 def consistency_in(facts: Mapping[str, Any]) -> list[Consistency]:

@@ -143,6 +143,12 @@ def pad_kspace(image: NDArray[np.floating], size: tuple[int, int], nyquist: floa
     return _resample(whole, size, small)
 
 
+def resize_kspace(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArray:
+    """Resample an image ``(..., h, w)`` to a matrix ``(..., *size)`` by way of its k-space, cut or zero-filled."""
+    kept = (min(size[0], image.shape[-2]), min(size[1], image.shape[-1]))
+    return _resample(np.asarray(image, dtype=np.float32), size, kept)
+
+
 def unpad_kspace(image: NDArray[np.floating], size: tuple[int, int], shared: tuple[bool, bool]) -> FloatArray:
     """Take the centre of a zero-filled image's k-space out again: undoes `pad_kspace`.
 

@@ -175,11 +175,10 @@ def simulate(images: Images, settings: ScanSettings, *, phase: Volume | Series |
     if settings.snr is not None:
         acquisition = replace(acquisition, noise=body_signal(series[0].data) / settings.snr)
     phase_at = _phases(series, settings, phase, seed)
-    linear = not acquisition.magnitude and acquisition.noise == 0
 
     def scan(number: int) -> FloatArray:
         image = series[number].data
-        if linear:
+        if acquisition.is_linear:
             stored = acquisition.downsample(image)
         else:
             rng = np.random.default_rng([seed, _NOISE, number])

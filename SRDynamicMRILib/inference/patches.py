@@ -35,9 +35,9 @@ def patch_positions(shape: Shape, patch: Shape, stride: Shape) -> list[Position]
 
 
 def extract(volume: FloatArray, position: Position, patch: Shape) -> FloatArray:
-    """View of the patch ``(d, h, w)`` at a position of ``(D, H, W)``."""
+    """View of the patch ``(..., d, h, w)`` at a position of ``(..., D, H, W)``."""
     z, y, x = position
-    return volume[z : z + patch[0], y : y + patch[1], x : x + patch[2]]
+    return volume[..., z : z + patch[0], y : y + patch[1], x : x + patch[2]]
 
 
 def pad_to(volume: FloatArray, shape: Shape) -> tuple[FloatArray, tuple[slice, slice, slice]]:

@@ -17,6 +17,7 @@ from typing import ParamSpec, TypeVar
 import torch
 
 from .. import __version__
+from ..acquisition.acquisition import Acquisition
 from ..acquisition.consistency import Consistency, consistency
 from ..errors import InputError
 from ..geometry import Geometry
@@ -189,7 +190,14 @@ def usable_time_points(series: Series, numbers: Sequence[int], skip: bool) -> tu
     raise InputError(message)
 
 
-def job_description(series: Series, model: Model, grid: Geometry, inference: Inference, device: torch.device) -> str:
+def job_description(
+    series: Series,
+    model: Model,
+    grid: Geometry,
+    acquisition: Acquisition | None,
+    inference: Inference,
+    device: torch.device,
+) -> str:
     """JSON that two runs share only if they compute the same: input voxels, weights, grid and settings."""
     voxels = hashlib.sha256()
     for volume in series:
@@ -198,6 +206,7 @@ def job_description(series: Series, model: Model, grid: Geometry, inference: Inf
         "version": __version__,
         "input": voxels.hexdigest(),
         "model": model.sha256,
+        "acquisition": repr(acquisition),
         "grid": [grid.shape, grid.spacing, grid.origin, grid.direction],
         "patch": inference.patch,
         "stride": inference.stride if inference.patch else None,
@@ -214,6 +223,7 @@ def super_resolve_series(
     grid: Geometry,
     frames: FrameFolder,
     *,
+    acquisition: Acquisition | None = None,
     device: torch.device,
     inference: Inference,
     progress: Progress,
@@ -228,7 +238,7 @@ def super_resolve_series(
         Low-resolution series.
     numbers
         Time points to do.
-    model, grid, device, inference
+    model, grid, acquisition, device, inference
         As for `super_resolution.super_resolve`.
     frames
         Where the results go; each appears there complete or not at all.
@@ -250,7 +260,7 @@ def super_resolve_series(
         If a volume cannot be used or a file cannot be written.
     """
     if is_first() or not shared:
-        frames.begin(job_description(series.select(numbers), model, grid, inference, device), resume)
+        frames.begin(job_description(series.select(numbers), model, grid, acquisition, inference, device), resume)
     if shared:
         wait()
     progress.stage("Super-resolving")
@@ -259,7 +269,7 @@ def super_resolve_series(
 
     def finish(number: int, acquired: Volume, result: Volume) -> Consistency:
         frames.finish(number, result)
-        return consistency(result, acquired)
+        return consistency(result, acquired, acquisition)
 
     def tell(number: int, figure: Consistency) -> None:
         figures[number] = figure
@@ -271,9 +281,17 @@ def super_resolve_series(
         for done, number in enumerate(mine, start=1):
             acquired = coming.pop().result()
             coming += [reader.submit(series.__getitem__, following) for following in mine[done : done + 1]]
-            kept = _kept(number, acquired, model, grid, frames, progress)
+            kept = _kept(number, acquired, model, grid, acquisition, frames, progress)
             if kept is None:
-                made = super_resolve(acquired, model, grid, device=device, inference=inference, progress=progress)
+                made = super_resolve(
+                    acquired,
+                    model,
+                    grid,
+                    acquisition=acquisition,
+                    device=device,
+                    inference=inference,
+                    progress=progress,
+                )
                 future = writer.submit(finish, number, acquired, made)
             else:
                 future = writer.submit(lambda figure: figure, kept)
@@ -288,18 +306,24 @@ def super_resolve_series(
         wait()
     if shared and is_first():
         for number in sorted(set(numbers).difference(mine)):  # other processes have made them
-            tell(number, consistency(_result_of(frames, number, grid), series[number]))
+            tell(number, consistency(_result_of(frames, number, grid), series[number], acquisition))
     return frames.series(numbers, [series.times[n] for n in numbers], grid), figures
 
 
 def _kept(
-    number: int, acquired: Volume, model: Model, grid: Geometry, frames: FrameFolder, progress: Progress
+    number: int,
+    acquired: Volume,
+    model: Model,
+    grid: Geometry,
+    acquisition: Acquisition | None,
+    frames: FrameFolder,
+    progress: Progress,
 ) -> Consistency | None:
     """Agreement of a time point of an earlier run with its acquired image; None if it is to be done (again)."""
     if not frames.file(number).exists():
         return None
     kept = frames.finished(number, grid)
-    figure = None if kept is None else consistency(kept, acquired)
+    figure = None if kept is None else consistency(kept, acquired, acquisition)
     if figure is None or (model.info.data_consistency and figure.residual > _LARGEST_RESIDUAL):
         progress.log(f"Time point {number} of the earlier run is incomplete or damaged and is computed again.")
         return None

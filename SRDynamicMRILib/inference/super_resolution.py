@@ -7,6 +7,7 @@ import torch
 
 from ..acquisition.acquisition import Acquisition, data_consistency
 from ..acquisition.interpolation import high_resolution_grid, non_negative, upsample
+from ..acquisition.stored import StoredImage
 from ..errors import InputError
 from ..geometry import Geometry
 from ..models.checkpoints import Model
@@ -66,6 +67,7 @@ def super_resolve(
     model: Model,
     grid: Geometry,
     *,
+    acquisition: Acquisition | None = None,
     device: torch.device | None = None,
     inference: Inference | None = None,
     progress: Progress | None = None,
@@ -75,11 +77,13 @@ def super_resolve(
     Parameters
     ----------
     volume
-        Low-resolution volume ``(D, h, w)``.
+        Low-resolution volume ``(D, m, n)`` as stored.
     model
         The model; its network is moved to the device.
     grid
         Grid of the result ``(D, H, W)`` over the same field of view; see `target_grid`.
+    acquisition
+        How the volume was acquired, as an image of the grid's matrix; all that is stored, the sign kept, if not given.
     device
         Where to compute; the CPU if not given. Where a GPU's memory does not suffice, smaller tiles are tried, then
         the CPU, and the log says so.
@@ -90,7 +94,7 @@ def super_resolve(
 
     Returns
     -------
-        The result, intensities in the unit of the input.
+        The result, intensities in the unit of the input; of a magnitude image, none is negative.
 
     Raises
     ------
@@ -102,14 +106,14 @@ def super_resolve(
     progress = progress or Progress()
     info = model.info
     size = (grid.shape[1], grid.shape[2])
-    acquired = volume.data
-    interpolated = upsample(acquired, size, info.interpolation)
+    stored = StoredImage(volume.data, acquisition or Acquisition((volume.shape[1], volume.shape[2]), size))
+    acquired, network = stored.acquired, model.network
+    interpolated = upsample(network.image_of(stored), size, info.interpolation)
     scale = np.float32(
         intensity_scale(interpolated if info.normalisation == "maximum" else acquired, info.normalisation)
     )
-    network = model.network
-    output = apply_network(network, network.input_of(acquired, interpolated) / scale, device, inference, progress)
-    output = network.on_grid(output, (acquired.shape[1], acquired.shape[2]), size)
+    output = apply_network(network, network.input_of(stored, interpolated, scale), device, inference, progress)
+    output = network.on_grid(output, stored.acquisition.acquired_matrix, size)
     if info.residual:
         output = output + interpolated / scale
     if not np.isfinite(output).all():
@@ -122,4 +126,6 @@ def super_resolve(
         else:
             progress.log("The volume has strongly negative voxels, so results may be negative too.")
             result = data_consistency(result, acquired)
+    elif stored.acquisition.magnitude:
+        result = np.maximum(result, 0)
     return Volume(result, grid)

@@ -86,7 +86,7 @@ def apply_network(
     network
         Moved to the device.
     image
-        What it is fed with ``(D, H, W)``, of any size.
+        What it is fed with, ``(D, H, W)`` or ``(C, D, H, W)``, of any size.
     device
         Where to compute.
     inference
@@ -104,7 +104,7 @@ def apply_network(
         If memory does not suffice even so.
     """
     layout, precision = _layout(network), inference.precision_on(device)
-    tile, batch = _tile_shape(layout, shape_of(image), inference.memory, precision), inference.batch
+    tile, batch = _tile_shape(layout, _extent(image), inference.memory, precision), inference.batch
     while True:
         try:
             function = _on(network, device, precision)
@@ -141,12 +141,13 @@ def _layout(network: SuperResolutionNetwork) -> Layout:
 def _on(
     network: SuperResolutionNetwork, device: torch.device, precision: Precision = "float32"
 ) -> Callable[[FloatArray], FloatArray]:
-    """The network on a device as a function of images ``(B, d, h, w)``."""
+    """The network on a device as a function of images ``(B, d, h, w)`` or ``(B, C, d, h, w)``."""
     network.to(device=device, memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
 
     def function(images: FloatArray) -> FloatArray:
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            batch = torch.from_numpy(np.ascontiguousarray(images)).unsqueeze(1).to(device)
+            batch = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+            batch = batch if batch.ndim == 5 else batch.unsqueeze(1)
             output = network(batch.contiguous(memory_format=torch.channels_last_3d))
             result: FloatArray = output.squeeze(1).float().cpu().numpy()
             return result
@@ -182,12 +183,13 @@ def _by_tiles(
     Tiles begin on multiples of the network's grid step, or pooling would group other voxels.
     """
     padded = _pad_end(image, layout.grid_step)
-    depth, height, width = padded.shape
+    depth, height, width = _extent(padded)
     output = np.empty((depth, layout.factor * height, layout.factor * width), dtype=np.float32)
-    for outer, core, within in tiles(shape_of(padded), tile, layout.halo):
-        result = function(padded[outer][None])[0]
+    for outer, core, within in tiles(_extent(padded), tile, layout.halo):
+        z, y, x = outer
+        result = function(padded[..., z, y, x][None])[0]
         output[_finer(core, layout.factor)] = result[_finer(within, layout.factor)]
-    return output[_finer(tuple(slice(0, size) for size in image.shape), layout.factor)]
+    return output[_finer(tuple(slice(0, size) for size in _extent(image)), layout.factor)]
 
 
 def _finer(place: tuple[slice, ...], factor: int) -> tuple[slice, ...]:
@@ -197,8 +199,14 @@ def _finer(place: tuple[slice, ...], factor: int) -> tuple[slice, ...]:
 
 def _pad_end(image: FloatArray, step: int) -> FloatArray:
     """Grow every axis at its end to a multiple of the network's grid step."""
-    shape = next_multiple(shape_of(image), step)
-    return np.pad(image, [(0, wanted - size) for wanted, size in zip(shape, image.shape, strict=True)], mode="edge")
+    shape = next_multiple(_extent(image), step)
+    widths = [(0, wanted - size) for wanted, size in zip(shape, _extent(image), strict=True)]
+    return np.pad(image, [(0, 0)] * (image.ndim - 3) + widths, mode="edge")
+
+
+def _extent(image: FloatArray) -> Shape:
+    """Voxels ``(D, H, W)`` of an image that may have channels."""
+    return image.shape[-3], image.shape[-2], image.shape[-1]
 
 
 def _by_patches(

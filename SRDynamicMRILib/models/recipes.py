@@ -53,6 +53,9 @@ class Recipe:
     shifted
         Share of the patches of fine-tuning from the planning scan as it would look had the patient lain a little
         differently; see `augmentation.ShiftAndMirror`.
+    acquisitions
+        What makes low-resolution images in main training: ``linear`` cuts k-space and keeps the sign, ``scanner`` draws
+        an acquisition of a scanner for each; see `training.acquisitions`.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Recipe:
     network: str = "UNet3D"
     thin_patches: bool = False
     shifted: float = 0.0
+    acquisitions: Literal["linear", "scanner"] = "linear"
 
 
 PAPER = Recipe(
@@ -125,7 +129,18 @@ FAST = replace(
 Fine-tuning begins with it too: on real scans it then gives the better images (README, Results).
 """
 
-RECIPES = {recipe.name: recipe for recipe in (DEFAULT, PAPER, FAST)}
+SCANNER = replace(
+    FAST,
+    name="scanner",
+    interpolation="sinc",
+    network="ConditionedSubPixelNetwork",
+    data_consistency=False,  # noise and the phase that is lost are no data to be put back
+    shifted=0.75,  # each with noise of its own
+    acquisitions="scanner",
+)
+"""For images as scanners store them: of any acquisition that is known or recognised."""
+
+RECIPES = {recipe.name: recipe for recipe in (DEFAULT, PAPER, FAST, SCANNER)}
 
 
 def recipe_named(name: str) -> Recipe:

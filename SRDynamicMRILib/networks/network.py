@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..acquisition.stored import StoredImage
 from ..geometry import FloatArray
 from .training_pair import TrainingPair, interpolated_pair
 
@@ -41,7 +43,8 @@ class SuperResolutionNetwork(Network):
 
     This class describes networks whose input and output lie on the grid of the result: they are fed with the
     interpolated image. A network on another grid overrides `factors`, `new`, `factor_for`, `input_of`, `on_grid`,
-    `training_pair` and `prediction`, as `sub_pixel.SubPixelNetwork` does.
+    `training_pair` and `prediction`, as `sub_pixel.SubPixelNetwork` does; one that knows the acquisition also
+    `image_of`, as `conditioned.ConditionedSubPixelNetwork` does.
 
     A subclass has a constructor with the number of feature maps and a layer `last`, and says what has no value here.
     The size of every weight must be linear in the number of feature maps: so the sizes of a file's weights are checked
@@ -84,7 +87,7 @@ class SuperResolutionNetwork(Network):
 
     @classmethod
     def training_pair(
-        cls, target: FloatArray, acquired: tuple[int, int], factor: int, interpolation: str, normalisation: str
+        cls, target: FloatArray, stored: StoredImage, factor: int, interpolation: str, normalisation: str
     ) -> TrainingPair:
         """Make input and target of a high-resolution image.
 
@@ -92,16 +95,31 @@ class SuperResolutionNetwork(Network):
         ----------
         target
             High-resolution image ``(D, H, W)``.
-        acquired
-            Acquired matrix of the low-resolution image to make of it.
+        stored
+            What a fast acquisition makes of it.
         factor, interpolation, normalisation
             As the model has them; see `model_info.ModelInfo`.
         """
-        return interpolated_pair(target, acquired, interpolation, normalisation)
+        return interpolated_pair(target, stored, interpolation, normalisation)
 
-    def input_of(self, acquired: FloatArray, interpolated: FloatArray) -> FloatArray:
-        """What it is fed with: of the acquired image ``(D, h, w)`` and the interpolated one ``(D, H, W)``."""
-        return interpolated
+    @classmethod
+    def image_of(cls, stored: StoredImage) -> FloatArray:
+        """The low-resolution image that is interpolated for it: the one at the acquired matrix ``(D, h, w)``."""
+        return stored.acquired
+
+    def input_of(self, stored: StoredImage, interpolated: FloatArray, scale: np.float32) -> FloatArray:
+        """What it is fed with, where the intensity `scale` is to become 1: ``(D, H, W)`` or ``(C, D, H, W)``.
+
+        Parameters
+        ----------
+        stored
+            The low-resolution image.
+        interpolated
+            That of `image_of`, interpolated ``(D, H, W)``.
+        scale
+            See `normalisation.intensity_scale`.
+        """
+        return interpolated / scale
 
     def on_grid(self, output: FloatArray, acquired: tuple[int, int], size: tuple[int, int]) -> FloatArray:
         """Its output on the grid of the result ``(D, *size)``, for an image of that acquired matrix."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TypeVar
 
 from ..errors import look_up
+from .conditioned import ConditionedSubPixelNetwork
 from .network import SuperResolutionNetwork
 from .sub_pixel import SubPixelNetwork
 from .unet import UNet3D
 
-NETWORKS: dict[str, type[SuperResolutionNetwork]] = {each.__name__: each for each in (UNet3D, SubPixelNetwork)}
+NETWORKS: dict[str, type[SuperResolutionNetwork]] = {
+    each.__name__: each for each in (UNet3D, SubPixelNetwork, ConditionedSubPixelNetwork)
+}
 """All of them. One that comes with the library has its place here; another is added by `register`."""
 
 _Class = TypeVar("_Class", bound=type[SuperResolutionNetwork])

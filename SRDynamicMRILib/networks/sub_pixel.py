@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from ..acquisition.interpolation import zero_filled
-from ..acquisition.kspace import crop_kspace, from_sub_pixels, to_sub_pixels
+from ..acquisition.kspace import from_sub_pixels, to_sub_pixels
+from ..acquisition.stored import StoredImage
 from ..geometry import FloatArray
 from .network import SuperResolutionNetwork
 from .normalisation import intensity_scale
@@ -69,24 +70,25 @@ class SubPixelPair(TrainingPair):
         return float(np.nansum(np.abs(self.target)))
 
 
-def sub_pixel_pair(target: FloatArray, acquired: tuple[int, int], factor: int, normalisation: str) -> SubPixelPair:
-    """Degrade a high-resolution image, for a network that gets the low-resolution image and gives sub-pixels.
+def sub_pixel_pair(target: FloatArray, stored: StoredImage, factor: int, normalisation: str) -> SubPixelPair:
+    """Make a pair for a network that gets the low-resolution image and gives sub-pixels.
 
     Parameters
     ----------
     target
         High-resolution image ``(D, H, W)``.
-    acquired
-        Acquired matrix: rows and columns of its k-space that are kept.
+    stored
+        What a fast acquisition makes of it.
     factor
         Voxels of the network's output per voxel of its input, along rows and along columns.
     normalisation
         As the model wants it; see `recipes.Recipe`.
     """
-    low_resolution = crop_kspace(target, acquired)
-    missing = target - zero_filled(low_resolution, (target.shape[1], target.shape[2]))
-    scale = np.float32(intensity_scale(low_resolution, normalisation))
-    return SubPixelPair(low_resolution / scale, to_sub_pixels(missing, acquired, factor) / scale)
+    missing = target - zero_filled(stored.acquired, (target.shape[1], target.shape[2]))
+    scale = np.float32(intensity_scale(stored.acquired, normalisation))
+    return SubPixelPair(
+        stored.acquired / scale, to_sub_pixels(missing, stored.acquisition.acquired_matrix, factor) / scale
+    )
 
 
 class SubPixelNetwork(SuperResolutionNetwork):
@@ -137,18 +139,18 @@ class SubPixelNetwork(SuperResolutionNetwork):
 
     @classmethod
     def training_pair(
-        cls, target: FloatArray, acquired: tuple[int, int], factor: int, interpolation: str, normalisation: str
+        cls, target: FloatArray, stored: StoredImage, factor: int, interpolation: str, normalisation: str
     ) -> TrainingPair:
         """Make input and target of a high-resolution image; see `sub_pixel_pair`."""
-        return sub_pixel_pair(target, acquired, factor, normalisation)
+        return sub_pixel_pair(target, stored, factor, normalisation)
 
     def prediction(self, inputs: Tensor, output: Any, residual: bool) -> Any:
         """The output itself: the target is what zero-filling lacks."""
         return output
 
-    def input_of(self, acquired: FloatArray, interpolated: FloatArray) -> FloatArray:
+    def input_of(self, stored: StoredImage, interpolated: FloatArray, scale: np.float32) -> FloatArray:
         """The acquired image."""
-        return acquired
+        return stored.acquired / scale
 
     def on_grid(self, output: FloatArray, acquired: tuple[int, int], size: tuple[int, int]) -> FloatArray:
         """Its output ``(D, n * h, n * w)`` on the grid of the result ``(D, *size)``."""
@@ -156,7 +158,10 @@ class SubPixelNetwork(SuperResolutionNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, C, D, h, w)`` to ``(B, 1, D, factor * h, factor * w)``."""
-        x = self.last(self.trunk(self.first(x)))
+        return self.sub_pixels(self.last(self.trunk(self.first(x))))
+
+    def sub_pixels(self, x: Tensor) -> Tensor:
+        """Place ``(B, factor * factor, D, h, w)`` as voxels ``(B, 1, D, factor * h, factor * w)``."""
         batch, _, depth, height, width = x.shape
         split = x.reshape(batch, self.factor, self.factor, depth, height, width)
         return split.permute(0, 3, 4, 1, 5, 2).reshape(batch, 1, depth, self.factor * height, self.factor * width)

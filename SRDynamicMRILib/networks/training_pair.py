@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..acquisition.interpolation import upsample
-from ..acquisition.kspace import crop_kspace
+from ..acquisition.stored import StoredImage
 from ..geometry import FloatArray
 from .normalisation import intensity_scale
 
@@ -22,7 +22,7 @@ class TrainingPair:
     Parameters
     ----------
     input
-        Image ``(D, H, W)``.
+        Image ``(D, H, W)``, or the channels ``(C, D, H, W)``, of which the first is an image.
     target
         Image ``(D, n * H, n * W)``.
     """
@@ -36,7 +36,7 @@ class TrainingPair:
     @property
     def factor(self) -> int:
         """Voxels of the target per voxel of the input, along rows and along columns."""
-        return self.target.shape[1] // self.input.shape[1]
+        return self.target.shape[1] // self.input.shape[-2]
 
     @property
     def lack(self) -> float:
@@ -44,26 +44,23 @@ class TrainingPair:
         return float(np.nansum(np.abs(self.target - self.input)))
 
 
-def interpolated_pair(
-    target: FloatArray, acquired: tuple[int, int], interpolation: str, normalisation: str
-) -> TrainingPair:
-    """Degrade a high-resolution image as a fast acquisition would and interpolate it back.
+def interpolated_pair(target: FloatArray, stored: StoredImage, interpolation: str, normalisation: str) -> TrainingPair:
+    """Make a pair of a high-resolution image and a low-resolution one that is interpolated.
 
     Parameters
     ----------
     target
         High-resolution image ``(D, H, W)``.
-    acquired
-        Acquired matrix: rows and columns of its k-space that are kept.
+    stored
+        What a fast acquisition makes of it.
     interpolation, normalisation
         As the model wants them; see `recipes.Recipe`.
     """
-    low_resolution = crop_kspace(target, acquired)
-    interpolated = upsample(low_resolution, (target.shape[1], target.shape[2]), interpolation)
+    interpolated = upsample(stored.acquired, (target.shape[1], target.shape[2]), interpolation)
     if normalisation == "maximum":
         return TrainingPair(
             interpolated / np.float32(intensity_scale(interpolated, normalisation)),
             target / np.float32(intensity_scale(target, normalisation)),
         )
-    scale = np.float32(intensity_scale(low_resolution, normalisation))
+    scale = np.float32(intensity_scale(stored.acquired, normalisation))
     return TrainingPair(interpolated / scale, target / scale)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..acquisition.acquisition import Acquisition
-from ..geometry import FloatArray, shape_of
+from ..geometry import FloatArray
 from ..networks.training_pair import TrainingPair
 from ..phantom import random_abdomen
 from ..volume import Volume
+from .acquisitions import Acquire
 from .augmentation import augment
 from .pairs import PairMaker
 from .subjects import TrainingSubject
@@ -94,8 +94,10 @@ class PairStream:
         Sources of images and the weight of each.
     fractions
         Shares of k-space, drawn with equal probability.
+    acquire
+        Makes low-resolution images, and
     make
-        Makes pairs as the model wants them.
+        pairs of them as the model wants them.
     seed
         Of the whole stream.
     """
@@ -104,6 +106,7 @@ class PairStream:
         self,
         sources: Sequence[tuple[Source, float]],
         fractions: Sequence[float],
+        acquire: Acquire,
         make: PairMaker,
         seed: int,
     ) -> None:
@@ -111,7 +114,7 @@ class PairStream:
         self._sources = [source for source, _ in sources]
         self._probabilities = weights / weights.sum()
         self._fractions = tuple(fractions)
-        self._make = make
+        self._acquire, self._make = acquire, make
         self._seed = seed
 
     def pair(self, number: int) -> TrainingPair:
@@ -119,5 +122,4 @@ class PairStream:
         rng = np.random.default_rng([self._seed, 2, number])
         source = self._sources[int(rng.choice(len(self._sources), p=self._probabilities))]
         image = augment(source(rng), rng)
-        fraction = self._fractions[int(rng.integers(len(self._fractions)))]
-        return self._make(image, Acquisition.centre(shape_of(image)[1:], fraction).acquired_matrix)
+        return self._make(image, self._acquire(image, self._fractions, rng))

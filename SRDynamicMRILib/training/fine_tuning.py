@@ -17,7 +17,6 @@ from torch import Tensor
 from .. import __version__
 from ..acquisition.acquisition import Acquisition
 from ..acquisition.interpolation import high_resolution_grid, resample
-from ..acquisition.matrices import size_in_words
 from ..errors import InputError
 from ..geometry import Geometry
 from ..losses.registry import loss_named, perceptual_identity
@@ -154,7 +153,7 @@ def check_detail(prior: Geometry, acquired_matrix: tuple[int, int]) -> None:
 def fine_tune(
     prior: Volume,
     base: Model,
-    acquired_matrix: tuple[int, int],
+    acquisition: Acquisition,
     budget: TrainingBudget,
     *,
     seed: int = 0,
@@ -175,8 +174,8 @@ def fine_tune(
         High-resolution planning scan ``(D, H, W)``.
     base
         The model to begin with; it is not changed.
-    acquired_matrix
-        Rows and columns ``(h, w)`` of the prior's k-space that have the resolution of the series.
+    acquisition
+        What makes an image like the series' of the prior; its full matrix is the prior's.
     budget
         How long. ``paper`` is the paper's one epoch over all 24^3 patches with stride 1, learning rate 1e-6 and
         perceptual loss; the others are random patches, the loss and the larger rate of the default recipe.
@@ -210,14 +209,13 @@ def fine_tune(
     InputError
         If the prior has no finer detail than the series.
     """
-    check_detail(prior.geometry, acquired_matrix)
+    check_detail(prior.geometry, acquisition.acquired_matrix)
     device = device or torch.device("cpu")
     progress = progress or Progress()
     precision = precision or default_precision(budget, device)
-    plan = fine_tuning_plan(prior, base, acquired_matrix, budget.steps, seed)
+    plan = fine_tuning_plan(prior, base, acquisition, budget.steps, seed)
     recipe, schedule = plan.recipe, plan.schedule
     network = copy.deepcopy(base.network)
-    fraction = Acquisition(acquired_matrix, (prior.shape[1], prior.shape[2])).fraction
     loss = loss_named(recipe.loss, device, perceptual_network)
     validation = None
     if plan.validation is None:
@@ -241,7 +239,7 @@ def fine_tune(
             "base": weights_sha256(base.network) + base.info.to_json(),
             "perceptual network": perceptual_identity(recipe.loss, perceptual_network),
             "prior": hashlib.sha256(prior.data.tobytes()).hexdigest(),
-            "kept": size_in_words(acquired_matrix),
+            "acquisition": repr(acquisition),
             "budget": budget.name,
             "seed": str(seed),
             "precision": precision,
@@ -253,7 +251,7 @@ def fine_tune(
         network.load_state_dict(_part_of_the_way(base.network.state_dict(), network.state_dict(), strength))
     info = replace(
         base.info,
-        fractions=(fraction,),
+        fractions=(acquisition.fraction,),
         loss=recipe.loss,
         training_data="fine-tuned on one planning scan",
         seed=seed,

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..acquisition.acquisition import Acquisition
 from ..errors import InputError
-from ..geometry import shape_of
+from ..geometry import FloatArray, shape_of
 from ..inference.patches import patch_positions
 from ..models.checkpoints import Model
 from ..models.recipes import PAPER, Recipe, fine_tuning_recipe
 from ..networks.training_pair import TrainingPair
 from ..volume import Volume
+from .acquisitions import simulated
 from .augmentation import random_shift_and_mirror
 from .fine_tuning_validation import ValidationPatches, choose_validation_patches, resize_mask, without_targets
 from .needles import with_needles
@@ -28,6 +30,9 @@ NEEDLES = 0.25
 
 SHIFTED_SCANS = 16
 """Shifted and mirrored planning scans that one fine-tuning sees, one after the other."""
+
+SHIFTED_SCANS_OF_SCANNER = 32
+"""The same where each has a phase and noise of its own."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class FineTuningPlan:
 
 
 def fine_tuning_plan(
-    prior: Volume, base: Model, acquired_matrix: tuple[int, int], steps: int | None, seed: int
+    prior: Volume, base: Model, acquisition: Acquisition, steps: int | None, seed: int
 ) -> FineTuningPlan:
     """Plan the fine-tuning of a model.
 
@@ -63,8 +68,8 @@ def fine_tuning_plan(
         Planning scan ``(D, H, W)``.
     base
         The model to begin with.
-    acquired_matrix
-        Rows and columns ``(h, w)`` of the prior's k-space that have the resolution of the series.
+    acquisition
+        What makes an image like the series' of the prior; its full matrix is the prior's.
     steps
         Optimisation steps; None means the paper's epoch.
     seed
@@ -76,20 +81,25 @@ def fine_tuning_plan(
         If the paper's epoch is asked for with another network than the paper's.
     """
     if steps is not None:
-        return _random_patches(prior, base, acquired_matrix, steps, seed)
+        return _random_patches(prior, base, acquisition, steps, seed)
     if base.info.architecture != PAPER.network:
         raise InputError("The paper's budget is for its own network; choose another budget for this model.")
-    return _papers_epoch(pair_maker(base.info)(prior.data, acquired_matrix), seed)
+    return _papers_epoch(_pair(base, prior.data, acquisition, np.random.default_rng([seed, 8])), seed)
 
 
-def _random_patches(
-    prior: Volume, base: Model, acquired_matrix: tuple[int, int], steps: int, seed: int
-) -> FineTuningPlan:
+def _pair(base: Model, image: FloatArray, acquisition: Acquisition, rng: np.random.Generator) -> TrainingPair:
+    """What the model is to learn from an image ``(D, H, W)``, with a phase and noise of chance."""
+    return pair_maker(base.info)(image, simulated(image, acquisition, rng))
+
+
+def _random_patches(prior: Volume, base: Model, acquisition: Acquisition, steps: int, seed: int) -> FineTuningPlan:
     """Patches from where detail lacks, some of them with needles, some of the scan shifted and mirrored."""
     recipe = _for_few_slices(fine_tuning_recipe(base.info.architecture), prior.shape[0])
-    make = pair_maker(base.info)
     pierced = with_needles(prior.data, prior.geometry.spacing, np.random.default_rng([seed, 5]))
-    plain, with_some = make(prior.data, acquired_matrix), make(pierced, acquired_matrix)
+    plain, with_some = (
+        _pair(base, image, acquisition, np.random.default_rng([seed, 8, number]))
+        for number, image in enumerate((prior.data, pierced))
+    )
     validation, masked = choose_validation_patches(plain, recipe.patch, np.random.default_rng([seed, 6]))
     masked = resize_mask(masked, shape_of(prior.data)[1:])
 
@@ -101,16 +111,18 @@ def _random_patches(
     @lru_cache(maxsize=1)  # one at a time, for memory
     def shifted(number: int) -> TrainingPair:
         rng = np.random.default_rng([seed, 7, number])
-        change = random_shift_and_mirror(prior.shape, acquired_matrix, rng)
-        image = pierced if rng.random() < NEEDLES else prior.data
-        return known(make(change.apply(image), acquired_matrix), change.apply(masked))
+        change = random_shift_and_mirror(prior.shape, acquisition.acquired_matrix, rng)
+        image = change.apply(pierced if rng.random() < NEEDLES else prior.data)
+        return known(_pair(base, image, acquisition, rng), change.apply(masked))
+
+    scans = SHIFTED_SCANS if acquisition.is_linear else SHIFTED_SCANS_OF_SCANNER
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng([seed, 4, step])
 
         def source() -> TrainingPair:
             if rng.random() < recipe.shifted:
-                return shifted(step * SHIFTED_SCANS // steps)
+                return shifted(step * scans // steps)
             return with_some if rng.random() < NEEDLES else plain
 
         return as_tensors([detailed_patch(source(), recipe.patch, rng) for _ in range(recipe.batch)])

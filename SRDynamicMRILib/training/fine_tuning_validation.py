@@ -84,7 +84,7 @@ def choose_validation_patches(
     -------
         The patches, and which voxels ``(H, W)`` of the pair's target are for validation, in all slices.
     """
-    depth, height, width = (min(sizes) for sizes in zip(patch, pair.input.shape, strict=True))
+    depth, height, width = (min(sizes) for sizes in zip(patch, pair.input.shape[-3:], strict=True))
     cut = (depth, height, width)
     positions = [detailed_position(pair, cut, rng) for _ in range(VALIDATION_PATCHES)]
     masked = np.zeros(pair.target.shape[1:], dtype=bool)

@@ -24,6 +24,7 @@ from ..networks.training_pair import TrainingPair
 from ..process.distributed import ranks, share
 from ..process.precision import Precision
 from ..progress import Progress
+from .acquisitions import ACQUISITIONS
 from .datasets import PairStream, Source, real_source, synthetic_source
 from .optimisation import Batches, Schedule, Validation, optimise
 from .pairs import as_tensors, fit_to_patch, pair_maker, random_patch
@@ -277,7 +278,8 @@ def _initial_network(recipe: Recipe, info: ModelInfo, start: Model | None) -> Su
 
 def _batches(data: TrainingData, task: MainTraining, recipe: Recipe) -> Batches:
     """Share of this process in the batch of every step."""
-    stream = PairStream(data.sources, task.fractions, pair_maker(_description(task, recipe, None)), task.seed)
+    make = pair_maker(_description(task, recipe, None))
+    stream = PairStream(data.sources, task.fractions, ACQUISITIONS[recipe.acquisitions], make, task.seed)
     pool = _Pool(stream, recipe.patch, recipe.batch)
 
     def patch(step: int, place: int) -> TrainingPair:

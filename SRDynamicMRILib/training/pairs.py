@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..acquisition.stored import StoredImage
 from ..geometry import FloatArray, Shape
 from ..inference.patches import Position, extract
 from ..models.model_info import ModelInfo
 from ..networks.registry import network_named
 from ..networks.training_pair import TrainingPair
 
-PairMaker = Callable[[FloatArray, tuple[int, int]], TrainingPair]
-"""Makes a pair of a high-resolution image and the acquired matrix of the low-resolution one."""
+PairMaker = Callable[[FloatArray, StoredImage], TrainingPair]
+"""Makes a pair of a high-resolution image and the low-resolution one."""
 
 CANDIDATES = 4
 """Places that `detailed_position` chooses among."""
@@ -25,27 +26,27 @@ CANDIDATES = 4
 def pair_maker(info: ModelInfo) -> PairMaker:
     """Return what makes pairs for a model."""
     network = network_named(info.architecture)
-    return lambda target, acquired: network.training_pair(
-        target, acquired, info.factor, info.interpolation, info.normalisation
+    return lambda target, stored: network.training_pair(
+        target, stored, info.factor, info.interpolation, info.normalisation
     )
 
 
 def fit_to_patch(pair: TrainingPair, patch: Shape) -> TrainingPair:
     """Grow a pair so that a patch of its input fits, repeating the outermost voxels."""
-    missing = [max(0, wanted - size) for wanted, size in zip(patch, pair.input.shape, strict=True)]
+    missing = [max(0, wanted - size) for wanted, size in zip(patch, pair.input.shape[-3:], strict=True)]
     if not any(missing):
         return pair
 
     def grown(image: FloatArray, factor: int) -> FloatArray:
         scales = (1, factor, factor)
         widths = [(s * (m // 2), s * (m - m // 2)) for m, s in zip(missing, scales, strict=True)]
-        return np.pad(image, widths, mode="edge")
+        return np.pad(image, [(0, 0)] * (image.ndim - 3) + widths, mode="edge")
 
     return replace(pair, input=grown(pair.input, 1), target=grown(pair.target, pair.factor))
 
 
 def batch_at(pairs: list[TrainingPair], places: list[tuple[int, Position]], patch: Shape) -> tuple[Tensor, Tensor]:
-    """Patches of pairs as tensors ``(B, 1, d, h, w)``: inputs and targets.
+    """Patches of pairs as tensors: inputs ``(B, C, d, h, w)`` and targets ``(B, 1, d, n * h, n * w)``.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ def patch_at(pair: TrainingPair, position: Position, patch: Shape) -> TrainingPa
 
 def random_position(pair: TrainingPair, patch: Shape, rng: np.random.Generator) -> Position:
     """First voxel of a patch of a pair's input, from anywhere."""
-    z, y, x = (int(rng.integers(size - n + 1)) for size, n in zip(pair.input.shape, patch, strict=True))
+    z, y, x = (int(rng.integers(size - n + 1)) for size, n in zip(pair.input.shape[-3:], patch, strict=True))
     return z, y, x
 
 
@@ -88,7 +89,8 @@ def mirrored(pair: TrainingPair, rng: np.random.Generator) -> TrainingPair:
     """A patch mirrored at random along the axes that allow it."""
     drawn = [axis for axis in range(3) if rng.random() < 0.5]
     axes = tuple(axis for axis in drawn if axis in pair.mirror_axes)
-    return replace(pair, input=np.flip(pair.input, axes), target=np.flip(pair.target, axes))
+    from_the_end = [axis - 3 for axis in axes]
+    return replace(pair, input=np.flip(pair.input, from_the_end), target=np.flip(pair.target, from_the_end))
 
 
 def random_patch(pair: TrainingPair, patch: Shape, rng: np.random.Generator) -> TrainingPair:
@@ -112,6 +114,6 @@ def detailed_patch(pair: TrainingPair, patch: Shape, rng: np.random.Generator) -
 
 
 def as_tensors(patches: Sequence[TrainingPair]) -> tuple[Tensor, Tensor]:
-    """Patches of one size as tensors ``(B, 1, d, h, w)``: inputs and targets."""
-    inputs, targets = (np.stack([getattr(p, side) for p in patches])[:, None] for side in ("input", "target"))
-    return torch.from_numpy(inputs), torch.from_numpy(targets)
+    """Patches of one size as tensors: inputs ``(B, C, d, h, w)`` and targets ``(B, 1, d, n * h, n * w)``."""
+    inputs, targets = np.stack([patch.input for patch in patches]), np.stack([patch.target for patch in patches])
+    return torch.from_numpy(inputs if inputs.ndim == 5 else inputs[:, None]), torch.from_numpy(targets[:, None])

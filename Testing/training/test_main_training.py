@@ -42,6 +42,7 @@ from SRDynamicMRILib.networks.sub_pixel import SubPixelNetwork
 from SRDynamicMRILib.networks.training_pair import TrainingPair
 from SRDynamicMRILib.networks.unet import UNet3D
 from SRDynamicMRILib.training import datasets, main_training, validation
+from SRDynamicMRILib.training.acquisitions import cut
 from SRDynamicMRILib.training.datasets import some_slices
 from SRDynamicMRILib.training.main_training import MainTraining, train, training_data
 from SRDynamicMRILib.training.optimisation import TrainingRecord, optimise
@@ -356,7 +357,7 @@ def test_weights_are_how_often_sources_are_drawn_from() -> None:
         return lambda rng: drawn.append(name) or np.ones((1, 4, 4), np.float32)
 
     stream = datasets.PairStream(
-        [(source("a"), 3), (source("b"), 1)], (1.0,), lambda image, _: TrainingPair(image, image), 0
+        [(source("a"), 3), (source("b"), 1)], (1.0,), cut, lambda image, _: TrainingPair(image, image), 0
     )
     for number in range(400):
         stream.pair(number)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers.models import TINY, same_weights, tiny_network
 
+from SRDynamicMRILib.acquisition.acquisition import Acquisition
 from SRDynamicMRILib.models.budgets import TrainingBudget
 from SRDynamicMRILib.models.checkpoints import Model
 from SRDynamicMRILib.phantom import abdomen
@@ -73,6 +74,8 @@ def test_fine_tuning_sees_needles_in_a_share_of_its_patches(monkeypatch: pytest.
     prior = abdomen(1, (12, 48, 64), (5.0, 5.2, 9.0), 1).static
     base = Model(tiny_network(), TINY)
     budget = TrainingBudget("quick", 2)
-    as_it_is = fine_tune(prior, base, (24, 32), budget)
+    as_it_is = fine_tune(prior, base, Acquisition((24, 32), prior.shape[1:]), budget)
     monkeypatch.setattr(fine_tuning_plan, "NEEDLES", share)
-    assert not same_weights(fine_tune(prior, base, (24, 32), budget).network, as_it_is.network)
+    assert not same_weights(
+        fine_tune(prior, base, Acquisition((24, 32), prior.shape[1:]), budget).network, as_it_is.network
+    )

@@ -12,7 +12,7 @@ from helpers.command_line import QUIET, Command
 from helpers.models import tiny_network
 from helpers.patient import FRACTION, Patient
 
-from SRDynamicMRILib.acquisition.acquisition import downsample
+from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.io.files import read_series, read_volume, write_volume
 from SRDynamicMRILib.models.budgets import TrainingBudget
@@ -91,7 +91,7 @@ def test_from_python_too(patient: Patient) -> None:
     prior = read_volume(patient.static)
     model: Model = load_model(patient.model)
     with pytest.raises(InputError, match="no finer detail"):
-        fine_tune(prior, model, (prior.shape[1], prior.shape[2]), TrainingBudget("test", 2))
+        fine_tune(prior, model, Acquisition(prior.shape[1:], prior.shape[1:]), TrainingBudget("test", 2))
 
 
 @pytest.mark.parametrize("lacking", [0.0, 1e-9, 1e-7])

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
 from SRDynamicMRILib.acquisition.interpolation import INPUTS, upsample
 from SRDynamicMRILib.acquisition.kspace import crop_kspace
+from SRDynamicMRILib.acquisition.stored import StoredImage
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.geometry import Geometry, Shape
 from SRDynamicMRILib.inference.super_resolution import super_resolve
@@ -43,6 +44,7 @@ from SRDynamicMRILib.process.devices import fastest_precision
 from SRDynamicMRILib.process.precision import PRECISIONS, Precision
 from SRDynamicMRILib.progress import Progress
 from SRDynamicMRILib.training import fine_tuning, fine_tuning_plan
+from SRDynamicMRILib.training.acquisitions import cut
 from SRDynamicMRILib.training.augmentation import ShiftAndMirror, augment, random_shift_and_mirror
 from SRDynamicMRILib.training.datasets import PairStream, some_slices
 from SRDynamicMRILib.training.fine_tuning import (
@@ -74,6 +76,7 @@ CPU = torch.device("cpu")
 TINY = TrainingBudget("test", 8)
 PRIOR = abdomen(0, (8, 48, 64), (6.0, 6.0, 8.0), time_points=1).static
 MATRIX = (24, 32)
+EMPTY = np.zeros((2, 8, 8), dtype=np.float32)
 INFO = ModelInfo(
     features=4,
     fractions=FRACTIONS,
@@ -84,6 +87,13 @@ INFO = ModelInfo(
     loss="l1",
     recipe="default",
 )
+
+
+ACQUISITION = Acquisition(MATRIX, (48, 64))
+
+
+def low(image: np.ndarray, matrix: tuple[int, int] = MATRIX) -> StoredImage:
+    return StoredImage.simulated(image, Acquisition(matrix, image.shape[1:]))
 
 
 def network(features: int = 4) -> UNet3D:
@@ -111,7 +121,7 @@ def vessel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("interpolation", INPUTS)
 def test_maximum_divides_input_and_target_each_by_its_own(interpolation: str) -> None:
-    pair = interpolated_pair(PRIOR.data, MATRIX, interpolation, "maximum")
+    pair = interpolated_pair(PRIOR.data, low(PRIOR.data), interpolation, "maximum")
     assert pair.input.max() == pytest.approx(1)
     assert pair.target.max() == pytest.approx(1)
     expected = upsample(crop_kspace(PRIOR.data, MATRIX), PRIOR.shape[1:], interpolation)
@@ -120,7 +130,7 @@ def test_maximum_divides_input_and_target_each_by_its_own(interpolation: str) ->
 
 
 def test_percentile_divides_both_by_that_of_the_low_resolution_image() -> None:
-    pair = interpolated_pair(PRIOR.data, MATRIX, "zero_filled", "percentile")
+    pair = interpolated_pair(PRIOR.data, low(PRIOR.data), "zero_filled", "percentile")
     acquired = crop_kspace(PRIOR.data, MATRIX)
     scale = np.percentile(acquired, 99.9)
     np.testing.assert_allclose(pair.target * scale, PRIOR.data, rtol=1e-5, atol=1e-3)
@@ -129,21 +139,24 @@ def test_percentile_divides_both_by_that_of_the_low_resolution_image() -> None:
 
 @pytest.mark.parametrize("normalisation", ["maximum", "percentile"])
 def test_pair_does_not_depend_on_the_unit(normalisation: str) -> None:
-    pair = interpolated_pair(PRIOR.data, MATRIX, "non_negative", normalisation)
-    larger = interpolated_pair(PRIOR.data * np.float32(1000), MATRIX, "non_negative", normalisation)
+    pair = interpolated_pair(PRIOR.data, low(PRIOR.data), "non_negative", normalisation)
+    larger = interpolated_pair(
+        PRIOR.data * np.float32(1000), low(PRIOR.data * np.float32(1000)), "non_negative", normalisation
+    )
     np.testing.assert_allclose(larger.input, pair.input, atol=1e-5)
     np.testing.assert_allclose(larger.target, pair.target, atol=1e-5)
 
 
 @pytest.mark.parametrize("normalisation", ["maximum", "percentile"])
 def test_empty_image_gives_a_finite_pair(normalisation: str) -> None:
-    pair = interpolated_pair(np.zeros((2, 8, 8), dtype=np.float32), (4, 4), "non_negative", normalisation)
+    pair = interpolated_pair(EMPTY, low(EMPTY, (4, 4)), "non_negative", normalisation)
     assert not pair.input.any()
     assert not pair.target.any()
 
 
 def test_pair_grows_to_the_patch() -> None:
-    pair = interpolated_pair(PRIOR.data[:5, :30, :41], (15, 20), "zero_filled", "maximum")
+    part = PRIOR.data[:5, :30, :41]
+    pair = interpolated_pair(part, low(part, (15, 20)), "zero_filled", "maximum")
     grown = fit_to_patch(pair, (12, 24, 24))
     assert grown.input.shape == grown.target.shape == (12, 30, 41)
     assert grown.target.max() == pair.target.max()
@@ -208,7 +221,7 @@ SUB_PIXEL = replace(INFO, architecture="SubPixelNetwork", interpolation="zero_fi
 
 
 def test_sub_pixel_pair_and_zero_filling_make_up_the_target() -> None:
-    pair = sub_pixel_pair(PRIOR.data, MATRIX, 2, "percentile")
+    pair = sub_pixel_pair(PRIOR.data, low(PRIOR.data), 2, "percentile")
     acquired = crop_kspace(PRIOR.data, MATRIX)
     scale = np.percentile(acquired, 99.9)
     assert pair.factor == 2
@@ -236,7 +249,7 @@ def test_patches_of_sub_pixel_pairs_keep_both_together() -> None:
 def test_fine_tuning_a_sub_pixel_network_makes_it_better_on_its_prior() -> None:
     torch.manual_seed(0)
     start = Model(new_network(SUB_PIXEL).eval(), SUB_PIXEL)
-    tuned = fine_tune(PRIOR, start, MATRIX, TrainingBudget("test", 40), seed=3)
+    tuned = fine_tune(PRIOR, start, ACQUISITION, TrainingBudget("test", 40), seed=3)
 
     def error(model: Model) -> float:
         result = super_resolve(downsample(PRIOR, 0.25), model, PRIOR.geometry)
@@ -245,14 +258,14 @@ def test_fine_tuning_a_sub_pixel_network_makes_it_better_on_its_prior() -> None:
     assert tuned.info.factor == 2
     assert error(tuned) < error(start)
     with pytest.raises(InputError, match="choose another budget"):
-        fine_tune(PRIOR, start, MATRIX, budget_named("paper"))
+        fine_tune(PRIOR, start, ACQUISITION, budget_named("paper"))
 
 
 # Places where nothing is learnt
 
 
 def test_held_back_voxels_are_few_where_detail_is_and_do_not_reach_the_loss() -> None:
-    pair = interpolated_pair(PRIOR.data, MATRIX, "zero_filled", "percentile")
+    pair = interpolated_pair(PRIOR.data, low(PRIOR.data), "zero_filled", "percentile")
     _, held = choose_validation_patches(pair, (8, 24, 24), np.random.default_rng(0))
     assert held.shape == pair.target.shape[1:]
     assert 0.02 < held.mean() < 0.5
@@ -286,7 +299,7 @@ def test_score_is_the_share_of_what_lacks_that_comes_back(residual: bool, expect
 
 
 def test_places_are_held_back_from_scans_smaller_than_a_patch() -> None:
-    pair = sub_pixel_pair(PRIOR.data, MATRIX, 2, "percentile")
+    pair = sub_pixel_pair(PRIOR.data, low(PRIOR.data), 2, "percentile")
     judge, held = choose_validation_patches(pair, (12, 48, 48), np.random.default_rng(0))
     assert held.shape == pair.target.shape[1:]
     assert all(pair.input.shape == (12, 48, 48) for pair in judge.patches)
@@ -329,7 +342,7 @@ def test_half_of_the_patches_are_of_a_scan_that_lies_otherwise(monkeypatch: pyte
 
     monkeypatch.setattr(fine_tuning_plan, "fit_to_patch", remembered)
     monkeypatch.setattr(fine_tuning_plan, "detailed_patch", draw)
-    fine_tune(PRIOR, Model(new_network(SUB_PIXEL).eval(), SUB_PIXEL), MATRIX, TrainingBudget("test", 100), seed=3)
+    fine_tune(PRIOR, Model(new_network(SUB_PIXEL).eval(), SUB_PIXEL), ACQUISITION, TrainingBudget("test", 100), seed=3)
     as_scanned = [number for number in drawn if number < 2]
     assert len(as_scanned) == pytest.approx(0.5 * len(drawn), rel=0.2)
     moved = [number for number in drawn if number >= 2]
@@ -346,7 +359,7 @@ def test_fine_tuning_ends_when_it_gets_no_better_where_nothing_is_learnt(
     scores = iter([0.1, 0.3, *[0.2] * 50])
     monkeypatch.setattr(ValidationPatches, "score", lambda *_, **__: {"recovered": next(scores)})
     progress = Recorder()
-    tuned = fine_tune(PRIOR, base, MATRIX, TrainingBudget("test", 40), seed=3, progress=progress)
+    tuned = fine_tune(PRIOR, base, ACQUISITION, TrainingBudget("test", 40), seed=3, progress=progress)
     assert tuned.info.steps == 2 * (2 + fine_tuning.PATIENCE)
     assert tuned.info.metrics["recovered"] == 0.3
     assert "Validation has not improved since step 4, so training ends." in progress.messages
@@ -355,7 +368,14 @@ def test_fine_tuning_ends_when_it_gets_no_better_where_nothing_is_learnt(
 def test_papers_budget_tells_how_long_it_takes(vessel_file: Path, base: Model) -> None:
     progress = Recorder()
     image = np.random.default_rng(0).random((24, 25, 24))
-    fine_tune(Volume(image), base, (12, 12), budget_named("paper"), perceptual_network=vessel_file, progress=progress)
+    fine_tune(
+        Volume(image),
+        base,
+        Acquisition((12, 12), image.shape[1:]),
+        budget_named("paper"),
+        perceptual_network=vessel_file,
+        progress=progress,
+    )
     assert any("1 steps of 2 patches will take about 0.0 hours on cpu" in message for message in progress.messages)
 
 
@@ -387,7 +407,7 @@ def test_stream_gives_the_same_pair_for_the_same_number() -> None:
 
     def stream(seed: int) -> PairStream:
         sources = [(source, 1.0), (lambda rng: 5 + source(rng), 2.0)]
-        return PairStream(sources, FRACTIONS, pair_maker(INFO), seed)
+        return PairStream(sources, FRACTIONS, cut, pair_maker(INFO), seed)
 
     first, again = stream(3), stream(3)
     for number in (0, 7, 2):
@@ -808,15 +828,17 @@ def test_training_that_had_come_to_its_end_does_not_go_on_when_resumed(tmp_path:
 @pytest.fixture(scope="module")
 def tuned(base: Model) -> tuple[Model, Recorder]:
     progress = Recorder()
-    return fine_tune(PRIOR, base, MATRIX, TINY, seed=3, progress=progress), progress
+    return fine_tune(PRIOR, base, ACQUISITION, TINY, seed=3, progress=progress), progress
 
 
 def test_fine_tuning_is_deterministic(base: Model, tuned: tuple[Model, Recorder]) -> None:
-    again = fine_tune(PRIOR, base, MATRIX, TINY, seed=3)
+    again = fine_tune(PRIOR, base, ACQUISITION, TINY, seed=3)
     assert same_weights(again.network, tuned[0].network)
     assert again.info == tuned[0].info
-    other = fine_tune(PRIOR, base, MATRIX, TrainingBudget("test", 2), seed=4)
-    assert not same_weights(other.network, fine_tune(PRIOR, base, MATRIX, TrainingBudget("test", 2), seed=3).network)
+    other = fine_tune(PRIOR, base, ACQUISITION, TrainingBudget("test", 2), seed=4)
+    assert not same_weights(
+        other.network, fine_tune(PRIOR, base, ACQUISITION, TrainingBudget("test", 2), seed=3).network
+    )
 
 
 def test_fine_tuned_model_knows_where_it_comes_from(base: Model, tuned: tuple[Model, Recorder]) -> None:
@@ -836,7 +858,7 @@ def test_fine_tuned_model_knows_where_it_comes_from(base: Model, tuned: tuple[Mo
 
 
 def test_strength_is_the_share_of_the_way_from_the_base(base: Model, tuned: tuple[Model, Recorder]) -> None:
-    half = fine_tune(PRIOR, base, MATRIX, TINY, seed=3, strength=0.5).network.state_dict()
+    half = fine_tune(PRIOR, base, ACQUISITION, TINY, seed=3, strength=0.5).network.state_dict()
     before, after = base.network.state_dict(), tuned[0].network.state_dict()
     assert all(torch.allclose(half[name], (before[name] + after[name]) / 2) for name in half)
 
@@ -851,7 +873,7 @@ def test_a_base_that_was_super_resolved_with_on_a_graphics_card_can_be_kept_in_p
 
 
 def test_precision_changes_how_it_is_computed_and_little_of_what_comes_out(base: Model) -> None:
-    tuned = {p: fine_tune(PRIOR, base, MATRIX, TINY, seed=3, precision=p) for p in PRECISIONS}
+    tuned = {p: fine_tune(PRIOR, base, ACQUISITION, TINY, seed=3, precision=p) for p in PRECISIONS}
     start, exact, fast = (m.network.state_dict() for m in (base, tuned["float32"], tuned["bfloat16"]))
     assert {w.dtype for w in fast.values()} == {torch.float32}
     assert [tuned[p].info.precision for p in PRECISIONS] == list(PRECISIONS)
@@ -860,7 +882,7 @@ def test_precision_changes_how_it_is_computed_and_little_of_what_comes_out(base:
     moved = sum(float((exact[name] - start[name]).square().sum()) for name in exact)
     assert 0 < apart < 0.05 * moved, "Adam's first steps have the size of the rate, whatever the gradient's"
     assert same_weights(
-        fine_tune(PRIOR, base, MATRIX, TINY, seed=3, precision="bfloat16").network, tuned["bfloat16"].network
+        fine_tune(PRIOR, base, ACQUISITION, TINY, seed=3, precision="bfloat16").network, tuned["bfloat16"].network
     )
 
 
@@ -932,7 +954,7 @@ def test_state_of_another_prior_is_refused(base: Model, tmp_path: Path) -> None:
         "base": weights_sha256(base.network) + base.info.to_json(),
         "perceptual network": "",
         "prior": hashlib.sha256(PRIOR.data.tobytes()).hexdigest(),
-        "kept": "24x32",
+        "acquisition": repr(ACQUISITION),
         "budget": "test",
         "seed": "0",
         "precision": default_precision(TINY, CPU),
@@ -940,17 +962,17 @@ def test_state_of_another_prior_is_refused(base: Model, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(network(), Recorder(3), state_file=state, save_every=0.0, identity=identity)
     progress = Recorder()
-    fine_tune(PRIOR, base, MATRIX, TINY, state_file=state, resume=True, progress=progress)
+    fine_tune(PRIOR, base, ACQUISITION, TINY, state_file=state, resume=True, progress=progress)
     assert progress.messages == ["Resuming after step 3."]
     with pytest.raises(KeyboardInterrupt):
         run(network(), Recorder(3), state_file=state, save_every=0.0, identity=identity)
     other = PRIOR.with_data(PRIOR.data + 1)
     for prior, matrix, seed in ((other, MATRIX, 0), (PRIOR, (12, 16), 0), (PRIOR, MATRIX, 1)):
         with pytest.raises(InputError, match="other data or settings"):
-            fine_tune(prior, base, matrix, TINY, seed=seed, state_file=state, resume=True)
+            fine_tune(prior, base, Acquisition(matrix, (48, 64)), TINY, seed=seed, state_file=state, resume=True)
     (precision,) = set(PRECISIONS) - {default_precision(TINY, CPU)}
     with pytest.raises(InputError, match="other data or settings"):
-        fine_tune(PRIOR, base, MATRIX, TINY, state_file=state, resume=True, precision=precision)
+        fine_tune(PRIOR, base, ACQUISITION, TINY, state_file=state, resume=True, precision=precision)
 
 
 @pytest.mark.parametrize("shape", [(24, 28, 28), (28, 24, 32), (24, 24, 24)])
@@ -966,7 +988,9 @@ def test_paper_budget_is_one_epoch_over_all_patches(
     monkeypatch.setattr(fine_tuning, "optimise", spy)
     image = np.random.default_rng(0).random(shape)
     matrix = (shape[1] // 2, shape[2] // 2)
-    tuned = fine_tune(Volume(image), base, matrix, budget_named("paper"), perceptual_network=vessel_file)
+    tuned = fine_tune(
+        Volume(image), base, Acquisition(matrix, shape[1:]), budget_named("paper"), perceptual_network=vessel_file
+    )
     positions = math.prod(size - 24 + 1 for size in shape)
     schedule = seen["schedule"]
     assert schedule.steps == tuned.info.steps == math.ceil(positions / 16)
@@ -979,7 +1003,9 @@ def test_paper_budget_is_one_epoch_over_all_patches(
 
 def test_paper_budget_trains_with_the_perceptual_network(base: Model, vessel_file: Path) -> None:
     prior = Volume(np.random.default_rng(0).random((24, 24, 24)))
-    tuned = fine_tune(prior, base, (12, 12), budget_named("paper"), perceptual_network=vessel_file)
+    tuned = fine_tune(
+        prior, base, Acquisition((12, 12), (24, 24)), budget_named("paper"), perceptual_network=vessel_file
+    )
     assert tuned.info.steps == 1
     assert tuned.info.metrics["training loss"] > 0
     assert not same_weights(tuned.network, base.network)
@@ -987,7 +1013,7 @@ def test_paper_budget_trains_with_the_perceptual_network(base: Model, vessel_fil
 
 def test_paper_budget_without_a_perceptual_network_is_refused(base: Model) -> None:
     with pytest.raises(InputError, match="needs a perceptual network"):
-        fine_tune(PRIOR, base, MATRIX, budget_named("paper"))
+        fine_tune(PRIOR, base, ACQUISITION, budget_named("paper"))
 
 
 def test_unknown_budget_is_refused() -> None:
