@@ -6,6 +6,7 @@ import hashlib
 import math
 from pathlib import Path
 
+from ..acquisition.acquisition import Acquisition
 from ..errors import InputError
 from ..io.paths import read_bounded
 
@@ -18,6 +19,9 @@ FRACTION_MODELS = {fraction: f"base_{fraction:g}.safetensors" for fraction in (0
 FAST_MODELS = {fraction: f"fast_{fraction:g}.safetensors" for fraction in (0.25, 0.1, 0.0625)}
 """Networks that end in sub-pixels: several times as fast, and the better start of fine-tuning."""
 
+SCANNER_MODELS = {2: "scanner_2.safetensors", 4: "scanner_4.safetensors"}
+"""For images as scanners store them, by the voxels they make of each along rows and columns."""
+
 PERCEPTUAL_NETWORK = "perceptual.safetensors"
 
 HASHES = "SHA256SUMS"
@@ -25,6 +29,9 @@ HASHES = "SHA256SUMS"
 
 FRACTION_TOLERANCE = math.log(1.25)
 """How far, as a factor, a fraction may be from that of a model."""
+
+_FACTOR_TOLERANCE = 1.25
+"""How many times more voxels may be wanted of each than a model for scanners' images makes."""
 
 START_TOLERANCE = math.log(1.6)
 """How far it may be from that of a model to begin fine-tuning with, which soon finds its way."""
@@ -67,8 +74,22 @@ def fast_model(fraction: float) -> Path | None:
     return pretrained_file(FAST_MODELS[nearest])
 
 
+def scanner_model(acquisition: Acquisition) -> Path | None:
+    """Path of the pretrained model for images as scanners store them.
+
+    None where the sign is kept and there is no window, for which the others are better, or no model is made for as
+    little of k-space.
+    """
+    if not acquisition.magnitude and acquisition.window.is_flat:
+        return None
+    shares = (low / full for low, full in zip(acquisition.acquired_matrix, acquisition.full_matrix, strict=True))
+    wanted = 1 / min(shares)
+    factor = next((each for each in sorted(SCANNER_MODELS) if wanted <= each * _FACTOR_TOLERANCE), None)
+    return None if factor is None else pretrained_file(SCANNER_MODELS[factor])
+
+
 def start_model(fraction: float) -> Path:
-    """Path of the pretrained model to begin fine-tuning with for a fraction of in-plane k-space.
+    """Path of the pretrained model to begin fine-tuning with for a fraction of in-plane k-space, the sign kept.
 
     Raises
     ------

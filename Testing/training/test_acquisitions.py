@@ -1,0 +1,57 @@
+"""Low-resolution images to train on are those of scanners."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from SRDynamicMRILib.acquisition.acquisition import Acquisition
+from SRDynamicMRILib.phantom import abdomen
+from SRDynamicMRILib.training.acquisitions import cut, like_scanners, random_acquisition
+
+IMAGE = abdomen(0, (4, 48, 64), (6.0, 6.0, 8.0), time_points=1).static.data
+FULL = (240, 320)
+FRACTIONS = (0.0625, 0.2)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[Acquisition]:
+    return [random_acquisition(FULL, FRACTIONS, 100.0, np.random.default_rng(n)) for n in range(600)]
+
+
+def test_all_kinds_are_drawn(drawn: list[Acquisition]) -> None:
+    def share(these: list[bool]) -> float:
+        return sum(these) / len(drawn)
+
+    assert share([not a.magnitude for a in drawn]) == pytest.approx(0.12, abs=0.05)
+    assert share([a.noise == 0 for a in drawn]) == pytest.approx(0.3, abs=0.07)
+    assert share([a.window.is_flat for a in drawn]) == pytest.approx(0.4, abs=0.07)
+    assert share([a.shutter == "ellipse" for a in drawn]) == pytest.approx(0.15, abs=0.05)
+    assert {a.window.name for a in drawn} == {"none", "hann", "hamming", "fermi", "tukey", "gauss"}
+    snr = [100.0 / a.noise for a in drawn if a.noise]
+    assert 6 <= min(snr) < 8 and 80 < max(snr) <= 100
+
+
+def test_matrices_are_of_the_fractions_or_between_them(drawn: list[Acquisition]) -> None:
+    assert sum(a.acquired_matrix == (60, 80) for a in drawn) == pytest.approx(150, abs=45)
+    rows, columns = zip(*(a.acquired_matrix for a in drawn), strict=True)
+    assert min(rows) == 60 and min(columns) == 80, "less than a quarter of an axis is not what the network makes"
+    assert max(a.fraction for a in drawn) <= 0.21
+    assert len({a.acquired_matrix for a in drawn}) > 100
+    ratios = [a.stored_matrix[0] / a.acquired_matrix[0] for a in drawn]
+    assert min(ratios) == 1 and max(ratios) <= 4 and 2 in ratios
+    assert sum(a.stored_matrix == FULL for a in drawn) > 60
+
+
+def test_the_paper_s_way_is_a_cut_of_k_space() -> None:
+    image = cut(IMAGE, (0.25,), np.random.default_rng(0))
+    assert image.acquisition == Acquisition((24, 32), (48, 64))
+    np.testing.assert_array_equal(image.data, image.acquisition.downsample(IMAGE))
+
+
+def test_noise_and_phase_are_another_with_each_draw_and_the_same_with_the_same() -> None:
+    def draw(seed: int) -> np.ndarray:
+        return like_scanners(IMAGE, (0.0625,), np.random.default_rng(seed)).data
+
+    assert np.array_equal(draw(3), draw(3))
+    assert len({draw(seed).tobytes() for seed in range(8)}) == 8
