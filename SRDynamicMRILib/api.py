@@ -31,7 +31,7 @@ from .acquisition.recognise import AcquiredMatrix, recognise_acquired_matrix
 from .errors import InputError
 from .evaluation.evaluation import Evaluation, KeepMap, align
 from .evaluation.evaluation import evaluate as evaluate_series
-from .geometry import Geometry
+from .geometry import FloatArray, Geometry
 from .inference.intensities import unusual
 from .inference.series import FrameFolder, inconsistent, super_resolve_series, usable_time_points
 from .inference.suited import other_fraction, pretrained_model, result_grid, suited_inference
@@ -41,8 +41,9 @@ from .io.sidecar import NOTICE, check_acquired, frames_in
 from .io.times import frames_text
 from .models.budgets import TrainingBudget, budget_named
 from .models.checkpoints import Model, identified, load_info, load_model
-from .models.pretrained import PERCEPTUAL_NETWORK, base_model, pretrained_file, start_model
+from .models.pretrained import PERCEPTUAL_NETWORK, base_model, pretrained_file, scanner_model, start_model
 from .models.prior_copy import PriorCopy, voxels_sha256
+from .networks.normalisation import intensity_scale
 from .prior.similarity import FORMER_SIMILARITY, SIMILARITY, Fit, fit_of, misfit, spread
 from .process.devices import device_named
 from .process.distributed import is_first
@@ -162,13 +163,15 @@ def fine_tune(
     if model is not None:
         base = _model(model)
         warnings += other_fraction(base, share)
+    elif chosen_budget.steps is None:
+        base = load_model(base_model(share))
     else:
-        base = load_model(base_model(share) if chosen_budget.steps is None else start_model(share))
+        base = load_model(scanner_model(matched.acquisition) or start_model(share))
     tell(warnings, progress)
     tuned = fine_tune_model(
         matched.prior,
         base,
-        matched.acquisition,
+        matched.acquisition if base.network.knows_acquisition else matched.acquisition.cut,
         chosen_budget,
         seed=seed,
         device=chosen_device,
@@ -194,7 +197,7 @@ class _MatchedPrior:
     prior
         The planning scan, made as like the series as can be.
     acquisition
-        What of its k-space the series has.
+        What makes an image like the series' of it.
     strength
         Share of the way from the model that it begins with; see `training.fine_tuning.fine_tune`.
     fit
@@ -244,7 +247,15 @@ def _matched_to(
     elif not keep_contrast:
         adapted = adapt_prior(prior, time_points[fit.best if fit else 0], progress)
         prior, strength = adapted.volume, adapted.strength
+    brighter = _scale(acquisition.downsample(prior.data)) / _scale(time_points[fit.best if fit else 0].data)
+    acquisition = acquired.acquisition_for(acquired.matrix).of_other_scan(
+        acquisition.acquired_matrix, acquisition.full_matrix, brighter
+    )
     return _MatchedPrior(prior, acquisition, strength, fit, (*warnings, *misfit(fit)))
+
+
+def _scale(low_resolution: FloatArray) -> float:
+    return intensity_scale(low_resolution, "percentile")
 
 
 # Super-resolution
@@ -346,13 +357,15 @@ class SuperResolution:
     Parameters
     ----------
     series
-        The series at its acquired matrix; all its time points.
+        All time points of the series: as stored where the model knows the acquisition, else at the acquired matrix.
     numbers
         Those to do.
     model
         What does it.
     grid
         Where the results lie.
+    acquisition
+        How the series was acquired, for a model that knows it.
     device, inference, progress
         As for `super_resolution.super_resolve`.
     facts
@@ -363,6 +376,7 @@ class SuperResolution:
     numbers: Sequence[int]
     model: Model
     grid: Geometry
+    acquisition: Acquisition | None
     device: torch.device
     inference: Inference
     progress: Progress
@@ -400,6 +414,7 @@ class SuperResolution:
             self.model,
             self.grid,
             frames,
+            acquisition=self.acquisition,
             device=self.device,
             inference=self.inference,
             progress=self.progress,
@@ -451,9 +466,10 @@ def prepare_super_resolution(
     info = load_info(base_model()) if chosen is None else chosen.info
     geometry = like if like is None or isinstance(like, Geometry) else like.geometry
     grid = result_grid(low.geometry, acquired.geometry, stored.facts, info, geometry, fraction, progress)
-    share = Acquisition(low.geometry.shape[1:], grid.shape[1:]).fraction
+    acquisition = acquired.acquisition_for((grid.shape[1], grid.shape[2]))
+    share = acquisition.fraction
     if chosen is None:  # the grid tells the fraction, and that the model
-        chosen = load_model(pretrained_model(share, fast))
+        chosen = load_model(pretrained_model(acquisition, fast))
     warnings = [*stored.warnings, *acquired.warnings, *other_fraction(chosen, share)]
     compared: list[Volume] = []
     points = low.select(numbers)
@@ -471,7 +487,8 @@ def prepare_super_resolution(
         facts["skipped"] = skipped
     facts |= {"warnings": tell(warnings, progress), **acquired.facts()}
     inference = suited_inference(chosen, stride, precision)
-    return SuperResolution(low, numbers, chosen, grid, chosen_device, inference, progress, facts)
+    series, known = (stored, acquisition) if chosen.network.knows_acquisition else (low, None)
+    return SuperResolution(series, numbers, chosen, grid, known, chosen_device, inference, progress, facts)
 
 
 def _kept_on_the_way(series: Series, numbers: Sequence[int], kept: list[Volume]) -> Iterator[Volume]:

@@ -20,7 +20,7 @@ Three details are needed for ``D(project(x, y)) = y`` to hold for every sample:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -250,6 +250,31 @@ class Acquisition:
     def is_linear(self) -> bool:
         """Whether `downsample` is all that happens to an image without a phase: no noise, and the sign kept."""
         return not self.magnitude and self.noise == 0
+
+    @property
+    def cut(self) -> Acquisition:
+        """The centre of k-space alone: all of it sampled, the sign kept, no window and no noise."""
+        return Acquisition(self.acquired_matrix, self.full_matrix)
+
+    def of_other_scan(self, acquired_matrix: Matrix, full_matrix: Matrix, intensity: float) -> Acquisition:
+        """The same acquisition of a scan with another field of view or unit.
+
+        Parameters
+        ----------
+        acquired_matrix, full_matrix
+            Those of the other scan, see `between`. The stored matrix keeps its ratio to the acquired one.
+        intensity
+            How many times brighter the other scan is.
+        """
+        ratios = (m / h for m, h in zip(self.stored_matrix, self.acquired_matrix, strict=True))
+        rows, columns = (max(n, round(ratio * n)) for ratio, n in zip(ratios, acquired_matrix, strict=True))
+        return replace(
+            self,
+            acquired_matrix=acquired_matrix,
+            full_matrix=full_matrix,
+            stored_matrix=(rows, columns),
+            noise=self.noise * intensity,
+        )
 
     @cached_property
     def mask(self) -> Mask:

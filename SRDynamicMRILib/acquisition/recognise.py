@@ -105,6 +105,10 @@ class AcquiredMatrix:
         """The acquisition of the series, whose full matrix is taken to be the stored one: no finer one is known."""
         return Acquisition(self.matrix, self.stored, self.stored, shared_nyquist=self.shared)
 
+    def acquisition_for(self, full: Matrix) -> Acquisition:
+        """The acquisition as one of images of a full matrix ``(H, W)``."""
+        return Acquisition(self.matrix, full, self.stored, shared_nyquist=self.shared)
+
     def in_words(self) -> str:
         """One sentence for the log."""
         if not self.interpolated:

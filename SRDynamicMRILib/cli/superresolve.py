@@ -46,7 +46,7 @@ def run(request: SuperResolveRequest, progress: Progress) -> Outputs:
     progress.stage("Writing")
     outputs = {"output": request.output}
     if map_file is not None:
-        maps = consistency_maps(result, job.acquired)
+        maps = consistency_maps(result, job.acquired, job.acquisition)
         write_images(maps.with_facts(image="data-consistency map", model=job.model.sha256), map_file)
         outputs["data-consistency map"] = map_file
     write_images(result, request.output)

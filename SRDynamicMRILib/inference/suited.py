@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..acquisition.acquisition import Acquisition
 from ..acquisition.full_matrix import recorded_matrix
 from ..acquisition.matrices import check_fraction
 from ..errors import InputError
 from ..geometry import Geometry
 from ..models.checkpoints import Model
 from ..models.model_info import ModelInfo
-from ..models.pretrained import FRACTION_TOLERANCE, base_model, fast_model
+from ..models.pretrained import FRACTION_TOLERANCE, base_model, fast_model, scanner_model
 from ..models.recipes import DEFAULT, PAPER, RECIPES
 from ..process.precision import Precision
 from ..progress import Progress
@@ -89,19 +90,21 @@ def result_grid(
     return grid
 
 
-def pretrained_model(fraction: float, fast: bool) -> Path:
-    """The pretrained model to use without fine-tuning for a fraction of k-space.
+def pretrained_model(acquisition: Acquisition, fast: bool) -> Path:
+    """The pretrained model to use without fine-tuning for an acquisition.
+
+    That for scanners' images is fast, too.
 
     Raises
     ------
     InputError
         If the fast one is wanted and there is none near that fraction.
     """
-    if not fast:
-        return base_model(fraction)
-    path = fast_model(fraction)
+    path = scanner_model(acquisition) or (
+        fast_model(acquisition.fraction) if fast else base_model(acquisition.fraction)
+    )
     if path is None:
-        message = f"There is no fast model for {100 * fraction:.3g}% of k-space; leave out --fast."
+        message = f"There is no fast model for {100 * acquisition.fraction:.3g}% of k-space; leave out --fast."
         raise InputError(message)
     return path
 

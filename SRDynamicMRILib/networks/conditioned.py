@@ -102,6 +102,7 @@ class ConditionedSubPixelNetwork(SubPixelNetwork):
     """
 
     inputs: ClassVar[tuple[str, ...]] = _IMAGE + CONDITIONS
+    knows_acquisition = True
 
     def __init__(self, features: int = 64, factor: int = 4) -> None:
         super().__init__(features, factor)

@@ -54,6 +54,9 @@ class SuperResolutionNetwork(Network):
     inputs: ClassVar[tuple[str, ...]] = ("time point",)
     """What the channels of its input ``(B, C, D, H, W)`` hold, the low-resolution time point first."""
 
+    knows_acquisition: ClassVar[bool] = False
+    """Whether it is told how its image was acquired; others take it for the centre of k-space, sign kept, no noise."""
+
     halo: ClassVar[int]
     """Voxels of the input on each side that a voxel of the result can depend on."""
 
