@@ -22,6 +22,9 @@ from .process.precision import Precision
 
 Matrix = tuple[int, int]
 
+ScenarioName = Literal["signed", "magnitude", "noisy", "scanner"]
+"""How a benchmark makes low-resolution series; `benchmark.scenarios` has them."""
+
 _ACQUIRED = "acquired rows and columns of {}, if the scanner stored more (default: detected)"
 
 
@@ -269,6 +272,11 @@ class BenchmarkRequest(Request):
     data: Path = argument("DATADIR", "folder with a sub-folder per subject that holds static.* and dynamic.*")
     output: Path = option(metavar="DIR", help="folder to write")
     fractions: tuple[float, ...] = option(FRACTIONS, help="fractions of k-space to compare")
+    scenarios: tuple[ScenarioName, ...] = option(
+        get_args(ScenarioName),
+        help="how to make low-resolution series: the signed cut of k-space, the magnitude of a complex cut, the same "
+        "with noise, what a scanner stores (default: all)",
+    )
     model: Path | None = option(None, metavar="BASE", help="base model (default: the pretrained one)")
     budget: str = option("standard", choices=BUDGETS, help="training budget of fine-tuning (default: standard)")
     perceptual_network: Path | None = option(

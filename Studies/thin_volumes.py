@@ -1,7 +1,7 @@
 """Subjects of one or two slices, cut from the middle of the benchmark's: what is left of the gain there.
 
     python Studies/thin_volumes.py OUTDIR --slices 1
-    sr-dynamic-mri benchmark OUTDIR --output thin --fractions 0.0625
+    sr-dynamic-mri benchmark OUTDIR --output thin --scenarios signed --fractions 0.0625
 
 The first command writes the subjects, the second measures on them.
 """

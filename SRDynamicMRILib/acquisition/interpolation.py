@@ -16,7 +16,7 @@ from ..errors import InputError, look_up
 from ..geometry import FloatArray, Geometry
 from ..volume import Volume
 from .acquisition import Acquisition
-from .kspace import pad_kspace, resize_kspace, separable
+from .kspace import resize_kspace, separable
 
 NON_NEGATIVE_ITERATIONS = 10
 """Projections of `non_negative`: twice as many add 0.1 dB on a cardiac cine at 6.25% and cost twice the time."""
@@ -62,8 +62,11 @@ def area(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArray:
 
 
 def zero_filled(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArray:
-    """Sinc interpolation of ``(..., h, w)`` to ``(..., *size)``: k-space padded with zeros (paper, section 3)."""
-    return pad_kspace(image, size, nyquist=1.0)
+    """Sinc interpolation of ``(..., h, w)`` to ``(..., *size)``: k-space padded with zeros (paper, section 3).
+
+    Where the size is smaller, k-space is cut.
+    """
+    return sinc(image, size)
 
 
 def sinc(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArray:
@@ -155,12 +158,8 @@ def high_resolution_grid(low_resolution: Geometry, like: Geometry) -> Geometry:
     InputError
         If `like` has larger in-plane voxels than the low-resolution volume.
     """
-    if low_resolution.same_orientation(like):
-        fine_x, fine_y = like.spacing[0], like.spacing[1]
-    else:  # other orientation: only the voxel size can be taken over
-        fine_x = fine_y = min(like.spacing)
-    width = round(low_resolution.shape[2] * low_resolution.spacing[0] / fine_x)
-    height = round(low_resolution.shape[1] * low_resolution.spacing[1] / fine_y)
+    grid = grid_with_voxels_of(low_resolution, like)
+    height, width = grid.shape[1:]
     if height < low_resolution.shape[1] or width < low_resolution.shape[2]:
         message = (
             f"The reference has larger voxels ({like.spacing[0]:.2f} x {like.spacing[1]:.2f} mm) than the volume to "
@@ -168,7 +167,21 @@ def high_resolution_grid(low_resolution: Geometry, like: Geometry) -> Geometry:
             "give a reference of higher resolution."
         )
         raise InputError(message)
-    grid = low_resolution.with_matrix((height, width))
+    return grid
+
+
+def grid_with_voxels_of(volume: Geometry, like: Geometry) -> Geometry:
+    """Grid over the field of view of `volume` with in-plane voxels the size of those of `like`, smaller or larger.
+
+    If that is the geometry `like`, it is returned itself.
+    """
+    if volume.same_orientation(like):
+        x, y = like.spacing[0], like.spacing[1]
+    else:  # other orientation: only the voxel size can be taken over
+        x = y = min(like.spacing)
+    width = max(1, round(volume.shape[2] * volume.spacing[0] / x))
+    height = max(1, round(volume.shape[1] * volume.spacing[1] / y))
+    grid = volume.with_matrix((height, width))
     return like if grid.same_grid(like) else grid
 
 
@@ -212,6 +225,9 @@ def _check_overlap(volume: Volume, geometry: Geometry) -> None:
 def interpolate(volume: Volume, like: Geometry, method: str) -> Volume:
     """Interpolate a low-resolution volume on the grid of a high-resolution one.
 
+    A scanner may have stored more rows and columns than that grid has; then the frequencies that it cannot hold are
+    cut off.
+
     Parameters
     ----------
     volume
@@ -225,10 +241,10 @@ def interpolate(volume: Volume, like: Geometry, method: str) -> Volume:
     Raises
     ------
     InputError
-        If `like` has the lower resolution, or the two do not overlap.
+        If the two do not overlap.
     """
     _check_overlap(volume, like)
-    grid = high_resolution_grid(volume.geometry, like)
+    grid = grid_with_voxels_of(volume.geometry, like)
     if method == "trilinear" and grid is not like:
         return resample(volume, like)
     return resample(Volume(upsample(volume.data, grid.shape[1:], method), grid), like)

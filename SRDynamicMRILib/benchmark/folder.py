@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,9 +18,14 @@ from ..errors import InputError
 from ..io.files import file_name
 from ..io.image_files import written_whole
 from ..io.paths import read_bounded
+from ..requests import ScenarioName
+from .scenarios import Case
 from .table3 import FINE_TUNED, MAIN
 
 _KEY = "SRDynamicMRI benchmark"
+
+_FORMER: Any = [""]
+"""Scenarios of a plan of former versions, which had one and did not name it, in names of files neither."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ class Plan:
     ----------
     settings
         All that results depend on but the images.
+    scenarios
+        How the low-resolution series are made.
     fractions
         Shares of k-space.
     subjects
@@ -79,13 +86,19 @@ class Plan:
     """
 
     settings: Mapping[str, Any]
+    scenarios: Sequence[ScenarioName]
     fractions: Sequence[float]
     subjects: Mapping[str, TimePoints]
 
     @property
-    def pairs(self) -> list[tuple[str, float]]:
-        """Every subject with every fraction: what is fine-tuned for."""
-        return [(subject, fraction) for subject in self.subjects for fraction in self.fractions]
+    def cases(self) -> list[Case]:
+        """Every scenario with every fraction."""
+        return [Case(scenario, fraction) for scenario in self.scenarios for fraction in self.fractions]
+
+    @property
+    def pairs(self) -> list[tuple[str, Case]]:
+        """Every subject with every case: what is fine-tuned for."""
+        return [(subject, case) for subject in self.subjects for case in self.cases]
 
     def to_json(self) -> str:
         """The plan as JSON."""
@@ -102,7 +115,7 @@ class Plan:
         """
         content = json.loads(text)[_KEY]
         subjects = {name: TimePoints(**points) for name, points in content["subjects"].items()}
-        return cls(content["settings"], content["fractions"], subjects)
+        return cls(content["settings"], content.get("scenarios", _FORMER), content["fractions"], subjects)
 
 
 @dataclass(frozen=True)
@@ -148,25 +161,25 @@ class BenchmarkFolder:
         }
         return {what: self.path / name for what, name in names.items()}
 
-    def model(self, subject: str, fraction: float) -> Path:
+    def model(self, subject: str, case: Case) -> Path:
         """File of a fine-tuned model."""
-        return self.models / f"{_pair_name(subject, fraction)}.safetensors"
+        return self.models / f"{_pair_name(subject, case)}.safetensors"
 
-    def state(self, subject: str, fraction: float) -> Path:
+    def state(self, subject: str, case: Case) -> Path:
         """File of an unfinished fine-tuning."""
-        return self.model(subject, fraction).with_suffix(".state.safetensors")
+        return self.model(subject, case).with_suffix(".state.safetensors")
 
-    def timing(self, subject: str, fraction: float) -> Path:
+    def timing(self, subject: str, case: Case) -> Path:
         """File that says how long a fine-tuning took."""
-        return self.model(subject, fraction).with_suffix(".json")
+        return self.model(subject, case).with_suffix(".json")
 
-    def metrics(self, subject: str, fraction: float, number: int) -> Path:
+    def metrics(self, subject: str, case: Case, number: int) -> Path:
         """File with the metrics of a time point."""
-        return self.time_points / _pair_name(subject, fraction) / f"{number:04d}.json"
+        return self.time_points / _pair_name(subject, case) / f"{number:04d}.json"
 
-    def image(self, subject: str, fraction: float, number: int, method: str) -> Path:
+    def image(self, subject: str, case: Case, number: int, method: str) -> Path:
         """File of a super-resolved time point that a figure shows."""
-        return self.metrics(subject, fraction, number).with_name(f"{number:04d}_{file_name(method)}.nii.gz")
+        return self.metrics(subject, case, number).with_name(f"{number:04d}_{file_name(method)}.nii.gz")
 
     def figure(self, name: str) -> Path:
         """File of a figure."""
@@ -233,17 +246,31 @@ class BenchmarkFolder:
                 made += [self.metrics(*pair, number), *(self.image(*pair, number, m) for m in (MAIN, FINE_TUNED))]
             for file in made:
                 file.unlink(missing_ok=True)
-        for file in (*self.outputs.values(), *(self.figure(name) for name in _figure_names(plan.subjects))):
+        for file in (*self.outputs.values(), *(self.figure(name) for name in _figure_names(plan))):
             file.unlink(missing_ok=True)
         for folder in reversed(self._folders(plan)):
             with suppress(OSError):  # someone has put other files there
                 folder.rmdir()
 
 
-def _figure_names(subjects: Iterable[str]) -> list[str]:
+def figure_name(kind: str, scenario: str, subject: str = "") -> str:
+    """Name of a figure of a scenario, about a subject or all of them."""
+    return "_".join(part for part in (kind, subject, scenario) if part)
+
+
+def _figure_names(plan: Plan) -> list[str]:
     """Names of all figures that a report may have made."""
-    return [*(f"{kind}_{s}" for s in subjects for kind in ("figure3", "figure4", "figure5", "over_time")), "figure6"]
+    about_one = ("figure3", "figure4", "figure5", "over_time")
+    return [
+        name
+        for scenario in plan.scenarios
+        for name in (
+            figure_name("figure6", scenario),
+            *(figure_name(kind, scenario, subject) for subject in plan.subjects for kind in about_one),
+        )
+    ]
 
 
-def _pair_name(subject: str, fraction: float) -> str:
-    return f"{file_name(subject)}_{fraction:g}"
+def _pair_name(subject: str, case: Case) -> str:
+    parts = (file_name(subject), file_name(case.scenario), f"{case.fraction:g}")
+    return "_".join(part for part in parts if part)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..acquisition.acquisition import downsample
 from ..acquisition.interpolation import interpolate
 from ..evaluation.report import (
     Comparison,
@@ -24,8 +23,11 @@ from ..evaluation.report import (
 )
 from ..io.files import read_volume
 from ..io.image_files import written_whole
+from ..requests import ScenarioName
 from ..volume import Series
-from .folder import BenchmarkFolder, Plan, TimePoints
+from .folder import BenchmarkFolder, Plan, TimePoints, figure_name
+from .scenarios import SCENARIOS, Case, percent, simulate
+from .subjects import Scans
 from .table3 import (
     ALL_SUBJECTS,
     FINE_TUNED,
@@ -34,10 +36,7 @@ from .table3 import (
     TRILINEAR,
     ZERO_FILLED,
     Results,
-    fractions_of,
-    percent,
     pooled,
-    subjects_of,
 )
 
 LOW_RESOLUTION = "low resolution"
@@ -45,7 +44,7 @@ LOW_RESOLUTION = "low resolution"
 
 
 def write_benchmark_report(
-    folder: BenchmarkFolder, plan: Plan, results: Results, facts: Mapping[str, Any], truth: Callable[[str], Series]
+    folder: BenchmarkFolder, plan: Plan, results: Results, facts: Mapping[str, Any], scans: Callable[[str], Scans]
 ) -> dict[str, Path]:
     """Draw the figures, each into a file, and write the report that shows them.
 
@@ -59,8 +58,8 @@ def write_benchmark_report(
         The metrics.
     facts
         Versions, seed, hashes, times, as in ``benchmark.json``.
-    truth
-        Gives the dynamic series of a subject by its name, all its time points.
+    scans
+        Gives the images of a subject by its name, all time points of them.
 
     Returns
     -------
@@ -71,18 +70,13 @@ def write_benchmark_report(
     InputError
         If a file cannot be written.
     """
-    compared = [Comparison(label=percent(f), evaluation=e, group=s) for (s, f), e in results.items()]
-    drawn = {
-        "figure6": Illustration(
-            png(confidence_plot(compared)),
-            "SSIM and PSNR of every method and subject over the whole volume: mean over the time points, with the 95% "
-            "confidence interval of the mean (paper, Figure 6). The scales differ from plot to plot.",
-            "Plots of mean SSIM and PSNR; the tables above hold the means.",
-        )
-    }
-    for subject, points in plan.subjects.items():
-        panels = _panels(subject, plan, folder, results, truth(subject).select(points.numbers))
-        drawn |= _subject_figures(subject, panels, points)
+    drawn: dict[str, Illustration] = {}
+    for scenario in plan.scenarios:
+        drawn[figure_name("figure6", scenario)] = _overview(scenario, results)
+        for subject, points in plan.subjects.items():
+            panels = _panels(subject, scenario, plan, folder, results, scans(subject), facts["seed"])
+            lowest = panels[plan.fractions.index(min(plan.fractions))]
+            drawn |= _subject_figures(subject, scenario, panels, points, lowest)
     files = {}
     for name, illustration in drawn.items():
         path = folder.figure(name)
@@ -93,11 +87,11 @@ def write_benchmark_report(
     content = ReportContent(
         title="Benchmark: every method against the ground truth",
         summary=_summary(plan, facts),
-        panels=[*_overall(results), *compared],
+        panels=_comparisons(plan, results),
         result=FINE_TUNED,
         input=ZERO_FILLED,
-        timings=_timings(facts),
-        details=_details(facts),
+        timings=_timings(plan, facts),
+        details=_details(plan, facts),
         notes=_notes(plan, facts),
         figures=list(drawn.values()),
     )
@@ -105,39 +99,72 @@ def write_benchmark_report(
     return {"report": folder.outputs["report"], **files}
 
 
-def _overall(results: Results) -> list[Comparison]:
-    """Every fraction over all subjects, if there are several."""
-    if len(subjects_of(results)) == 1:
-        return []
+def _comparisons(plan: Plan, results: Results) -> list[Comparison]:
+    """Every case, scenario by scenario: over all subjects, if there are several, then for each of them."""
+    everyone = (None, *plan.subjects) if len(plan.subjects) > 1 else tuple(plan.subjects)
     return [
-        Comparison(label=percent(fraction), evaluation=pooled(results, fraction=fraction), group=ALL_SUBJECTS)
-        for fraction in fractions_of(results)
+        Comparison(
+            label=percent(case.fraction),
+            evaluation=pooled(results, subject, [case]),
+            group=_group(subject or ALL_SUBJECTS, scenario),
+        )
+        for scenario in plan.scenarios
+        for subject in everyone
+        for case in plan.cases
+        if case.scenario == scenario
     ]
 
 
-def _panels(subject: str, plan: Plan, folder: BenchmarkFolder, results: Results, truth: Series) -> dict[float, Panel]:
+def _group(subject: str, scenario: ScenarioName) -> str:
+    return f"{subject}, {SCENARIOS[scenario].title}"
+
+
+def _overview(scenario: ScenarioName, results: Results) -> Illustration:
+    """Figure 6 of the paper for a scenario."""
+    compared = [
+        Comparison(label=percent(case.fraction), evaluation=evaluation, group=subject)
+        for (subject, case), evaluation in results.items()
+        if case.scenario == scenario
+    ]
+    return Illustration(
+        png(confidence_plot(compared, body=True)),
+        f"{SCENARIOS[scenario].title.capitalize()}: SSIM and PSNR of every method and subject in the body, mean over "
+        "the time points, with the 95% confidence interval of the mean (paper, Figure 6). The scales differ from plot "
+        "to plot.",
+        "Plots of mean SSIM and PSNR; the tables above hold the means.",
+    )
+
+
+def _panels(
+    subject: str, scenario: ScenarioName, plan: Plan, folder: BenchmarkFolder, results: Results, scans: Scans, seed: int
+) -> list[Panel]:
     """Images of a subject with their metrics, by fraction; each image is made or read when a figure asks for it."""
-    return {
-        fraction: Panel(
-            label=percent(fraction),
-            evaluation=results[subject, fraction],
-            group=subject,
-            series=_series(subject, fraction, plan, folder, truth),
-            truth=truth,
+    numbers = plan.subjects[subject].numbers
+    return [
+        Panel(
+            label=percent(case.fraction),
+            evaluation=results[subject, case],
+            group=_group(subject, scenario),
+            series=_series(subject, case, numbers, folder, scans, seed),
+            truth=scans.dynamic.select(numbers),
         )
-        for fraction in plan.fractions
-    }
+        for case in plan.cases
+        if case.scenario == scenario
+    ]
 
 
-def _series(subject: str, fraction: float, plan: Plan, folder: BenchmarkFolder, truth: Series) -> dict[str, Series]:
-    grid, low = truth.geometry, downsample(truth, fraction)
+def _series(
+    subject: str, case: Case, numbers: Sequence[int], folder: BenchmarkFolder, scans: Scans, seed: int
+) -> dict[str, Series]:
+    grid = scans.dynamic.geometry
+    low = simulate(scans.dynamic, case.settings, phase=scans.phase, seed=seed).select(numbers)
 
     def interpolated(method: str) -> Series:
         return low.map(lambda volume: interpolate(volume, grid, method), grid)
 
     def super_resolved(method: str) -> Series:
-        files = [folder.image(subject, fraction, number, method) for number in plan.subjects[subject].numbers]
-        return Series(lambda i: read_volume(files[i]).data, truth.times, grid)
+        files = [folder.image(subject, case, number, method) for number in numbers]
+        return Series(lambda i: read_volume(files[i]).data, low.times, grid)
 
     return {
         LOW_RESOLUTION: low,
@@ -146,16 +173,18 @@ def _series(subject: str, fraction: float, plan: Plan, folder: BenchmarkFolder, 
     }
 
 
-def _subject_figures(subject: str, panels: Mapping[float, Panel], points: TimePoints) -> dict[str, Illustration]:
-    """Figures 3 to 5 of the paper, and metrics over time, of one subject by their names."""
+def _subject_figures(
+    subject: str, scenario: ScenarioName, rows: Sequence[Panel], points: TimePoints, lowest: Panel
+) -> dict[str, Illustration]:
+    """Figures 3 to 5 of the paper, and metrics over time, of one subject in one scenario by their names."""
     middle = points.middle
     when = f"time point {points.numbers[middle]}"
-    rows, lowest = list(panels.values()), panels[min(panels)]
+    name = _group(subject, scenario)
     columns = (LOW_RESOLUTION, TRILINEAR, MAIN, FINE_TUNED)
     drawn = {
         "figure3": Illustration(
             png(qualitative_figure(rows, middle, methods=columns)),
-            f"{subject}, {when}: the slice with the most body at every fraction of k-space, as acquired, "
+            f"{name}, {when}: the slice with the most body at every fraction of k-space, as acquired, "
             f"interpolated, super-resolved, and in the ground truth (paper, Figure 3). All images of a row share "
             "one window. Above an image: the SSIM of its whole volume.",
             f"Rows: {', '.join(panel.label for panel in rows)}. Columns: {', '.join(columns)}, ground truth.",
@@ -176,34 +205,43 @@ def _subject_figures(subject: str, panels: Mapping[float, Panel], points: TimePo
     }
     if len(points.numbers) > 1:  # one point is no line
         drawn["over_time"] = Illustration(
-            png(metric_plot(rows)),
-            f"{subject}: SSIM and PSNR of every method at every time point, over the whole volume. The scales differ "
-            "from plot to plot.",
+            png(metric_plot(rows, body=True)),
+            f"{name}: SSIM and PSNR of every method at every time point, in the body. The scales differ from plot to "
+            "plot.",
             "Line plots of SSIM and PSNR over time; the tables above hold their means.",
         )
-    return {f"{name}_{subject}": illustration for name, illustration in drawn.items()}
+    return {figure_name(kind, scenario, subject): illustration for kind, illustration in drawn.items()}
 
 
 def _summary(plan: Plan, facts: Mapping[str, Any]) -> str:
     subjects = "one subject" if len(plan.subjects) == 1 else f"{len(plan.subjects)} subjects"
     points = sum(len(points.numbers) for points in plan.subjects.values())
     fractions = ", ".join(f"{100 * fraction:g}%" for fraction in plan.fractions)
+    ways = "".join(
+        f"\n\n{SCENARIOS[name].title.capitalize()}: {SCENARIOS[name].description}." for name in plan.scenarios
+    )
     return (
-        f"The dynamic series of {subjects} ({points} time points in all) were downsampled to {fractions} of in-plane "
-        "k-space. Interpolation, the base model after main training, and this model fine-tuned on the planning scan of "
-        f"each subject (budget {facts['budget']['name']}) were compared with the series in full resolution."
+        f"Acquisitions of {fractions} of in-plane k-space were simulated from the dynamic series of {subjects} "
+        f"({points} time points in all). Interpolation, the base model after main training, and a model fine-tuned on "
+        f"the planning scan of each subject (budget {facts['budget']['name']}) were compared with the series in full "
+        f"resolution.{ways}"
     )
 
 
-def _timings(facts: Mapping[str, Any]) -> dict[str, float]:
-    tunings = [s for by_fraction in facts["seconds"]["fine_tuning"].values() for s in by_fraction.values() if s]
+def _timings(plan: Plan, facts: Mapping[str, Any]) -> dict[str, float]:
+    tunings = [s for pair in plan.pairs if (s := _of(facts["seconds"]["fine_tuning"], *pair))]
     timings = {"fine-tuning, median": statistics.median(tunings)} if tunings else {}
     medians = facts["seconds"]["median_of_a_time_point"]
     return timings | {f"super-resolving a time point, {method}, median": value for method, value in medians.items()}
 
 
-def _details(facts: Mapping[str, Any]) -> dict[str, str]:
-    budget = facts["budget"]
+def _of(by_subject: Mapping[str, Any], subject: str, case: Case) -> Any:
+    """What ``benchmark.json`` has for a subject and a case."""
+    return by_subject[subject][case.scenario][f"{case.fraction:g}"]
+
+
+def _details(plan: Plan, facts: Mapping[str, Any]) -> dict[str, str]:
+    budget, models = facts["budget"], facts["models"]
     details = {
         **facts["environment"],
         "Device": facts["device"],
@@ -212,24 +250,26 @@ def _details(facts: Mapping[str, Any]) -> dict[str, str]:
         "Seed": str(facts["seed"]),
         "Budget of fine-tuning": f"{budget['name']} ({budget['steps'] or 'one epoch of'} steps)",
     }
-    for fraction, value in facts["models"]["main training"].items():
-        details[f"Base model, {percent(float(fraction))} (SHA-256)"] = value
-    for subject, hashes in facts["models"]["fine-tuned"].items():
-        for fraction, value in hashes.items():
-            details[f"Model fine-tuned on {subject}, {percent(float(fraction))} (SHA-256)"] = value
+    for case in plan.cases:
+        details[f"Base model, {case} (SHA-256)"] = models["main training"][case.scenario][f"{case.fraction:g}"]
+    for subject, case in plan.pairs:
+        details[f"Model fine-tuned on {subject}, {case} (SHA-256)"] = _of(models["fine-tuned"], subject, case)
     return details
 
 
 def _notes(plan: Plan, facts: Mapping[str, Any]) -> list[str]:
     warnings = [
-        f"{subject}, {percent(float(fraction))}: {sentence}"
-        for subject, by_fraction in facts["warnings"].items()
-        for fraction, sentences in by_fraction.items()
-        for sentence in sentences
+        f"{subject}, {case}: {sentence}"
+        for subject, case in plan.pairs
+        for sentence in _of(facts["warnings"], subject, case)
     ]
+    lacking = ["The low-resolution series were simulated, without motion within a time point."]
+    if "signed" in plan.scenarios:
+        lacking.append("With the sign kept, phase, noise and filter of a real acquisition are missing, too.")
     return [
         *warnings,
         *(f"{subject}: {points.left_out_sentence}" for subject, points in plan.subjects.items() if points.left_out),
-        "The low-resolution series were made by cutting k-space, without the noise and motion of a fast acquisition.",
+        *lacking,
+        "Where there is noise, the figures of the whole volume are mostly about the air around the body.",
         "Where the planning scan is of the same acquisition as the series, fine-tuning is easier than in clinical use.",
     ]

@@ -1,4 +1,4 @@
-"""The benchmark of the paper on any data: five methods, several fractions of k-space, all time points of all subjects.
+"""The benchmark of the paper on any data: five methods, scenarios, fractions of k-space, all time points and subjects.
 
 Every finished piece, a fine-tuned model or the metrics of one time point, is a file in the output folder. So processes
 share the work without talking to each other, and a run that was stopped can go on.
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,13 @@ import numpy as np
 import torch
 
 from .. import __version__
-from ..acquisition.acquisition import Acquisition, downsample
-from ..api import RESULT, evaluate, fine_tune, interpolate, prepare_super_resolution
+from ..acquisition.acquisition import Acquisition
+from ..acquisition.interpolation import interpolate
+from ..api import RESULT, evaluate, fine_tune, prepare_super_resolution
 from ..errors import InputError
 from ..evaluation.evaluation import CSV_HEADER, Evaluation, csv_rows
 from ..evaluation.metrics import Metrics
-from ..io.files import read_series, read_volume, write_volume
+from ..io.files import write_volume
 from ..io.image_files import written_whole
 from ..io.paths import read_bounded
 from ..io.sidecar import environment
@@ -40,9 +41,10 @@ from ..process.devices import device_named
 from ..process.distributed import is_first, ranks, share, wait
 from ..progress import Progress
 from ..training.fine_tuning import default_precision, match_prior
-from ..volume import Series, Volume
+from ..volume import Series
 from .folder import BenchmarkFolder, Plan, TimePoints
-from .subjects import Subject
+from .scenarios import SCENARIOS, Case, by_case, simulate
+from .subjects import Scans, Subject
 from .table3 import (
     FINE_TUNED,
     INTERPOLATIONS,
@@ -51,7 +53,6 @@ from .table3 import (
     TABLE_HEADER,
     Results,
     as_text,
-    percent,
     summary,
     table_rows,
 )
@@ -66,15 +67,15 @@ class Benchmark:
     subjects
         The patients.
     bases
-        The model after main training for every share of in-plane k-space that the dynamic series are downsampled to.
+        The model after main training for every case that is made of the dynamic series.
     starts
-        The model that fine-tuning begins with, for each of these shares.
+        The model that fine-tuning begins with, for each of these cases.
     budget
         How long it is fine-tuned on each planning scan.
     frames
         Time points of every series; what is beyond its end does not count.
     seed
-        Of the fine-tuning.
+        Of the simulation and the fine-tuning.
     device
         Where to compute.
     perceptual_network
@@ -84,8 +85,8 @@ class Benchmark:
     """
 
     subjects: Sequence[Subject]
-    bases: Mapping[float, Model]
-    starts: Mapping[float, Model]
+    bases: Mapping[Case, Model]
+    starts: Mapping[Case, Model]
     budget: TrainingBudget
     frames: Sequence[slice]
     seed: int
@@ -94,9 +95,13 @@ class Benchmark:
     figures: bool
 
     @property
-    def fractions(self) -> tuple[float, ...]:
-        """Shares of in-plane k-space that the dynamic series are downsampled to."""
+    def cases(self) -> tuple[Case, ...]:
+        """What is made of the dynamic series."""
         return tuple(self.bases)
+
+    def low_resolution(self, scans: Scans, case: Case) -> Series:
+        """Low-resolution series of a subject."""
+        return simulate(scans.dynamic, case.settings, phase=scans.phase, seed=self.seed)
 
 
 def run_benchmark(
@@ -129,27 +134,27 @@ def run_benchmark(
         folder.begin(_plan(benchmark, progress), resume)
     wait()
     plan = folder.plan()
-    scans = lru_cache(maxsize=1)(_read)  # of one subject at a time
+    scans = lru_cache(maxsize=1)(Scans.read)  # of one subject at a time
     subjects = {subject.name: subject for subject in benchmark.subjects}
 
-    for name, fraction in share(plan.pairs):
-        if not folder.model(name, fraction).exists():
-            progress.log(f"Fine-tuning on the planning scan of {name} for {percent(fraction)}.")
+    for name, case in share(plan.pairs):
+        if not folder.model(name, case).exists():
+            progress.log(f"Fine-tuning on the planning scan of {name} for {case}.")
             with _about(name):
-                _fine_tune(benchmark, folder, name, fraction, scans(subjects[name]), progress)
+                _fine_tune(benchmark, folder, name, case, scans(subjects[name]), progress)
     wait()
 
     jobs = share([(*pair, number) for pair in plan.pairs for number in plan.subjects[pair[0]].numbers])
     done = 0
-    for (name, fraction), group in groupby(jobs, key=lambda job: job[:2]):
+    for (name, case), group in groupby(jobs, key=lambda job: job[:2]):
         numbers = [number for *_, number in group]
         shown = [plan.subjects[name].numbers[n] for n in plan.subjects[name].shown] if benchmark.figures else []
-        todo = [number for number in numbers if not _is_there(folder, name, fraction, number, number in shown)]
+        todo = [number for number in numbers if not _is_there(folder, name, case, number, number in shown)]
         done += len(numbers) - len(todo)
         if todo:
-            progress.log(f"Super-resolving the series of {name} from {percent(fraction)}.")
+            progress.log(f"Super-resolving the series of {name} from {case}.")
             with _about(name):
-                for _ in _compare(benchmark, folder, name, fraction, scans(subjects[name]), todo, shown, progress):
+                for _ in _compare(benchmark, folder, name, case, scans(subjects[name]), todo, shown, progress):
                     done += 1
                     progress.step(done, len(jobs))
         else:
@@ -158,15 +163,10 @@ def run_benchmark(
     return _write_outputs(benchmark, plan, folder, scans, progress) if is_first() else {}
 
 
-def _is_there(folder: BenchmarkFolder, subject: str, fraction: float, number: int, shown: bool) -> bool:
+def _is_there(folder: BenchmarkFolder, subject: str, case: Case, number: int, shown: bool) -> bool:
     """Whether a time point has been compared, and its images are there if they are shown."""
-    images = [folder.image(subject, fraction, number, method) for method in (MAIN, FINE_TUNED)] if shown else []
-    return all(path.exists() for path in (folder.metrics(subject, fraction, number), *images))
-
-
-def _read(subject: Subject) -> tuple[Volume, Series]:
-    """Planning scan and dynamic series."""
-    return read_volume(subject.static), read_series(subject.dynamic)
+    images = [folder.image(subject, case, number, method) for method in (MAIN, FINE_TUNED)] if shown else []
+    return all(path.exists() for path in (folder.metrics(subject, case, number), *images))
 
 
 @contextmanager
@@ -203,19 +203,23 @@ def _plan(benchmark: Benchmark, progress: Progress) -> Plan:
         with _about(subject.name):
             subjects[subject.name] = _time_points(subject, benchmark, progress)
         progress.step(done, len(benchmark.subjects))
-    return Plan(settings, list(benchmark.fractions), subjects)
+    scenarios, fractions = (list(dict.fromkeys(values)) for values in zip(*benchmark.cases, strict=True))
+    return Plan(settings, scenarios, fractions, subjects)
 
 
-def _hashes(models: Mapping[float, Model]) -> dict[str, str]:
-    return {f"{fraction:g}": model.sha256 for fraction, model in models.items()}
+def _hashes(models: Mapping[Case, Model]) -> dict[str, dict[str, str]]:
+    return by_case(models, lambda case: models[case].sha256)
 
 
 def _time_points(subject: Subject, benchmark: Benchmark, progress: Progress) -> TimePoints:
     """What is compared of a subject, if its images go together."""
-    static, dynamic = _read(subject)
-    for fraction in benchmark.fractions:
-        low_resolution = downsample(dynamic, fraction).geometry
+    scans = Scans.read(subject)
+    static, dynamic, phase = scans.static, scans.dynamic, scans.phase
+    for case in benchmark.cases:
+        acquired = case.settings.acquisition((dynamic.geometry.shape[1], dynamic.geometry.shape[2])).acquired_matrix
+        low_resolution = dynamic.geometry.with_matrix(acquired)
         Acquisition.between(match_prior(static, low_resolution).geometry, low_resolution)
+    benchmark.low_resolution(scans, benchmark.cases[0])  # finds out whether the phase goes with the series
     chosen = [number for part in benchmark.frames for number in range(len(dynamic))[part]]
     if not chosen:
         message = f"{subject.dynamic} has {len(dynamic)} time points and none of those requested; change --frames."
@@ -230,6 +234,8 @@ def _time_points(subject: Subject, benchmark: Benchmark, progress: Progress) -> 
         else:
             numbers.append(number)
             voxels.update(data.tobytes())
+            if phase is not None:
+                voxels.update(phase[number if len(phase) > 1 else 0].data.tobytes())
     if not numbers:
         message = "No time point is left to compare, because all are the planning scan itself; choose others."
         raise InputError(message)
@@ -246,20 +252,19 @@ def _fine_tune(
     benchmark: Benchmark,
     folder: BenchmarkFolder,
     subject: str,
-    fraction: float,
-    scans: tuple[Volume, Series],
+    case: Case,
+    scans: Scans,
     progress: Progress,
 ) -> None:
-    """Fine-tune a model on a planning scan for one fraction; the model appears in the folder."""
-    static, dynamic = scans
-    state = folder.state(subject, fraction)
+    """Fine-tune a model on a planning scan for one case; the model appears in the folder."""
+    state = folder.state(subject, case)
     interrupted = state.exists()
     heard = _Heard(progress)
     started = time.perf_counter()
     tuned = fine_tune(
-        static,
-        downsample(dynamic, fraction),
-        model=benchmark.starts[fraction],
+        scans.static,
+        benchmark.low_resolution(scans, case),
+        model=benchmark.starts[case],
         budget=benchmark.budget.name,
         perceptual_network=benchmark.perceptual_network,
         seed=benchmark.seed,
@@ -271,8 +276,8 @@ def _fine_tune(
     seconds = time.perf_counter() - started
     # The time of the first part of an interrupted run is not known. The model is written last: it says all is done.
     facts = {"seconds": None if interrupted else seconds, "warnings": heard.warnings}
-    write_json(facts, folder.timing(subject, fraction))
-    save_model(tuned, folder.model(subject, fraction))
+    write_json(facts, folder.timing(subject, case))
+    save_model(tuned, folder.model(subject, case))
     state.unlink(missing_ok=True)
 
 
@@ -280,16 +285,15 @@ def _compare(
     benchmark: Benchmark,
     folder: BenchmarkFolder,
     subject: str,
-    fraction: float,
-    scans: tuple[Volume, Series],
+    case: Case,
+    scans: Scans,
     numbers: Sequence[int],
     shown: Sequence[int],
     progress: Progress,
 ) -> Iterator[int]:
     """Compare all methods at some time points, and yield the number of each when its metrics are in the folder."""
-    static, dynamic = scans
-    low = downsample(dynamic, fraction)
-    models = {MAIN: benchmark.bases[fraction], FINE_TUNED: load_model(folder.model(subject, fraction))}
+    dynamic, low = scans.dynamic, benchmark.low_resolution(scans, case)
+    models = {MAIN: benchmark.bases[case], FINE_TUNED: load_model(folder.model(subject, case))}
     made: dict[str, Series] = {}
     seconds: dict[str, float] = {}
     heard = _Heard(progress)
@@ -297,7 +301,7 @@ def _compare(
         job = prepare_super_resolution(
             low,
             model,
-            prior=static if name == FINE_TUNED else None,
+            prior=scans.static if name == FINE_TUNED else None,
             like=dynamic.geometry,
             frames=numbers,
             device=benchmark.device,
@@ -318,8 +322,8 @@ def _compare(
             for region, rows in (("whole", evaluation.whole), ("body", evaluation.body))
         }
         for name in models if number in shown else ():
-            write_volume(results[name], folder.image(subject, fraction, number, name))
-        with written_whole(folder.metrics(subject, fraction, number)) as temporary:
+            write_volume(results[name], folder.image(subject, case, number, name))
+        with written_whole(folder.metrics(subject, case, number)) as temporary:
             # With Infinity, unlike what is written for others to read.
             facts = {"seconds": seconds, "warnings": heard.warnings}
             temporary.write_text(json.dumps({**facts, **metrics}), encoding="utf-8")
@@ -353,7 +357,7 @@ def _write_outputs(
     benchmark: Benchmark,
     plan: Plan,
     folder: BenchmarkFolder,
-    scans: Callable[[Subject], tuple[Volume, Series]],
+    scans: Callable[[Subject], Scans],
     progress: Progress,
 ) -> dict[str, Path]:
     """Gather all pieces and write tables, summary, figures and report."""
@@ -361,11 +365,11 @@ def _write_outputs(
     results, seconds = _gather(plan, folder)
     outputs = folder.outputs
     rows = (
-        [subject, f"{fraction:g}", *row]
-        for (subject, fraction), evaluation in results.items()
+        [subject, case.scenario, f"{case.fraction:g}", *row]
+        for (subject, case), evaluation in results.items()
         for row in csv_rows(evaluation, plan.subjects[subject].numbers)
     )
-    write_table(("subject", "fraction", *CSV_HEADER), rows, outputs["metrics"])
+    write_table(("subject", "scenario", "fraction", *CSV_HEADER), rows, outputs["metrics"])
     write_table(TABLE_HEADER, table_rows(results), outputs["table"])
     facts = _facts(benchmark, plan, folder, seconds)
     write_json({**facts, **summary(results)}, outputs["summary"])
@@ -373,7 +377,7 @@ def _write_outputs(
         from .report import write_benchmark_report
 
         subjects = {subject.name: subject for subject in benchmark.subjects}
-        outputs |= write_benchmark_report(folder, plan, results, facts, lambda name: scans(subjects[name])[1])
+        outputs |= write_benchmark_report(folder, plan, results, facts, lambda name: scans(subjects[name]))
     else:
         del outputs["report"]
     progress.log(as_text(results))
@@ -383,15 +387,15 @@ def _write_outputs(
 def _gather(plan: Plan, folder: BenchmarkFolder) -> tuple[Results, dict[str, list[float]]]:
     """Metrics of all time points, and the seconds that each method took for each of them."""
     results, seconds = {}, {MAIN: list[float](), FINE_TUNED: list[float]()}
-    for subject, fraction in plan.pairs:
+    for subject, case in plan.pairs:
         points = plan.subjects[subject]
-        files = [folder.metrics(subject, fraction, number) for number in points.numbers]
+        files = [folder.metrics(subject, case, number) for number in points.numbers]
         contents = [json.loads(read_bounded(file)) for file in files]
         whole, body = (
             {method: [Metrics(**content[region][method]) for content in contents] for method in METHODS}
             for region in ("whole", "body")
         )
-        results[subject, fraction] = Evaluation(tuple(points.times), whole, body)
+        results[subject, case] = Evaluation(tuple(points.times), whole, body)
         for method, values in seconds.items():
             values += [content["seconds"][method] for content in contents]
     return results, seconds
@@ -402,18 +406,19 @@ def _facts(
 ) -> dict[str, Any]:
     """What is needed to repeat the benchmark, and how long it took."""
 
-    def by_pair(value: Callable[[str, float], object]) -> dict[str, dict[str, object]]:
-        return {s: {f"{f:g}": value(s, f) for f in plan.fractions} for s in plan.subjects}
+    def by_pair(value: Callable[[str, Case], object]) -> dict[str, dict[str, dict[str, object]]]:
+        return {subject: by_case(plan.cases, partial(value, subject)) for subject in plan.subjects}
 
-    def tuning(subject: str, fraction: float) -> Mapping[str, Any]:
-        path = folder.timing(subject, fraction)
+    def tuning(subject: str, case: Case) -> Mapping[str, Any]:
+        path = folder.timing(subject, case)
         return json.loads(read_bounded(path)) if path.exists() else {}
 
-    def warnings(subject: str, fraction: float) -> list[str]:
-        files = (folder.metrics(subject, fraction, number) for number in plan.subjects[subject].numbers)
-        parts = [tuning(subject, fraction), *(json.loads(read_bounded(file)) for file in files)]
+    def warnings(subject: str, case: Case) -> list[str]:
+        files = (folder.metrics(subject, case, number) for number in plan.subjects[subject].numbers)
+        parts = [tuning(subject, case), *(json.loads(read_bounded(file)) for file in files)]
         return list(dict.fromkeys(sentence for part in parts for sentence in part.get("warnings", ())))
 
+    measured = {subject.name for subject in benchmark.subjects if subject.phase is not None}
     return {
         "environment": environment(),
         "device": str(device_named(benchmark.device)),
@@ -421,11 +426,13 @@ def _facts(
         "ranks": ranks(),
         "seed": benchmark.seed,
         "budget": {"name": benchmark.budget.name, "steps": benchmark.budget.steps},
+        "scenarios": {scenario: SCENARIOS[scenario].description for scenario in plan.scenarios},
         "fractions": list(plan.fractions),
         "data": {
             name: {
                 "time_points": list(points.numbers),
                 "left_out_because_equal_to_static": list(points.left_out),
+                "phase": "measured" if name in measured else "simulated",
                 "sha256": points.voxels,
             }
             for name, points in plan.subjects.items()
@@ -433,11 +440,11 @@ def _facts(
         "models": {
             "main training": _hashes(benchmark.bases),
             "start of fine-tuning": _hashes(benchmark.starts),
-            "fine-tuned": by_pair(lambda s, f: file_sha256(folder.model(s, f))),
+            "fine-tuned": by_pair(lambda subject, case: file_sha256(folder.model(subject, case))),
         },
         "warnings": by_pair(warnings),
         "seconds": {
-            "fine_tuning": by_pair(lambda s, f: tuning(s, f).get("seconds")),
+            "fine_tuning": by_pair(lambda subject, case: tuning(subject, case).get("seconds")),
             "median_of_a_time_point": {method: statistics.median(values) for method, values in seconds.items()},
         },
     }

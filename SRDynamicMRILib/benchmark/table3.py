@@ -1,14 +1,18 @@
-"""The paper's Table 3: mean and spread of every method at every fraction of k-space, and paired tests between them."""
+"""The paper's Table 3: mean and spread of every method in every case, and paired tests between them.
+
+Figures of the body come first: where there is noise, those of the whole volume are mostly about the air around it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
 
 from ..evaluation.evaluation import METRIC_NAMES, Evaluation
 from ..evaluation.metrics import Metrics
+from .scenarios import SCENARIOS, Case, by_case
 
 AREA, TRILINEAR, ZERO_FILLED = "area", "trilinear", "zero-filled"
 MAIN, FINE_TUNED = "main training", "fine-tuned"
@@ -34,21 +38,17 @@ ALL_SUBJECTS = "all subjects"
 ALL_FRACTIONS = "all fractions"
 
 TABLE_HEADER = (
-    *("subject", "fraction", "region", "method", "time_points"),
+    *("subject", "scenario", "fraction", "region", "method", "time_points"),
     *(f"{metric}_{figure}" for metric in METRIC_NAMES for figure in ("mean", "sd")),
     *("ssim_gap_closed", "psnr_gain"),
 )
 """Columns of `table_rows`."""
 
-Results = Mapping[tuple[str, float], Evaluation]
-"""The metrics of all `METHODS` by subject and fraction of k-space."""
+Results = Mapping[tuple[str, Case], Evaluation]
+"""The metrics of all `METHODS` by subject and case."""
 
 _TESTED = ("ssim", "psnr")
-
-
-def percent(fraction: float) -> str:
-    """Name of a fraction of k-space."""
-    return f"{100 * fraction:g}% of k-space"
+_REGIONS = (("body", True), ("whole", False))
 
 
 def subjects_of(results: Results) -> list[str]:
@@ -56,28 +56,28 @@ def subjects_of(results: Results) -> list[str]:
     return list(dict.fromkeys(subject for subject, _ in results))
 
 
-def fractions_of(results: Results) -> list[float]:
-    """The fractions of k-space, in order."""
-    return list(dict.fromkeys(fraction for _, fraction in results))
+def cases_of(results: Results) -> list[Case]:
+    """The cases, in order."""
+    return list(dict.fromkeys(case for _, case in results))
 
 
-def pooled(results: Results, subject: str | None = None, fraction: float | None = None) -> Evaluation:
-    """Put all time points of a subject, a fraction, or everything one after the other, as the paper does.
+def pooled(results: Results, subject: str | None, cases: Collection[Case]) -> Evaluation:
+    """Put all time points of a subject, or of all of them, one after the other, as the paper does.
 
     Parameters
     ----------
     results
-        Metrics by subject and fraction.
+        Metrics by subject and case.
     subject
-        All subjects if not given.
-    fraction
-        All fractions if not given.
+        All subjects if None.
+    cases
+        Which cases.
 
     Returns
     -------
         The evaluation; its times are numbers.
     """
-    parts = [e for (s, f), e in results.items() if subject in (None, s) and fraction in (None, f)]
+    parts = [e for (s, case), e in results.items() if subject in (None, s) and case in cases]
 
     def rows(tables: Sequence[Mapping[str, Sequence[Metrics]]]) -> dict[str, list[Metrics]]:
         return {method: [row for table in tables for row in table[method]] for method in METHODS}
@@ -101,14 +101,14 @@ def psnr_gain(evaluation: Evaluation, method: str, body: bool = False) -> float:
 def table_rows(results: Results) -> Iterator[list[str]]:
     """Yield the lines of the table for files, `TABLE_HEADER`: over all subjects, then for each of them."""
     for subject in (None, *subjects_of(results)):
-        for fraction in fractions_of(results):
-            evaluation = pooled(results, subject, fraction)
-            for region, body in (("whole", False), ("body", True)):
+        for case in cases_of(results):
+            evaluation = pooled(results, subject, [case])
+            for region, body in _REGIONS:
                 for method in METHODS:
                     figures = _figures(evaluation, method, body)
                     yield [
-                        *(subject or ALL_SUBJECTS, f"{fraction:g}", region, method, str(len(evaluation.times))),
-                        *(f"{value:.8g}" for value in figures.values()),
+                        *(subject or ALL_SUBJECTS, case.scenario, f"{case.fraction:g}", region, method),
+                        *(str(len(evaluation.times)), *(f"{value:.8g}" for value in figures.values())),
                     ]
 
 
@@ -121,22 +121,19 @@ def summary(results: Results) -> dict[str, object]:
 
 
 def _summary(results: Results, subject: str | None) -> dict[str, object]:
-    fractions = fractions_of(results)
-    by_fraction = {f"{fraction:g}": pooled(results, subject, fraction) for fraction in fractions}
+    cases = cases_of(results)
+    tests = by_case(cases, lambda case: _tests(pooled(results, subject, [case])))
+    for scenario, of_scenario in tests.items():
+        of_scenario[ALL_FRACTIONS] = _tests(pooled(results, subject, [c for c in cases if c.scenario == scenario]))
     return {
-        "time_points": {name: len(evaluation.times) for name, evaluation in by_fraction.items()},
-        "figures": {
-            name: {
-                region: {method: _figures(evaluation, method, body) for method in METHODS}
-                for region, body in (("whole", False), ("body", True))
-            }
-            for name, evaluation in by_fraction.items()
-        },
-        "tests": {
-            name: _tests(evaluation)
-            for name, evaluation in {**by_fraction, ALL_FRACTIONS: pooled(results, subject)}.items()
-        },
+        "time_points": by_case(cases, lambda case: len(pooled(results, subject, [case]).times)),
+        "figures": by_case(cases, lambda case: _means(pooled(results, subject, [case]))),
+        "tests": tests,
     }
+
+
+def _means(evaluation: Evaluation) -> dict[str, object]:
+    return {region: {method: _figures(evaluation, method, body) for method in METHODS} for region, body in _REGIONS}
 
 
 def _figures(evaluation: Evaluation, method: str, body: bool) -> dict[str, float]:
@@ -153,31 +150,37 @@ def _figures(evaluation: Evaluation, method: str, body: bool) -> dict[str, float
 def _tests(evaluation: Evaluation) -> dict[str, object]:
     with np.errstate(invalid="ignore"):
         return {
-            f"{better} against {other}": {m: asdict(evaluation.test(better, other, m)) for m in _TESTED}
-            for better, other in STEPS
+            region: {
+                f"{better} against {other}": {m: asdict(evaluation.test(better, other, m, body)) for m in _TESTED}
+                for better, other in STEPS
+            }
+            for region, body in _REGIONS
         }
 
 
 def as_text(results: Results) -> str:
-    """Write the table over all subjects, and the p-values, as plain text."""
-    subjects = subjects_of(results)
+    """Write the table over all subjects, and the p-values of the body, as plain text."""
+    subjects, cases = subjects_of(results), cases_of(results)
     whose = subjects[0] if len(subjects) == 1 else f"{len(subjects)} subjects"
-    parts = ["Mean +- standard deviation over the time points, whole volume"]
-    for fraction in fractions_of(results):
-        evaluation = pooled(results, fraction=fraction)
+    parts = ["Mean +- standard deviation over the time points"]
+    for case in cases:
+        evaluation = pooled(results, None, [case])
         points = len(evaluation.times)
-        parts.append(f"{percent(fraction)}, {points} time point{'s' if points != 1 else ''} of {whose}")
-        parts += [_method_lines(evaluation), _test_lines(evaluation)]
-    if len(fractions_of(results)) > 1:
-        parts += ["All fractions of k-space together", _test_lines(pooled(results))]
+        parts.append(f"{case}: {points} time point{'s' if points != 1 else ''} of {whose}")
+        parts += [_method_lines(evaluation, "body", body=True), _method_lines(evaluation, "whole volume", body=False)]
+        parts.append(_test_lines(evaluation))
+        alike = [other for other in cases if other.scenario == case.scenario]
+        if len(alike) > 1 and case == alike[-1]:
+            parts += [f"{ALL_FRACTIONS.capitalize()} of k-space together, {SCENARIOS[case.scenario].title}"]
+            parts.append(_test_lines(pooled(results, None, alike)))
     return "\n".join(parts)
 
 
-def _method_lines(evaluation: Evaluation) -> str:
+def _method_lines(evaluation: Evaluation, region: str, *, body: bool) -> str:
     width = max(map(len, METHODS))
-    lines = [f"  {'':{width}}  SSIM            PSNR (dB)      SD of difference  SSIM gap closed  PSNR gain"]
+    lines = [f"  {region:{width}}  SSIM            PSNR (dB)      SD of difference  SSIM gap closed  PSNR gain"]
     for method in METHODS:
-        f = _figures(evaluation, method, body=False)
+        f = _figures(evaluation, method, body)
         lines.append(
             f"  {method:{width}}  {f['ssim_mean']:.4f}+-{f['ssim_sd']:.4f}  "
             f"{f['psnr_mean']:6.2f}+-{f['psnr_sd']:5.2f}  {f['difference_sd_mean']:.4f}+-{f['difference_sd_sd']:.4f}   "
@@ -191,10 +194,10 @@ def _test_lines(evaluation: Evaluation) -> str:
         return "  One time point: no test."
     names = {step: f"{step[0]} against {step[1]}" for step in STEPS}
     width = max(map(len, names.values()))
-    lines = [f"  {'p of':{width}}  SSIM: t-test, Wilcoxon  PSNR: t-test, Wilcoxon"]
+    lines = [f"  {'p in the body of':{width}}  SSIM: t-test, Wilcoxon  PSNR: t-test, Wilcoxon"]
     for (better, other), name in names.items():
         with np.errstate(invalid="ignore"):
-            tests = [evaluation.test(better, other, metric) for metric in _TESTED]
+            tests = [evaluation.test(better, other, metric, body=True) for metric in _TESTED]
         shown = "  ".join(f"{test.t_test:12.2g}, {test.wilcoxon:8.2g}" for test in tests)
         lines.append(f"  {name:{width}}  {shown}")
     return "\n".join(lines)

@@ -77,6 +77,8 @@ def _kind(hint: Any) -> dict[str, Any]:
         return {"choices": parts}
     if hint == tuple[tuple[str, Path], ...]:
         return {"type": _named_file, "action": "append", "nargs": "+"}
+    if get_origin(hint) is tuple and get_origin(parts[0]) is Literal:
+        return {"choices": get_args(parts[0]), "nargs": "+"}
     if get_origin(hint) is tuple:
         return {"type": parts[0], "nargs": "+" if parts[-1] is Ellipsis else len(parts)}
     kind: Callable[[str], Any] = hint

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 
 from ..acquisition.matrices import check_fraction
 from ..benchmark.folder import BenchmarkFolder
 from ..benchmark.run import Benchmark, run_benchmark
+from ..benchmark.scenarios import Case, cases, models_for, typical_acquisition
 from ..benchmark.subjects import find_subjects
 from ..inference.suited import other_fraction
 from ..io.locking import alone
 from ..io.paths import make_folder
 from ..io.times import frame_ranges
-from ..models.budgets import budget_named
+from ..models.budgets import TrainingBudget, budget_named
 from ..models.checkpoints import load_model
-from ..models.pretrained import PERCEPTUAL_NETWORK, base_model, pretrained_file, start_model
+from ..models.pretrained import PERCEPTUAL_NETWORK, pretrained_file
 from ..process.distributed import is_first
-from ..progress import Progress
+from ..progress import Progress, tell
 from ..requests import BenchmarkRequest
 from .outputs import Outputs, require_matplotlib
 
@@ -25,14 +27,12 @@ def run(request: BenchmarkRequest, progress: Progress) -> Outputs:
     """Compare interpolation, base model and fine-tuned models on all subjects of a folder."""
     if request.figures:
         require_matplotlib()
-    fractions = list({f"{fraction:g}": fraction for fraction in request.fractions}.values())
-    for fraction in fractions:
+    for fraction in request.fractions:
         check_fraction(fraction)
-    bases = {fraction: load_model(request.model or base_model(fraction)) for fraction in fractions}
-    budget = budget_named(request.budget)
-    starts = bases
-    if request.model is None and budget.steps is not None:
-        starts = {fraction: load_model(start_model(fraction)) for fraction in fractions}
+    compared, budget = cases(request.scenarios, request.fractions), budget_named(request.budget)
+    files = {case: _models(request, case, budget) for case in compared}
+    loaded = {file: load_model(file) for file in {file for pair in files.values() for file in pair}}
+    bases, starts = ({case: loaded[files[case][n]] for case in compared} for n in (0, 1))
     benchmark = Benchmark(
         subjects=find_subjects(request.data, request.output, progress),
         bases=bases,
@@ -44,10 +44,15 @@ def run(request: BenchmarkRequest, progress: Progress) -> Outputs:
         perceptual_network=request.perceptual_network or pretrained_file(PERCEPTUAL_NETWORK),
         figures=request.figures,
     )
-    for fraction, base in bases.items():
-        for sentence in other_fraction(base, fraction):
-            progress.warn(sentence)
+    tell([sentence for case, base in bases.items() for sentence in other_fraction(base, case.fraction)], progress)
     if is_first():
         make_folder(request.output.parent)
     with alone(request.output) if is_first() else nullcontext():
         return run_benchmark(benchmark, BenchmarkFolder(request.output), progress=progress, resume=request.resume)
+
+
+def _models(request: BenchmarkRequest, case: Case, budget: TrainingBudget) -> tuple[Path, Path]:
+    """Files of the model after main training and of that which fine-tuning begins with."""
+    if request.model is not None:
+        return request.model, request.model
+    return models_for(case, typical_acquisition(case), budget)

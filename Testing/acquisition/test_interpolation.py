@@ -297,11 +297,28 @@ def test_volumes_that_do_not_overlap_are_refused(function: object) -> None:
         function(Volume(np.ones((2, 4, 4)), Geometry((2, 4, 4), (2.0, 2.0, 1.0))), far)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_larger_voxels_are_refused(method: str) -> None:
-    volume = Volume(np.ones((2, 8, 8)))
+def test_larger_voxels_make_no_high_resolution_grid() -> None:
     with pytest.raises(InputError, match=r"larger voxels .*2\.00 x 1\.00"):
-        interpolate(volume, Geometry((2, 8, 4), (2.0, 1.0, 1.0)), method)
+        high_resolution_grid(Geometry((2, 8, 8)), Geometry((2, 8, 4), (2.0, 1.0, 1.0)))
+
+
+@pytest.mark.parametrize("stored", [(24, 32), (30, 36), (31, 33), (48, 24)])
+def test_an_image_stored_in_a_larger_matrix_comes_back_to_the_smaller_grid(stored: tuple[int, int]) -> None:
+    grid = Geometry((2, 24, 32), (2.0, 3.0, 5.0), (7.0, -4.0, 11.0))
+    acquired = Volume(positive_noise((2, 11, 13)), grid.with_matrix((11, 13)))
+    zero_filled_by_scanner = interpolate(acquired, grid.with_matrix(stored), "zero_filled")
+    assert zero_filled_by_scanner.shape == (2, *stored)
+    direct = interpolate(acquired, grid, "zero_filled")
+    back = interpolate(zero_filled_by_scanner, grid, "zero_filled")
+    assert back.geometry == grid
+    np.testing.assert_allclose(back.data, direct.data, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_smaller_grid_keeps_what_is_smooth(method: str) -> None:
+    grid = Geometry((1, 24, 32), (2.0, 3.0, 5.0), (7.0, -4.0, 11.0))
+    wide = interpolate(Volume(np.ones(grid.shape), grid), grid.with_matrix((30, 60)), "zero_filled")
+    np.testing.assert_allclose(interpolate(wide, grid, method).data, 1, atol=1e-4)
 
 
 @PROPERTY

@@ -23,6 +23,8 @@ from scipy import stats
 from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.body import body_mask
 from SRDynamicMRILib.acquisition.interpolation import interpolate
+from SRDynamicMRILib.benchmark.folder import BenchmarkFolder
+from SRDynamicMRILib.benchmark.scenarios import Case
 from SRDynamicMRILib.benchmark.subjects import find_subjects
 from SRDynamicMRILib.benchmark.table3 import METHODS, as_text
 from SRDynamicMRILib.cli import program as cli
@@ -79,7 +81,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def arguments(data: Path, patient: Patient, output: Path, *more: object) -> list[object]:
     common = ["benchmark", data, "--output", output, "--model", patient.model, "--budget", "quick"]
-    return [*common, "--fractions", *CHOSEN, "--threads", 1, "--device", "cpu", *more]
+    return [*common, "--scenarios", "signed", "--fractions", *CHOSEN, "--threads", 1, "--device", "cpu", *more]
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +118,7 @@ def assert_plain(outcome: Outcome, phrase: str) -> None:
 
 def test_there_is_a_line_for_everything_that_is_compared(done: Path) -> None:
     rows = lines(done / "benchmark.csv")
+    assert {row["scenario"] for row in rows} == {"signed"}
     keys = [(r["subject"], float(r["fraction"]), r["method"], r["region"], int(r["time_point"])) for r in rows]
     assert keys == [
         (subject, fraction, method, region, number)
@@ -136,7 +139,7 @@ def test_numbers_are_those_of_a_comparison_made_by_hand(done: Path, data: Path, 
     if method == "zero-filled":
         result = interpolate(low, truth.geometry, "zero_filled")
     else:
-        model = patient.model if method == "main training" else done / "models" / "one_0.0625.safetensors"
+        model = patient.model if method == "main training" else done / "models" / "one_signed_0.0625.safetensors"
         result = super_resolve(low, load_model(model), truth.geometry)
     for region, mask in (("whole", None), ("body", body_mask(truth.data))):
         expected, _ = compare(result.data, truth.data, mask)
@@ -166,29 +169,34 @@ def test_means_spreads_and_gains_are_those_of_the_lines(done: Path) -> None:
 
 def test_summary_says_figures_tests_and_how_they_came_about(done: Path, patient: Patient) -> None:
     found, rows = strict_json(done / "benchmark.json"), lines(done / "benchmark.csv")
-    assert found["overall"]["figures"]["0.25"]["whole"]["area"]["ssim_mean"] == pytest.approx(
-        np.mean(values(rows, "ssim", fraction="0.25", region="whole", method="area"))
-    )
-    assert list(found["overall"]["tests"]) == ["0.25", "0.0625", "all fractions"]
-    for name, (better, other) in {
-        "fine-tuned against main training": ("fine-tuned", "main training"),
-        "zero-filled against trilinear": ("zero-filled", "trilinear"),
-    }.items():
-        pair = [values(rows, "psnr", region="whole", method=method) for method in (better, other)]
-        tests = found["overall"]["tests"]["all fractions"][name]["psnr"]
+    for region in ("body", "whole"):
+        assert found["overall"]["figures"]["signed"]["0.25"][region]["area"]["ssim_mean"] == pytest.approx(
+            np.mean(values(rows, "ssim", fraction="0.25", region=region, method="area"))
+        )
+    assert list(found["overall"]["tests"]["signed"]) == ["0.25", "0.0625", "all fractions"]
+    assert found["overall"]["time_points"] == {"signed": {"0.25": 4, "0.0625": 4}}
+    assert list(found["scenarios"]) == ["signed"]
+    for region, better, other in (
+        ("body", "fine-tuned", "main training"),
+        ("whole", "fine-tuned", "main training"),
+        ("whole", "zero-filled", "trilinear"),
+    ):
+        pair = [values(rows, "psnr", region=region, method=method) for method in (better, other)]
+        tests = found["overall"]["tests"]["signed"]["all fractions"][region][f"{better} against {other}"]["psnr"]
         assert tests["pairs"] == 8
         assert tests["t_test"] == pytest.approx(stats.ttest_rel(*pair).pvalue, rel=1e-3)
         assert tests["wilcoxon"] == pytest.approx(stats.wilcoxon(*pair).pvalue)
-    assert found["subjects"]["two"]["tests"]["0.25"]["main training against zero-filled"]["ssim"]["pairs"] == 2
+    of_two = found["subjects"]["two"]["tests"]["signed"]["0.25"]["body"]
+    assert of_two["main training against zero-filled"]["ssim"]["pairs"] == 2
     assert (found["ranks"], found["threads"], found["device"], found["seed"]) == (1, 1, "cpu", 0)
     assert found["budget"] == {"name": "quick", "steps": STEPS}
-    assert set(found["models"]["main training"].values()) == {load_model(patient.model).sha256}
+    assert set(found["models"]["main training"]["signed"].values()) == {load_model(patient.model).sha256}
     for subject in SUBJECTS:
         for fraction in ("0.25", "0.0625"):
-            model = done / "models" / f"{subject}_{fraction}.safetensors"
-            assert found["models"]["fine-tuned"][subject][fraction] == file_sha256(model)
+            model = done / "models" / f"{subject}_signed_{fraction}.safetensors"
+            assert found["models"]["fine-tuned"][subject]["signed"][fraction] == file_sha256(model)
             assert load_model(model).info.steps == STEPS
-            assert found["seconds"]["fine_tuning"][subject][fraction] > 0
+            assert found["seconds"]["fine_tuning"][subject]["signed"][fraction] > 0
     assert set(found["seconds"]["median_of_a_time_point"]) == {"main training", "fine-tuned"}
 
 
@@ -197,11 +205,11 @@ def test_warnings_go_into_summary_and_report(
 ) -> None:
     report = (done / "report.html").read_text(encoding="utf-8")
     told = strict_json(done / "benchmark.json")["warnings"]
-    assert {name: list(told[name]) for name in told} == {name: ["0.25", "0.0625"] for name in SUBJECTS}
-    assert told["one"]["0.25"] == []
-    (sentence,) = told["two"]["0.0625"]
+    assert {name: list(told[name]["signed"]) for name in told} == {name: ["0.25", "0.0625"] for name in SUBJECTS}
+    assert told["one"]["signed"]["0.25"] == []
+    (sentence,) = told["two"]["signed"]["0.0625"]
     assert "The intensities of the series are unlike those that the model was trained on" in sentence
-    assert f"two, 6.25% of k-space: {sentence}" in report
+    assert f"two, 6.25% of k-space, sign kept: {sentence}" in report
 
     folder = tmp_path / "wrong"
     shutil.copytree(data / "two", folder)
@@ -211,7 +219,7 @@ def test_warnings_go_into_summary_and_report(
     more = ("--fractions", 0.25, "--frames", "1", "--no-figures", *JSON)
     outcome = command(*arguments(folder, patient, tmp_path / "o", *more))
     assert outcome.code == 0
-    found = strict_json(tmp_path / "o" / "benchmark.json")["warnings"]["wrong"]["0.25"]
+    found = strict_json(tmp_path / "o" / "benchmark.json")["warnings"]["wrong"]["signed"]["0.25"]
     assert any("fine-tuning on a wrong scan makes results worse" in sentence for sentence in found), found
     assert not [event for event in outcome.events if event["event"] == "frame"], "their files are gone by now"
 
@@ -226,14 +234,16 @@ def test_time_points_equal_to_the_static_scan_are_left_out_and_named(done: Path)
 
 def test_figures_and_report(done: Path) -> None:
     kinds = ("figure3", "figure4", "figure5", "over_time")
-    expected = {"figure6.png", *(f"{kind}_{subject}.png" for kind in kinds for subject in SUBJECTS)}
+    expected = {"figure6_signed.png", *(f"{kind}_{subject}_signed.png" for kind in kinds for subject in SUBJECTS)}
     assert {p.name for p in (done / "figures").iterdir()} == expected
     assert all(p.read_bytes().startswith(b"\x89PNG") for p in (done / "figures").iterdir())
     report = (done / "report.html").read_text(encoding="utf-8")
     assert report.count("<img ") == len(expected)
     assert from_outside(report) == []
-    for words in ("all subjects, 6.25% of k-space", "two, 25% of k-space", "low resolution", "one: Whole volume"):
+    for words in ("all subjects, sign kept, 6.25% of k-space", "two, sign kept, 25% of k-space", "low resolution"):
         assert words in report
+    of_body, of_whole = (report.index(f"one, sign kept: {region}") for region in ("Body only", "Whole volume"))
+    assert of_body < of_whole
 
 
 def test_the_table_is_told_and_all_outputs_are_listed(
@@ -246,8 +256,9 @@ def test_the_table_is_told_and_all_outputs_are_listed(
     said = outcome.messages()
     assert "notes does not hold both" in said
     assert "one: time point 0 is the planning scan itself and is left out of the comparison." in said
-    assert "25% of k-space, 4 time points of 2 subjects" in said
-    assert "All fractions of k-space together" in said
+    assert "25% of k-space, sign kept: 4 time points of 2 subjects" in said
+    assert "All fractions of k-space together, sign kept" in said
+    assert said.index("  body ") < said.index("  whole volume ")
     assert said.count("fine-tuned against main training") == 3
     listed = outcome.events[-1]["outputs"]
     assert set(listed) == {"metrics", "table", "summary", "models"}
@@ -256,8 +267,8 @@ def test_the_table_is_told_and_all_outputs_are_listed(
 
 def test_one_time_point_has_no_test() -> None:
     metrics = {method: [Metrics(0.9, 30.0, 0.1, 0.2)] for method in METHODS}
-    text = as_text({("a", 0.25): Evaluation((0.0,), metrics, metrics)})
-    assert "25% of k-space, 1 time point of a" in text
+    text = as_text({("a", Case("signed", 0.25)): Evaluation((0.0,), metrics, metrics)})
+    assert "25% of k-space, sign kept: 1 time point of a" in text
     assert "no test" in text
     assert "nan" not in text
 
@@ -324,7 +335,7 @@ def test_a_stopped_benchmark_goes_on(
     assert ("Resuming after step" in outcome.messages()) == (models == 1)
     for name in ("benchmark.csv", "table3.csv"):
         assert (output / name).read_bytes() == (done / name).read_bytes()
-    seconds = strict_json(output / "benchmark.json")["seconds"]["fine_tuning"]["one"]
+    seconds = strict_json(output / "benchmark.json")["seconds"]["fine_tuning"]["one"]["signed"]
     assert (seconds["0.0625"] is None) == (models == 1), "a time that is known in part is not given"
 
 
@@ -337,8 +348,8 @@ def test_figures_can_be_made_later(command: Command, data: Path, patient: Patien
     assert command(*arguments(data, patient, output, *more, "--resume")).code == 0
     assert {p: p.stat().st_mtime_ns for p in models} == models
     assert (output / "report.html").is_file()
-    assert (output / "figures" / "figure3_two.png").is_file()
-    assert not (output / "figures" / "over_time_two.png").exists(), "one point is no line"
+    assert (output / "figures" / "figure3_two_signed.png").is_file()
+    assert not (output / "figures" / "over_time_two_signed.png").exists(), "one point is no line"
     rows, whole = lines(output / "benchmark.csv"), lines(done / "benchmark.csv")
     assert rows == [r for r in whole if r["fraction"] == "0.25" and r["time_point"] == "1"]
 
@@ -355,6 +366,7 @@ def third(data: Path) -> None:
 OTHERS: dict[str, tuple[tuple[object, ...], Callable[[Path], None] | None]] = {
     "seed": (("--seed", 1), None),
     "fractions": (("--fractions", 0.25), None),
+    "scenarios": (("--scenarios", "magnitude"), None),
     "frames": (("--frames", "1:2"), None),
     "budget": (("--budget", "standard"), None),
     "data": ((), darker),
@@ -388,10 +400,41 @@ def test_without_resume_nothing_of_before_is_left_but_what_others_put_there(
     assert command(*arguments(data, patient, output, *more)).code == 0
     assert set(tree(output)) == {
         *("job.json", "benchmark.csv", "table3.csv", "benchmark.json"),
-        *(f"models/{s}_0.25.{ending}" for s in SUBJECTS for ending in ("safetensors", "json")),
-        *(f"time_points/{s}_0.25/0001.json" for s in SUBJECTS),
+        *(f"models/{s}_signed_0.25.{ending}" for s in SUBJECTS for ending in ("safetensors", "json")),
+        *(f"time_points/{s}_signed_0.25/0001.json" for s in SUBJECTS),
         *("thesis.tex", "models/mine.safetensors"),
     }
+
+
+def test_the_folder_of_a_former_version_is_not_resumed_but_replaced(
+    command: Command, data: Path, patient: Patient, done: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "output"
+    shutil.copytree(done, output)
+    for path in sorted(output.rglob("*_signed*"), reverse=True):
+        path.rename(path.with_name(path.name.replace("_signed", "")))
+    plan = json.loads((output / "job.json").read_text())
+    del plan["SRDynamicMRI benchmark"]["scenarios"]
+    (output / "job.json").write_text(json.dumps(plan))
+    before = tree(output)
+    assert {"models/one_0.25.safetensors", "figures/figure6.png"} <= set(before)
+    outcome = command(*arguments(data, patient, output, "--resume", *QUIET))
+    assert_plain(outcome, "come from other data, another model or other settings")
+    assert tree(output) == before
+    more = ("--fractions", 0.25, "--frames", "1", "--no-figures", *QUIET)
+    assert command(*arguments(data / "two", patient, output, *more)).code == 0
+    assert {path.name for path in (output / "models").iterdir()} == {
+        "two_signed_0.25.safetensors",
+        "two_signed_0.25.json",
+    }
+    assert not (output / "figures" / "figure6.png").exists()
+
+
+def test_a_plan_of_others_deletes_nothing_outside_its_folder(tmp_path: Path) -> None:
+    folder = BenchmarkFolder(tmp_path / "output")
+    odd = Case("../../precious", 0.25)  # type: ignore[arg-type]
+    for path in (folder.model("one", odd), folder.metrics("one", odd, 0), folder.figure("figure6_../../precious")):
+        assert path.resolve().is_relative_to(tmp_path / "output")
 
 
 # Several processes
@@ -448,6 +491,18 @@ def test_subjects_are_found_by_the_names_of_their_images(tmp_path: Path) -> None
     assert only == found[1]
 
 
+def test_phases_are_not_taken_for_images(tmp_path: Path) -> None:
+    names = ("static.nii.gz", "static_phase.nii.gz", "dynamic.nii.gz", "dynamic_phase.nii.gz", "dynamic_phase.json")
+    touch(tmp_path / "a", *names)
+    touch(tmp_path / "b", "static.nii.gz", "dynamic.nii.gz", "static_phase/")
+    touch(tmp_path / "c", "static.nii.gz", "dynamic_phase.nii.gz")
+    found = find_subjects(tmp_path, tmp_path / "results", Progress())
+    assert [(s.name, s.static.name, s.dynamic.name, s.phase and s.phase.name) for s in found] == [
+        ("a", "static.nii.gz", "dynamic.nii.gz", "dynamic_phase.nii.gz"),
+        ("b", "static.nii.gz", "dynamic.nii.gz", None),
+    ]
+
+
 @pytest.mark.parametrize(
     ("folders", "phrase"),
     [
@@ -455,6 +510,10 @@ def test_subjects_are_found_by_the_names_of_their_images(tmp_path: Path) -> None
         ({"a": ("static.nii",)}, "No subject was found"),
         ({"a": ("static.nii", "static.nrrd", "dynamic.nii")}, "(static.nii and static.nrrd)"),
         ({"a": ("static.nii", "dynamic/", "dynamic.nii")}, "several images that could be the dynamic one"),
+        (
+            {"a": ("static.nii", "dynamic.nii", "dynamic_phase.nii", "dynamic_phase_2.nii")},
+            "several images that could be the dynamic_phase one",
+        ),
         (dict.fromkeys(("p 1", "p_1"), ("static.nii", "dynamic.nii")), "rename one of the folders"),
     ],
 )

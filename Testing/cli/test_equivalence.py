@@ -21,6 +21,7 @@ from helpers.recorder import Recorder
 
 import SRDynamicMRILib as sr
 from SRDynamicMRILib.benchmark.folder import BenchmarkFolder
+from SRDynamicMRILib.benchmark.scenarios import Case
 from SRDynamicMRILib.benchmark.table3 import FINE_TUNED
 from SRDynamicMRILib.phantom import Phantom, abdomen
 from SRDynamicMRILib.requests import FineTuneRequest, Request, SuperResolveRequest
@@ -145,11 +146,12 @@ def work(request: Request) -> None:
 
 
 def by_benchmark(files: Path, base: Path, command: Command) -> Result:
-    words = ["--fractions", FRACTION, "--model", base, "--budget", "quick", "--device", "cpu"]
+    words = ["--scenarios", "signed", "--fractions", FRACTION, "--model", base, "--budget", "quick", "--device", "cpu"]
     assert command("benchmark", files / "subject", "--output", files / "benchmark", *words, *QUIET).code == 0
     folder = BenchmarkFolder(files / "benchmark")
-    images = [folder.image("subject", FRACTION, number, FINE_TUNED) for number in range(TIME_POINTS)]
-    return sha256(folder.model("subject", FRACTION)), [sr.read_volume(image).data for image in images]
+    case = Case("signed", FRACTION)
+    images = [folder.image("subject", case, number, FINE_TUNED) for number in range(TIME_POINTS)]
+    return sha256(folder.model("subject", case)), [sr.read_volume(image).data for image in images]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

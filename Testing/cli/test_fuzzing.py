@@ -144,7 +144,7 @@ def save_perceptual(folder: Path) -> None:
     save_encoder(VesselUNet(2), VesselTraining(1, 0, 2), [0.5], folder / "p.safetensors")
 
 
-PLAN = Plan({"seed": 0}, [FRACTION], {"one": TimePoints("a" * 64, [0, 1], [0.0, 1.0], [])})
+PLAN = Plan({"seed": 0}, ["signed"], [FRACTION], {"one": TimePoints("a" * 64, [0, 1], [0.0, 1.0], [])})
 
 JOB = json.dumps({"version": "1", "input": "a", "model": "b", "grid": []})
 

@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[str, Arguments]] = {
         "b",
         lambda p, out: [
             *("benchmark", p.static.parent, "--output", out, "--model", p.model, "--fractions", FRACTION),
-            *("--budget", "quick", "--frames", "0", "--no-figures"),
+            *("--scenarios", "signed", "--budget", "quick", "--frames", "0", "--no-figures"),
         ],
     ),
 }

@@ -35,7 +35,10 @@ DOCUMENTS = sorted(path for pattern in ("README.md", "CONTRIBUTING.md", "docs/*.
 REDUCED = {
     "finetune": ("--budget", "quick"),
     "train": ("--steps", "2", "--features", "4", "--fractions", "0.25", "--validate-every", "2"),
-    "benchmark": ("--budget", "quick", "--fractions", "0.25", "--frames", "0:2", "--no-figures"),
+    "benchmark": (
+        *("--scenarios", "signed", "--fractions", "0.25", "--frames", "0:2"),
+        *("--budget", "quick", "--no-figures"),
+    ),
 }
 """Options that are added to a command, of which the last counts; `quick` means a few steps here."""
 

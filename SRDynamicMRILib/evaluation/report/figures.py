@@ -219,7 +219,7 @@ def detail_figure(panel: Panel, methods: Sequence[str], number: int) -> Figure:
     return figure
 
 
-def metric_plot(panels: Sequence[Panel], metrics: Sequence[str] = ("ssim", "psnr")) -> Figure:
+def metric_plot(panels: Sequence[Panel], metrics: Sequence[str] = ("ssim", "psnr"), *, body: bool = False) -> Figure:
     """Return metrics of all methods over time: a column per panel, a row per metric (paper, Figure 6).
 
     Parameters
@@ -228,13 +228,15 @@ def metric_plot(panels: Sequence[Panel], metrics: Sequence[str] = ("ssim", "psnr
         Panels with the same methods.
     metrics
         Names of `SRDynamicMRILib.evaluation.metrics.Metrics`' fields.
+    body
+        Over the body instead of the whole volume.
     """
     figure = Figure(figsize=(_WIDTH, 0.75 + 2.3 * len(metrics)), layout="constrained", facecolor=_PAPER)
     axes = figure.subplots(len(metrics), len(panels), sharex="col", squeeze=False)
     methods = panels[0].methods
     for column, panel in enumerate(panels):
         for ax, metric in zip(axes[:, column], metrics, strict=True):
-            _plot_metric(ax, panel.evaluation, metric)
+            _plot_metric(ax, panel.evaluation, metric, body)
         _text(axes[0, column].set_title(panel.label, fontsize=_FONT + 1, color=_INK))
         axes[-1, column].set_xlabel("time (s)", fontsize=_FONT, color=_INK)
     for ax, metric in zip(axes[:, 0], metrics, strict=True):
@@ -243,7 +245,9 @@ def metric_plot(panels: Sequence[Panel], metrics: Sequence[str] = ("ssim", "psnr
     return figure
 
 
-def confidence_plot(comparisons: Sequence[Comparison], metrics: Sequence[str] = ("ssim", "psnr")) -> Figure:
+def confidence_plot(
+    comparisons: Sequence[Comparison], metrics: Sequence[str] = ("ssim", "psnr"), *, body: bool = False
+) -> Figure:
     """Return means over the time points with their 95% confidence intervals (paper, Figure 6).
 
     A column per label, a row per metric, the groups side by side in every plot, a colour per method. The interval is
@@ -255,6 +259,8 @@ def confidence_plot(comparisons: Sequence[Comparison], metrics: Sequence[str] = 
         Comparisons with the same methods: one for every label and group.
     metrics
         Names of `SRDynamicMRILib.evaluation.metrics.Metrics`' fields.
+    body
+        Over the body instead of the whole volume.
     """
     labels = tuple(dict.fromkeys(c.label for c in comparisons))
     groups = tuple(dict.fromkeys(c.group for c in comparisons))
@@ -263,7 +269,8 @@ def confidence_plot(comparisons: Sequence[Comparison], metrics: Sequence[str] = 
     axes = figure.subplots(len(metrics), len(labels), squeeze=False)
     lines: list[Any] = []
     for (row, column), ax in np.ndenumerate(axes):
-        lines = _plot_confidence(ax, [c for c in comparisons if c.label == labels[column]], metrics[row], groups)
+        shown = [c for c in comparisons if c.label == labels[column]]
+        lines = _plot_confidence(ax, shown, metrics[row], groups, body)
         if row == 0:
             _text(ax.set_title(labels[column], fontsize=_FONT + 1, color=_INK))
         if column == 0:
@@ -458,10 +465,10 @@ def _colour_bar(figure: Figure, axes: NDArray[np.object_], image: AxesImage, lab
     bar.outline.set_visible(False)
 
 
-def _plot_metric(ax: Axes, evaluation: Evaluation, metric: str) -> None:
+def _plot_metric(ax: Axes, evaluation: Evaluation, metric: str, body: bool) -> None:
     marked = len(evaluation.times) <= _MOST_MARKERS
     for order, name in enumerate(evaluation.methods):
-        values = evaluation.values(name, metric)
+        values = evaluation.values(name, metric, body)
         ax.plot(
             evaluation.times, values, color=_COLOURS[order % len(_COLOURS)], linewidth=1.4, markersize=4,
             marker=_MARKERS[order % len(_MARKERS)] if marked else "",
@@ -471,13 +478,15 @@ def _plot_metric(ax: Axes, evaluation: Evaluation, metric: str) -> None:
     ax.ticklabel_format(useOffset=False)
 
 
-def _plot_confidence(ax: Axes, comparisons: Sequence[Comparison], metric: str, groups: Sequence[str]) -> list[Any]:
+def _plot_confidence(
+    ax: Axes, comparisons: Sequence[Comparison], metric: str, groups: Sequence[str], body: bool
+) -> list[Any]:
     """Draw mean and 95% interval of every method and group, methods a little beside each other; return the lines."""
     lines = []
     methods = comparisons[0].methods
     x = np.array([groups.index(comparison.group) for comparison in comparisons], dtype=float)
     for order, name in enumerate(methods):
-        values = [np.asarray(comparison.evaluation.values(name, metric)) for comparison in comparisons]
+        values = [np.asarray(comparison.evaluation.values(name, metric, body)) for comparison in comparisons]
         mean = np.array([v.mean() for v in values])
         half = np.array([_confidence(v) for v in values])
         colour, beside = _COLOURS[order % len(_COLOURS)], 0.08 * (order - (len(methods) - 1) / 2)

@@ -128,7 +128,7 @@ def verdict(evaluation: Evaluation, result: str, reference: str) -> str:
 def _verdict_lines(evaluation: Evaluation, result: str, reference: str) -> list[str]:
     return [
         f"{region}: {_region_verdict(evaluation, result, reference, body)}"
-        for region, body in (("Whole volume", False), ("Body", True))
+        for region, body in (("Body", True), ("Whole volume", False))
     ]
 
 
@@ -206,7 +206,7 @@ def _document(content: ReportContent) -> str:
 </header>
 {_section("Summary", _paragraphs(content.summary) + _verdicts(content))}
 {_section("Image quality against the ground truth", _metric_tables(content))}
-{_section("Statistical tests", _test_table(content))}
+{_section("Statistical tests", _test_tables(content))}
 {_section("Figures", figures)}
 {_section("Run time", _timing_table(content.timings))}
 {_section("Details", _detail_table(content.details))}
@@ -273,8 +273,8 @@ def _metric_tables(content: ReportContent) -> str:
     for group in dict.fromkeys(panel.group for panel in content.panels):
         panels = [panel for panel in content.panels if panel.group == group]
         name = f"{group}: " if group else ""
-        tables += _metric_table(panels, f"{name}Whole volume", body=False)
         tables += _metric_table(panels, f"{name}Body only, without the air around it", body=True)
+        tables += _metric_table(panels, f"{name}Whole volume", body=False)
     return tables
 
 
@@ -318,7 +318,7 @@ def _test(evaluation: Evaluation, method: str, other: str, metric: str, body: bo
         return evaluation.test(method, other, metric, body)
 
 
-def _test_table(content: ReportContent) -> str:
+def _test_tables(content: ReportContent) -> str:
     others = [name for name in content.panels[0].methods if name != content.result]
     if not others:
         return ""
@@ -329,15 +329,17 @@ def _test_table(content: ReportContent) -> str:
         + '<th scope="col">difference</th><th scope="col">t-test, p</th><th scope="col">Wilcoxon, p</th>' * 2
         + "</tr>\n</thead>\n"
     )
-    body = "".join(
-        f'<tbody>\n<tr><th scope="rowgroup" colspan="8" class="group">{escape(panel.name)}</th></tr>\n'
-        + "".join(_test_row(panel.evaluation, content.result, other) for other in others)
-        + "</tbody>\n"
-        for panel in content.panels
-    )
-    return _paragraphs(_tests_explained(content)) + _table(
-        f"{content.result} against every other method, whole volume", head, body, "tests"
-    )
+
+    def table(region: str, body: bool) -> str:
+        rows = "".join(
+            f'<tbody>\n<tr><th scope="rowgroup" colspan="8" class="group">{escape(panel.name)}</th></tr>\n'
+            + "".join(_test_row(panel.evaluation, content.result, other, body) for other in others)
+            + "</tbody>\n"
+            for panel in content.panels
+        )
+        return _table(f"{content.result} against every other method, {region}", head, rows, "tests")
+
+    return _paragraphs(_tests_explained(content)) + table("body", True) + table("whole volume", False)
 
 
 def _tests_explained(content: ReportContent) -> str:
@@ -352,10 +354,10 @@ def _tests_explained(content: ReportContent) -> str:
     return text
 
 
-def _test_row(evaluation: Evaluation, result: str, other: str) -> str:
+def _test_row(evaluation: Evaluation, result: str, other: str, body: bool) -> str:
     cells = ""
     for metric in _TESTED:
-        tests = _test(evaluation, result, other, metric, body=False)
+        tests = _test(evaluation, result, other, metric, body)
         difference = _number(tests.mean_difference, _DIGITS[metric], "+")
         cells += f'<td class="start">{difference}</td>'
         if tests.pairs < 2:
