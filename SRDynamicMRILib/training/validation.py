@@ -8,15 +8,16 @@ from itertools import islice
 import numpy as np
 import torch
 
-from ..acquisition.acquisition import downsample
 from ..evaluation.metrics import compare
 from ..geometry import FloatArray
 from ..inference.super_resolution import super_resolve
 from ..models.checkpoints import Model
 from ..models.model_info import ModelInfo
+from ..models.recipes import DEFAULT, RECIPES
 from ..networks.network import SuperResolutionNetwork
 from ..process.distributed import mean_over_ranks, ranks, share
 from ..volume import Volume
+from .acquisitions import ACQUISITIONS
 from .datasets import some_slices, synthetic_image
 from .subjects import TrainingSubject
 
@@ -24,6 +25,9 @@ IMAGES = 4
 """Images of one validation: a compromise, as whole series would take longer than the training between."""
 
 _DRAWS = 20
+_DRAWS_OF_ACQUISITIONS = 10
+"""Stream of random numbers that draws them: the same images in every validation."""
+
 _SLICES = 8
 _PLANE = 160
 
@@ -83,10 +87,14 @@ def validation_score(
         Where to compute.
     """
     model = Model(network, info)
-    jobs = [(Volume(image), fraction) for image in images for fraction in info.fractions]
+    acquire = ACQUISITIONS[RECIPES.get(info.recipe, DEFAULT).acquisitions]
+    jobs = [(number, image, fraction) for number, image in enumerate(images) for fraction in info.fractions]
     sums = torch.zeros(2, dtype=torch.float64)
-    for truth, fraction in share(jobs):
-        result = super_resolve(downsample(truth, fraction), model, truth.geometry, device=device)
+    for number, image, fraction in share(jobs):
+        truth = Volume(image)
+        stored = acquire(image, (fraction,), np.random.default_rng([number, _DRAWS_OF_ACQUISITIONS]))
+        low = Volume(stored.data, stored.acquisition.low_resolution_geometry(truth.geometry))
+        result = super_resolve(low, model, truth.geometry, acquisition=stored.acquisition, device=device)
         metrics = compare(result.data, truth.data)[0]
         sums += torch.tensor([metrics.ssim, metrics.psnr], dtype=torch.float64)
     ssim, psnr = (mean_over_ranks(sums) * ranks() / len(jobs)).tolist()

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
+from helpers.models import same_weights
 
 from SRDynamicMRILib.acquisition.acquisition import Acquisition
+from SRDynamicMRILib.acquisition.stored import StoredImage
+from SRDynamicMRILib.acquisition.windows import Window
+from SRDynamicMRILib.inference.super_resolution import super_resolve
+from SRDynamicMRILib.models.budgets import TrainingBudget
+from SRDynamicMRILib.models.recipes import SCANNER
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.training.acquisitions import cut, like_scanners, random_acquisition
+from SRDynamicMRILib.training.fine_tuning import fine_tune
+from SRDynamicMRILib.training.main_training import MainTraining, train
+from SRDynamicMRILib.volume import Volume
 
-IMAGE = abdomen(0, (4, 48, 64), (6.0, 6.0, 8.0), time_points=1).static.data
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+PRIOR = abdomen(0, (4, 48, 64), (6.0, 6.0, 8.0), time_points=1).static
+IMAGE = PRIOR.data
 FULL = (240, 320)
 FRACTIONS = (0.0625, 0.2)
 
@@ -55,3 +70,21 @@ def test_noise_and_phase_are_another_with_each_draw_and_the_same_with_the_same()
 
     assert np.array_equal(draw(3), draw(3))
     assert len({draw(seed).tobytes() for seed in range(8)}) == 8
+
+
+def test_a_model_for_scanners_images_trains_fine_tunes_and_super_resolves() -> None:
+    recipe = replace(SCANNER, features=4, patch=(4, 12, 12))
+    task = MainTraining(synthetic=2, fractions=(0.0625, 0.2), steps=2, validation_share=0.5, validate_every=2)
+    base = train(task, recipe, torch.device("cpu"))
+    assert (base.info.architecture, base.info.factor) == ("ConditionedSubPixelNetwork", 4)
+    assert base.info.metrics["validation ssim"] > 0
+    acquisition = Acquisition((12, 16), (48, 64), (24, 32), window=Window("hann"), noise=30.0, magnitude=True)
+    budget = TrainingBudget("test", 3)
+    tuned = fine_tune(PRIOR, base, acquisition, budget)
+    assert same_weights(tuned.network, fine_tune(PRIOR, base, acquisition, budget).network)
+    noisier = fine_tune(PRIOR, base, replace(acquisition, noise=60.0), budget)
+    assert not same_weights(tuned.network, noisier.network)
+    stored = StoredImage.simulated(IMAGE, acquisition, rng=np.random.default_rng(1))
+    low = Volume(stored.data, acquisition.low_resolution_geometry(PRIOR.geometry))
+    result = super_resolve(low, tuned, PRIOR.geometry, acquisition=acquisition)
+    assert result.shape == PRIOR.shape and np.isfinite(result.data).all()
