@@ -27,7 +27,8 @@ from .acquisition.acquisition import Acquisition
 from .acquisition.consistency import in_words
 from .acquisition.interpolation import high_resolution_grid
 from .acquisition.interpolation import interpolate as interpolate_volume
-from .acquisition.recognise import AcquiredMatrix, recognise_acquired_matrix
+from .acquisition.recognise import DeclaredAcquisition, RecognisedAcquisition, recognise_acquisition
+from .acquisition.windows import Window
 from .errors import InputError
 from .evaluation.evaluation import Evaluation, KeepMap, align
 from .evaluation.evaluation import evaluate as evaluate_series
@@ -77,6 +78,9 @@ def fine_tune(
     *,
     fraction: float | None = None,
     acquired_matrix: tuple[int, int] | None = None,
+    noise: float | None = None,
+    window: Window | str | None = None,
+    magnitude: bool | None = None,
     model: GivenModel | None = None,
     budget: str | TrainingBudget = "standard",
     keep_contrast: bool = False,
@@ -105,6 +109,13 @@ def fine_tune(
     acquired_matrix
         Rows and columns ``(h, w)`` of the series that were acquired, where the scanner stored more; recognised if not
         given.
+    noise
+        Standard deviation of its noise in either channel of the complex image, at the acquired matrix before the
+        window; estimated if not given.
+    window
+        How its samples were weighed, such as ``hann`` or ``fermi:0.1``; estimated if not given.
+    magnitude
+        Whether it holds magnitudes, or else keeps its sign; found out if not given.
     model
         Model to begin with; the pretrained one for this fraction if not given.
     budget
@@ -150,10 +161,11 @@ def fine_tune(
             "Fine-tuning needs either the series or the fraction of k-space that was acquired; give one of them."
         )
     copy_of_prior = PriorCopy.of(prior)
+    declared = _declared(acquired_matrix, noise, window, magnitude)
     if series is not None:
-        matched = _matched_to(prior, copy_of_prior, _series(series), acquired_matrix, keep_contrast, progress)
-    elif acquired_matrix is not None:
-        raise InputError("An acquired matrix needs the series that it belongs to; give the series too.")
+        matched = _matched_to(prior, copy_of_prior, _series(series), declared, keep_contrast, progress)
+    elif declared.says_something:
+        raise InputError("How a series was acquired needs the series; give the series too.")
     else:
         full = (prior.shape[1], prior.shape[2])
         matched = _MatchedPrior(prior, Acquisition.centre(full, fraction or 0.0))
@@ -217,14 +229,14 @@ def _matched_to(
     prior: Volume,
     copy_of_prior: PriorCopy,
     stored: Series,
-    acquired_matrix: tuple[int, int] | None,
+    declared: DeclaredAcquisition,
     keep_contrast: bool,
     progress: Progress,
 ) -> _MatchedPrior:
     """Match a planning scan to a series: compare the two, and adapt the contrast where that differs."""
     check_acquired(stored, "fine-tuned for")
-    acquired = _recognised(stored, range(len(stored)), acquired_matrix, progress)
-    series = acquired.acquisition.at_acquired_matrix(stored)
+    acquired = _recognised(stored, range(len(stored)), declared, progress)
+    series = acquired.at_acquired_matrix(stored)
     time_points = []
     for number in spread(len(series)):
         if np.array_equal(prior.data, stored[number].data):
@@ -248,7 +260,7 @@ def _matched_to(
         adapted = adapt_prior(prior, time_points[fit.best if fit else 0], progress)
         prior, strength = adapted.volume, adapted.strength
     brighter = _scale(acquisition.downsample(prior.data)) / _scale(time_points[fit.best if fit else 0].data)
-    acquisition = acquired.acquisition_for(acquired.matrix).of_other_scan(
+    acquisition = acquired.acquisition(acquired.matrix).of_other_scan(
         acquisition.acquired_matrix, acquisition.full_matrix, brighter
     )
     return _MatchedPrior(prior, acquisition, strength, fit, (*warnings, *misfit(fit)))
@@ -269,6 +281,9 @@ def super_resolve(
     like: Volume | Series | Geometry | None = None,
     fraction: float | None = None,
     acquired_matrix: tuple[int, int] | None = None,
+    noise: float | None = None,
+    window: Window | str | None = None,
+    magnitude: bool | None = None,
     fast: bool = False,
     frames: Sequence[int] | None = None,
     skip_unusable: bool = False,
@@ -297,6 +312,13 @@ def super_resolve(
         Share of in-plane k-space that the series holds, in (0, 1], where nothing else tells the voxel size.
     acquired_matrix
         Rows and columns ``(h, w)`` that were acquired, where the scanner stored more; recognised if not given.
+    noise
+        Standard deviation of its noise in either channel of the complex image, at the acquired matrix before the
+        window; estimated if not given.
+    window
+        How its samples were weighed, such as ``hann`` or ``fermi:0.1``; estimated if not given.
+    magnitude
+        Whether it holds magnitudes, or else keeps its sign; found out if not given.
     fast
         Use the pretrained network for speed.
     frames
@@ -336,6 +358,9 @@ def super_resolve(
         like=like,
         fraction=fraction,
         acquired_matrix=acquired_matrix,
+        noise=noise,
+        window=window,
+        magnitude=magnitude,
         fast=fast,
         frames=frames,
         skip_unusable=skip_unusable,
@@ -442,6 +467,9 @@ def prepare_super_resolution(
     like: Volume | Series | Geometry | None = None,
     fraction: float | None = None,
     acquired_matrix: tuple[int, int] | None = None,
+    noise: float | None = None,
+    window: Window | str | None = None,
+    magnitude: bool | None = None,
     fast: bool = False,
     frames: Sequence[int] | None = None,
     skip_unusable: bool = False,
@@ -457,8 +485,9 @@ def prepare_super_resolution(
     check_acquired(stored, "super-resolved again")
     wanted = list(range(len(stored))) if frames is None else list(frames)
     numbers, unusable = usable_time_points(stored, wanted, skip_unusable)
-    acquired = _recognised(stored, numbers, acquired_matrix, progress)
-    low = acquired.acquisition.at_acquired_matrix(stored)
+    declared = _declared(acquired_matrix, noise, window, magnitude)
+    acquired = _recognised(stored, numbers, declared, progress)
+    low = acquired.at_acquired_matrix(stored)
     like = prior if like is None else like
     if model is not None and fast:
         raise InputError("The fast network is itself a model; give either a model or ask for the fast one.")
@@ -466,7 +495,7 @@ def prepare_super_resolution(
     info = load_info(base_model()) if chosen is None else chosen.info
     geometry = like if like is None or isinstance(like, Geometry) else like.geometry
     grid = result_grid(low.geometry, acquired.geometry, stored.facts, info, geometry, fraction, progress)
-    acquisition = acquired.acquisition_for((grid.shape[1], grid.shape[2]))
+    acquisition = acquired.acquisition((grid.shape[1], grid.shape[2]))
     share = acquisition.fraction
     if chosen is None:  # the grid tells the fraction, and that the model
         chosen = load_model(pretrained_model(acquisition, fast))
@@ -676,10 +705,18 @@ def _model(model: GivenModel) -> Model:
     return model if isinstance(model, Model) else load_model(model)
 
 
+def _declared(
+    acquired_matrix: tuple[int, int] | None, noise: float | None, window: Window | str | None, magnitude: bool | None
+) -> DeclaredAcquisition:
+    """What a user says of how a series was acquired."""
+    named = Window.named(window) if isinstance(window, str) else window
+    return DeclaredAcquisition(acquired_matrix, named, noise, magnitude)
+
+
 def _recognised(
-    series: Series, numbers: Sequence[int], declared: tuple[int, int] | None, progress: Progress
-) -> AcquiredMatrix:
-    """What was acquired of a series, said if that is less than was stored.
+    series: Series, numbers: Sequence[int], declared: DeclaredAcquisition, progress: Progress
+) -> RecognisedAcquisition:
+    """How a series was acquired, said.
 
     The first time point speaks for all, or where it cannot be used the first of the others that can.
     """
@@ -688,9 +725,8 @@ def _recognised(
         with suppress(InputError):
             series[number]
             break
-    acquired = recognise_acquired_matrix(series.select([number]), declared)
-    if acquired.interpolated or declared is not None:
-        progress.log(acquired.in_words())
+    acquired = recognise_acquisition(series.select([number]), declared)
+    progress.log(acquired.in_words())
     return acquired
 
 

@@ -26,6 +26,10 @@ ScenarioName = Literal["signed", "magnitude", "noisy", "scanner"]
 """How a benchmark makes low-resolution series; `benchmark.scenarios` has them."""
 
 _ACQUIRED = "acquired rows and columns of {}, if the scanner stored more (default: detected)"
+_NOISE = "SD of the noise of {} at the acquired matrix, before the window (default: estimated)"
+_WINDOW = "window of {}: none, hann, hamming, fermi:WIDTH, tukey:SHARE or gauss:SD (default: estimated)"
+_SIGNED = "{} keeps the sign of its voxels (default: as the header or negative voxels tell)"
+_MAGNITUDE = "{} holds magnitudes"
 
 
 def option(
@@ -203,6 +207,10 @@ class FineTuneRequest(Request):
         None, flag="--like", metavar="LRVOLUME", help="the low-resolution series, or one volume of it", group="target!"
     )
     acquired_matrix: Matrix | None = option(None, metavar="HxW", help=_ACQUIRED.format("LRVOLUME"))
+    noise: float | None = option(None, metavar="SD", help=_NOISE.format("LRVOLUME"))
+    window: str | None = option(None, metavar="W", help=_WINDOW.format("LRVOLUME"))
+    signed: bool = option(False, help=_SIGNED.format("LRVOLUME"), group="sign")
+    magnitude: bool = option(False, help=_MAGNITUDE.format("LRVOLUME"), group="sign")
     output: Path = option(metavar="M.safetensors", help="model to write")
     model: Path | None = option(None, metavar="BASE", help="model to fine-tune (default: the pretrained one)")
     budget: str = option("standard", choices=BUDGETS, help="training budget (default: standard)")
@@ -235,6 +243,10 @@ class SuperResolveRequest(Request):
         None, help="fraction of k-space acquired in IN, if nothing else gives the voxel size"
     )
     acquired_matrix: Matrix | None = option(None, metavar="HxW", help=_ACQUIRED.format("IN"))
+    noise: float | None = option(None, metavar="SD", help=_NOISE.format("IN"))
+    window: str | None = option(None, metavar="W", help=_WINDOW.format("IN"))
+    signed: bool = option(False, help=_SIGNED.format("IN"), group="sign")
+    magnitude: bool = option(False, help=_MAGNITUDE.format("IN"), group="sign")
     frames: str | None = option(None, metavar="A:B", help="time points from A to B-1, one, or a list (default: all)")
     skip_unusable: bool = option(False, help="skip time points that are black or damaged")
     stride: tuple[int, int, int] | None = option(
@@ -289,10 +301,11 @@ class BenchmarkRequest(Request):
 
 @dataclass(frozen=True, kw_only=True)
 class InfoRequest(Request):
-    """Show the metadata of a model."""
+    """Show the metadata of a model, or what an image or series is and how it was acquired."""
 
     command = "info"
-    model: Path = argument("M.safetensors", "model")
+    file: Path = argument("FILE", "model, volume or series")
+    json: bool = option(False, help="of an image, too, print JSON instead of sentences")
 
 
 @dataclass(frozen=True, kw_only=True)

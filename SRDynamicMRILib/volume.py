@@ -179,6 +179,28 @@ class Volume:
         return Volume(self.data, self.geometry, {**self.facts, **facts}, self.warnings, self.name)
 
 
+@dataclass(frozen=True)
+class Stated:
+    """What a file's header states of how its images were acquired; None where it states nothing.
+
+    Parameters
+    ----------
+    magnitude
+        Whether they are magnitudes; else they have a sign.
+    partial_fourier
+        Whether only a part of k-space was measured along one axis.
+    measured_share
+        That part, in (0.5, 1), if it is stated.
+    """
+
+    magnitude: bool | None = None
+    partial_fourier: bool | None = None
+    measured_share: float | None = None
+
+
+NOTHING_STATED = Stated()
+
+
 class Series:
     """An ordered list of volumes of one geometry, with the time of each.
 
@@ -203,6 +225,8 @@ class Series:
         the figures of its ``consistency`` with what was acquired.
     name
         What to call it in sentences: the path that it was read from; empty if it was not.
+    stated
+        What else its header states of how it was acquired.
     """
 
     def __init__(
@@ -214,6 +238,7 @@ class Series:
         acquired_matrix: tuple[int, int] | None = None,
         facts: Mapping[str, Any] | None = None,
         name: str = "",
+        stated: Stated = NOTHING_STATED,
     ) -> None:
         self._load = load
         self.times = tuple(float(t) for t in times)
@@ -222,6 +247,7 @@ class Series:
         self.acquired_matrix = acquired_matrix
         self.facts = dict(facts or {})
         self.name = name
+        self.stated = stated
         self._last: tuple[int, Volume] | None = None
 
     @classmethod
@@ -318,6 +344,7 @@ class Series:
             self.acquired_matrix,
             self.facts if facts is None else facts,
             self.name,
+            self.stated,
         )
 
     def only_volume(self) -> Volume:

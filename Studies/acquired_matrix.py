@@ -24,7 +24,7 @@ from real_scans import data_folder
 
 from SRDynamicMRILib.acquisition.acquisition import Acquisition
 from SRDynamicMRILib.acquisition.kspace import to_image, to_kspace
-from SRDynamicMRILib.acquisition.recognise import recognise_acquired_matrix
+from SRDynamicMRILib.acquisition.recognise_matrix import recognise_acquired_matrix
 from SRDynamicMRILib.io.files import read_series, read_volume
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Series, Volume

@@ -19,7 +19,7 @@ from acquired_matrix import WAYS, acquire
 from real_scans import data_folder
 
 from SRDynamicMRILib.acquisition.acquisition import Acquisition
-from SRDynamicMRILib.acquisition.recognise import recognise_acquired_matrix
+from SRDynamicMRILib.acquisition.recognise_matrix import recognise_acquired_matrix
 from SRDynamicMRILib.io.files import read_series
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Series, Volume

@@ -1,296 +1,305 @@
-"""Which part of a stored image was acquired: scanners fill k-space up with zeros and store a larger matrix.
+"""How a series was acquired: from what a user declares, what its header says, and what its voxels show.
 
-Beyond the acquired matrix the spectrum of such an image is empty, to the last digit where the image is signed. A
-magnitude image has some energy there, but its level still falls within two frequencies at the edge, where a natural
-image falls slowly. The square of a magnitude is that of a complex image without the phase, and its spectrum ends at the
-acquired number of rows or columns, whatever phase and noise; this shows where twice as many were stored. A filter that
-brings k-space down to nothing at its edge (Hann) leaves no edge to be found. Then the spectrum of the square, which is
-down at the rounding of the voxels long before its end, tells that the image was interpolated, but not from how many.
-
-False positives are worse than misses: too small a matrix throws away what was measured. Studies/README.md has figures.
+The parts are recognised one after the other, each with what is known by then: the acquired matrix (`recognise_matrix`),
+the air (`air`), the window and the shutter (`window_of`), the noise. Whatever is declared counts; what the header says
+is checked against the voxels. Studies/README.md has figures of how well each part is recognised.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..geometry import FloatArray, Geometry
 from ..volume import Series
 from .acquisition import Acquisition
+from .air import Air, air_of
+from .body import body_signal
+from .detail import noise_in_detail
 from .matrices import Matrix
+from .recognise_matrix import AcquiredMatrix, recognise_acquired_matrix
+from .spectrum import is_signed
+from .window_of import window_of
+from .windows import NO_WINDOW, Window
 
-Source = Literal["stored", "declared", "header", "spectrum"]
+PartSource = Literal["declared", "header", "data", "assumed"]
+"""What told a part: the user, the DICOM header, the voxels, or nothing."""
 
-_FIRST_EDGE = 6
-"""Lowest frequency that can be the edge: below, natural spectra fall as steeply."""
+PARTS = ("shutter", "partial_fourier", "window", "noise", "magnitude")
+"""Parts of an acquisition beside its matrix."""
 
-_WIDTH = 4
-"""Frequencies on either side of an edge that are looked at."""
+_TOLD = {
+    "declared": "as declared",
+    "header": "according to the DICOM header",
+    "data": "estimated from its voxels",
+    "assumed": "assumed",
+}
 
-_STEEPEST = 1.2
-"""Fall in dB per frequency inside an edge beyond which there is a filter, and no edge, in a magnitude image."""
+_EIGHTHS = 0.25
+"""How far, in eighths, a stated share may lie from those of partial Fourier; others tell of other things left out."""
 
-_JUMP = 6.0
-"""Fall in dB between the two neighbours of an edge, the trend taken off.
-
-Images that were not zero-filled had up to 5.5 among those it was set on; one of 360 others had more."""
-
-_CLEAR = 40.0
-"""Jump in dB that no filter makes, only zeros in a signed image."""
-
-_EDGE = 3.0
-"""Fall in dB between all that is near an edge inside and all that is near it outside, the trend taken off."""
-
-_EDGE_OF_SQUARE = 6.0
-"""The latter for the square of an image, of any steepness. Images that were not zero-filled had up to 3.3, kidneys with
-their own phase that were 20 and more."""
-
-_EMPTY = -60.0
-"""Level in dB that nothing beyond the end of the square's spectrum may reach; rounding to 8 bits stays below."""
-
-_ROUNDING = -70.0
-"""Level in dB at the end of the square's spectrum below which an image was interpolated. Others had -65 and more."""
-
-_MOST = 8
-"""How many times more than was acquired a scanner stores along an axis; a header that says more is not believed."""
-
-_AGREE = 0.03
-"""Share of the matrix by which header and spectrum may differ: phase-encoding lines are rounded in many ways."""
+_SMALLEST = 16
+"""Rows and columns below which window and noise are not looked for."""
 
 
 @dataclass(frozen=True)
-class AcquiredMatrix:
-    """What was acquired of a stored image, and how that is known.
+class DeclaredAcquisition:
+    """What a user says of an acquisition; None where nothing is said.
 
     Parameters
     ----------
-    matrix
-        Acquired rows and columns ``(h, w)``.
-    geometry
-        Geometry of the image as stored.
-    source
-        What told: the user (``declared``), the DICOM ``header``, the ``spectrum``; ``stored`` where nothing says that
-        the image was interpolated.
-    shared
-        Whether the outermost frequency of rows and columns lies half at either end; see `Acquisition`.
-    warnings
-        What is doubtful about it, in sentences.
+    acquired_matrix, window, noise, magnitude
+        As `Acquisition` has them.
+
+    Raises
+    ------
+    InputError
+        If the noise is negative or not finite.
     """
 
-    matrix: tuple[int, int]
-    geometry: Geometry
-    source: Source = "stored"
-    shared: tuple[bool, bool] = (False, False)
+    acquired_matrix: Matrix | None = None
+    window: Window | None = None
+    noise: float | None = None
+    magnitude: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.noise is not None and not 0 <= self.noise < math.inf:
+            message = f"The noise must be 0 or more, but it is {self.noise:g}; give its standard deviation."
+            raise InputError(message)
+
+    @property
+    def says_something(self) -> bool:
+        """Whether anything is said."""
+        return self != DeclaredAcquisition()
+
+
+@dataclass(frozen=True)
+class RecognisedAcquisition:
+    """How a series was acquired, and how that is known.
+
+    Parameters
+    ----------
+    matrix_part
+        What was acquired of the stored rows and columns.
+    shutter, partial_fourier, window, noise, magnitude
+        As `Acquisition` has them.
+    signal
+        Mean intensity of the body.
+    sources
+        What told each of `PARTS`.
+    warnings
+        What is doubtful, in sentences; of the matrix, too.
+    """
+
+    matrix_part: AcquiredMatrix
+    shutter: str = "rectangle"
+    partial_fourier: float = 1.0
+    window: Window = NO_WINDOW
+    noise: float = 0.0
+    magnitude: bool = False
+    signal: float = 0.0
+    sources: Mapping[str, PartSource] = field(default_factory=lambda: dict.fromkeys(PARTS, "assumed"))
     warnings: tuple[str, ...] = ()
 
     @property
-    def stored(self) -> tuple[int, int]:
+    def matrix(self) -> Matrix:
+        """Acquired rows and columns ``(h, w)``."""
+        return self.matrix_part.matrix
+
+    @property
+    def stored(self) -> Matrix:
         """Stored rows and columns ``(m, n)``."""
-        return self.geometry.shape[1], self.geometry.shape[2]
+        return self.matrix_part.stored
+
+    @property
+    def geometry(self) -> Geometry:
+        """Geometry of the series as stored."""
+        return self.matrix_part.geometry
 
     @property
     def interpolated(self) -> bool:
         """Whether more was stored than acquired."""
-        return self.matrix != self.stored
+        return self.matrix_part.interpolated
 
     @property
-    def acquisition(self) -> Acquisition:
-        """The acquisition of the series, whose full matrix is taken to be the stored one: no finer one is known."""
-        return Acquisition(self.matrix, self.stored, self.stored, shared_nyquist=self.shared)
+    def snr(self) -> float | None:
+        """Mean intensity of the body divided by the noise; None without noise."""
+        return self.signal / self.noise if self.noise > 0 else None
 
-    def acquisition_for(self, full: Matrix) -> Acquisition:
-        """The acquisition as one of images of a full matrix ``(H, W)``."""
-        return Acquisition(self.matrix, full, self.stored, shared_nyquist=self.shared)
+    def acquisition(self, full_matrix: Matrix | None = None) -> Acquisition:
+        """Return the `Acquisition` of the series from a full matrix; the stored one if not given.
 
-    def in_words(self) -> str:
-        """One sentence for the log."""
-        if not self.interpolated:
-            return f"All {_size(self.stored)} stored rows and columns count as acquired."
-        told = {
-            "declared": "as declared",
-            "header": "according to its DICOM header",
-            "spectrum": "according to its spectrum",
-        }
-        return (
-            f"The series was interpolated from an acquired matrix of {_size(self.matrix)} to {_size(self.stored)}, "
-            f"{told[self.source]}; it is reduced to the acquired matrix."
+        Raises
+        ------
+        InputError
+            If the acquired matrix does not fit into it.
+
+        Examples
+        --------
+        >>> series = Series.of([Volume(np.random.default_rng(0).random((2, 32, 32)))])
+        >>> recognise_acquisition(series).acquisition((64, 64)).full_matrix
+        (64, 64)
+        """
+        return Acquisition(
+            self.matrix,
+            self.stored if full_matrix is None else full_matrix,
+            self.stored,
+            self.shutter,
+            self.partial_fourier,
+            self.matrix_part.shared,
+            self.window,
+            self.noise,
+            self.magnitude,
         )
 
+    def at_acquired_matrix(self, series: Series) -> Series:
+        """Bring the series, as stored, back to its acquired matrix; see `Acquisition.at_acquired_matrix`."""
+        return self.matrix_part.acquisition.at_acquired_matrix(series)
+
+    def in_words(self) -> str:
+        """Some sentences for the log."""
+        kind = "magnitudes" if self.magnitude else "intensities with their sign"
+        noise = "no noise" if self.noise == 0 else f"noise with an SD of {self.noise:.3g}"
+        if self.snr is not None:
+            noise += f", 1/{self.snr:.3g} of the body's signal"
+        window = "no window" if self.window.is_flat else f"the window {self.window}"
+        parts = [
+            self.matrix_part.in_words(),
+            f"It holds {kind} ({self._told('magnitude')}), {noise} ({self._told('noise')}).",
+            f"K-space seems to have {window} ({self._told('window')}) and was sampled in "
+            f"{'an' if self.shutter[0] in 'aeiou' else 'a'} {self.shutter} ({self._told('shutter')}).",
+        ]
+        if self.partial_fourier < 1:
+            parts.append(f"Partial Fourier: {self.partial_fourier:.4g} of the rows ({self._told('partial_fourier')}).")
+        elif self.sources["partial_fourier"] == "assumed":
+            parts.append("Whether all rows were measured (partial Fourier) is not known; it is assumed.")
+        return " ".join(parts)
+
+    def _told(self, part: str) -> str:
+        return _TOLD[self.sources[part]]
+
     def facts(self) -> dict[str, object]:
-        """The same for a sidecar."""
-        return {"acquired_matrix": list(self.matrix), "stored_matrix": list(self.stored), "acquired_from": self.source}
+        """The same for a sidecar: JSON's objects, lists, texts and numbers."""
+        return {
+            **self.matrix_part.facts(),
+            "acquisition": {
+                "shutter": self.shutter,
+                "partial_fourier": self.partial_fourier,
+                "window": str(self.window),
+                "noise": self.noise,
+                "snr": self.snr,
+                "magnitude": self.magnitude,
+                "from": dict(self.sources),
+            },
+        }
 
 
-def recognise_acquired_matrix(series: Series, declared: tuple[int, int] | None = None) -> AcquiredMatrix:
-    """Find out which rows and columns of a series were acquired; the others are interpolated.
+def recognise_acquisition(series: Series, declared: DeclaredAcquisition | None = None) -> RecognisedAcquisition:
+    """Find out how a series was acquired.
 
     The first time point speaks for all, so that a choice of time points changes nothing.
 
     Parameters
     ----------
     series
-        Series ``(D, m, n)`` as stored. Its `acquired_matrix` is what the header says.
+        Series ``(D, m, n)`` as stored. Its `stated` is what the header says.
     declared
-        Rows and columns that the user says were acquired; overrides everything.
+        What the user says; overrides everything.
 
     Raises
     ------
     InputError
-        If more is declared than is stored, or nothing.
+        If more is declared to be acquired than is stored, or nothing.
+
+    Examples
+    --------
+    >>> series = Series.of([Volume(np.random.default_rng(0).random((2, 32, 32)))])
+    >>> found = recognise_acquisition(series, DeclaredAcquisition(noise=0.1))
+    >>> found.matrix, found.noise, found.sources["noise"]
+    ((32, 32), 0.1, 'declared')
     """
-    first = series[0]
-    stored = (first.shape[1], first.shape[2])
-    axes = [_look_at(first.data, axis) for axis in (0, 1)]
-    if declared is None:
-        matrix, source, warnings = _recognised(axes, stored, series.acquired_matrix)
-    else:
-        matrix, source, warnings = declared, "declared", _contradictions(axes, stored, declared)
-    shared = [axis.is_shared(n) for axis, n in zip(axes, matrix, strict=True)]
-    return AcquiredMatrix(matrix, series.geometry, source, (shared[0], shared[1]), tuple(warnings))
+    declared = declared or DeclaredAcquisition()
+    matrix = recognise_acquired_matrix(series, declared.acquired_matrix)
+    image = series[0].data
+    sources: dict[str, PartSource] = dict.fromkeys(PARTS, "assumed")
+    warnings = list(matrix.warnings)
+    magnitude, sources["magnitude"] = _magnitude(image, series, declared, warnings)
+    partial, sources["partial_fourier"] = _partial_fourier(matrix, series, warnings)
+    window, shutter, noise, signal = Window(), "rectangle", 0.0, 0.0
+    if min(matrix.matrix) >= _SMALLEST and float(np.ptp(image)) > 0:
+        air = air_of(image, matrix.matrix)
+        window, shutter = window_of(image, matrix.matrix, partial, air)
+        sources["window"] = sources["shutter"] = sources["noise"] = "data"
+        if declared.window is not None:
+            window = declared.window
+        weights = Acquisition(matrix.matrix, matrix.matrix, None, shutter, partial, window=window).sample_weights
+        noise = _noise(image, air, weights)
+        signal = body_signal(image)
+        if air is None and declared.noise is None:
+            warnings.append(
+                "The image has hardly any air around the body, so its noise may be overestimated; give its standard "
+                "deviation with --noise."
+            )
+    if declared.window is not None:
+        window, sources["window"] = declared.window, "declared"
+    if declared.noise is not None:
+        noise, sources["noise"] = declared.noise, "declared"
+    return RecognisedAcquisition(matrix, shutter, partial, window, noise, magnitude, signal, sources, tuple(warnings))
 
 
-def _contradictions(axes: Sequence[_Axis], stored: Matrix, declared: Matrix) -> list[str]:
-    """Return what to say of a declared matrix; `InputError` if it cannot be one."""
-    if not all(2 <= d <= n for d, n in zip(declared, stored, strict=True)):
-        message = (
-            f"An image of {_size(stored)} cannot have an acquired matrix of {_size(declared)}; "
-            "give rows x columns, at most those stored."
-        )
-        raise InputError(message)
-    seen = (axes[0].acquired, axes[1].acquired)
-    if all(s == n or _alike(s, d) for s, d, n in zip(seen, declared, stored, strict=True)):
-        return []
-    return [f"The acquired matrix was given as {_size(declared)}, but the spectrum suggests {_size(seen)}."]
+def _magnitude(
+    image: FloatArray, series: Series, declared: DeclaredAcquisition, warnings: list[str]
+) -> tuple[bool, PartSource]:
+    """Whether an image holds magnitudes, and what told."""
+    signed, said = is_signed(image), series.stated.magnitude
+    if declared.magnitude is not None:
+        if declared.magnitude and signed:
+            warnings.append("The image was given as a magnitude, but it has negative voxels.")
+        return declared.magnitude, "declared"
+    if said and signed:
+        warnings.append("The DICOM header says that the image holds magnitudes, but it has negative voxels.")
+    if said is False and not signed:
+        return False, "header"
+    return not signed, "header" if said is not None and said != signed else "data"
 
 
-def _recognised(axes: Sequence[_Axis], stored: Matrix, header: Matrix | None) -> tuple[Matrix, Source, list[str]]:
-    """Acquired matrix by header and spectrum, which of the two told, and what is to be warned of.
-
-    On each axis an edge that is seen outweighs the header; where none is seen, the header is all there is.
-    """
-    matrix, contradicted, unconfirmed, hidden = list(stored), False, False, []
-    for number, (axis, n, name) in enumerate(zip(axes, stored, ("rows", "columns"), strict=True)):
-        said = n if header is None or _MOST * header[number] < n else min(header[number], n)
-        if axis.acquired < n:
-            alike = header is not None and _alike(axis.acquired, said)
-            contradicted |= header is not None and not alike
-            matrix[number] = max(axis.acquired, said) if alike else axis.acquired  # the larger loses nothing
-        else:
-            matrix[number] = said
-            unconfirmed |= said < n and not axis.interpolated
-            hidden += [name] if said == n and axis.interpolated else []
-    acquired = (matrix[0], matrix[1])
-    if acquired == stored:
-        source: Source = "stored"
-    else:
-        source = "spectrum" if header is None or contradicted else "header"
-    warnings = []
-    if header is not None and (contradicted or unconfirmed):
-        found = f"suggests {_size(acquired)}, which is used" if contradicted else "shows no edge there"
+def _partial_fourier(matrix: AcquiredMatrix, series: Series, warnings: list[str]) -> tuple[float, PartSource]:
+    """Share of the rows that were measured, and what told."""
+    if matrix.partial_fourier < 1:
+        return matrix.partial_fourier, "data"
+    share = series.stated.measured_share
+    if share is not None and abs(8 * share - round(8 * share)) < _EIGHTHS:
+        return round(8 * share) / 8, "header"
+    if series.stated.partial_fourier:
         warnings.append(
-            f"The DICOM header says that {_size(header)} of {_size(stored)} rows and columns were acquired, but the "
-            f"spectrum {found}; give --acquired-matrix ROWSxCOLUMNS if {_size(acquired)} is wrong."
+            "The DICOM header says that only a part of k-space was measured along one axis (partial Fourier), but not "
+            "how much; all of it is assumed."
         )
-    if hidden:
-        warnings.append(
-            f"The {' and '.join(hidden)} of the series ({_size(stored)}) seem to be interpolated, but a filter "
-            f"hides the acquired matrix; look it up in the protocol and give --acquired-matrix ROWSxCOLUMNS."
-        )
-    return acquired, source, warnings
+        return 1.0, "assumed"
+    return 1.0, "assumed" if series.stated.partial_fourier is None else "header"
 
 
-@dataclass(frozen=True)
-class _Axis:
-    """What the spectrum says of the rows or of the columns.
+def _noise(image: FloatArray, air: Air | None, weights: FloatArray) -> float:
+    """Noise of an image, as `Acquisition` has it.
 
-    Parameters
-    ----------
-    acquired
-        Rows or columns that were acquired, as far as can be seen.
-    interpolated
-        Whether they are fewer than those stored, seen or not.
-    level
-        Power in dB by frequency, ``0 .. N // 2``.
+    A window w leaves ``mean(w^2)`` of its variance, zero-filling all of it. In air, the mean square of a magnitude is
+    twice the variance.
     """
-
-    acquired: int
-    interpolated: bool
-    level: NDArray[np.float64]
-
-    def is_shared(self, acquired: int) -> bool:
-        """Whether the outermost frequency of so many samples is half as strong as that before it, or weaker."""
-        edge = acquired // 2
-        return bool(acquired % 2 == 0 and 1 < edge < len(self.level) and self.level[edge] < self.level[edge - 1] - 3)
+    if air is None:
+        return noise_in_detail(image, weights)
+    variance = air.power / 2 if air.squared else air.power
+    return math.sqrt(variance / max(float(np.square(weights, dtype=np.float64).mean()), 1e-6))
 
 
-def _look_at(image: FloatArray, axis: int) -> _Axis:
-    """What the spectrum of an image ``(D, H, W)`` says of its rows (0) or columns (1)."""
-    stored = image.shape[axis + 1]
-    level, square = _level(image, axis), _level(np.square(image, dtype=np.float64), axis)
-    edge, end = _edge(level), _edge_of_square(square)
-    # The square's end is exact for a magnitude only. Of two that are far apart, the larger loses nothing.
-    acquired = min(edge if abs(edge - end) <= 2 else max(edge, end), stored) or stored
-    return _Axis(acquired, acquired < stored or square[-1] < _ROUNDING, level)
-
-
-def _level(image: NDArray[np.floating], axis: int) -> NDArray[np.float64]:
-    """Power in dB, relative to the strongest, of the frequencies ``0 .. N // 2`` of an axis, means over all else."""
-    # By Parseval's theorem the other axis need not be transformed.
-    spectrum = np.fft.rfft(image.astype(np.float64), axis=axis + 1)
-    power = np.square(np.abs(spectrum)).sum(axis=tuple(a for a in range(3) if a != axis + 1))
-    tiny = np.finfo(np.float64).tiny
-    return np.asarray(10 * np.log10(power / max(float(power.max()), tiny) + tiny), dtype=np.float64)
-
-
-def _falls(level: NDArray[np.float64], beyond: int) -> NDArray[np.float64]:
-    """Trend in dB per frequency, jump and fall (`_JUMP`, `_EDGE`) at every frequency; -inf where none can be.
-
-    `beyond` is how many frequencies an edge must have beyond it.
-    """
-    found = np.full((3, len(level)), -np.inf)
-    for edge in range(_FIRST_EDGE, len(level) - beyond):
-        inside = level[edge - _WIDTH - 1 : edge]
-        outside = level[edge + 1 : edge + 1 + _WIDTH]
-        trend = max(0.0, (inside[0] - inside[-1]) / _WIDTH)
-        jump = inside[-1] - outside[0] - 2 * trend
-        found[:, edge] = trend, jump, inside.min() - outside.max() - 4 * trend
-    return found
-
-
-def _edge(level: NDArray[np.float64]) -> int:
-    """Number of samples of which an image's spectrum shows the edge; 0 if it shows none."""
-    trend, jump, fall = _falls(level, beyond=2)
-    fall[(jump < _JUMP) | ((trend > _STEEPEST) & (jump < _CLEAR))] = -np.inf
-    edge = int(fall.argmax())
-    if fall[edge] < _EDGE:
-        return 0
-    # Of an even number of samples the outermost frequency is half here and half at the other end.
-    inside, outside = level[edge - 1], level[edge + 1]
-    if level[edge] > inside - 1.5:
-        return 2 * edge + 1
-    return 2 * edge - 1 if level[edge] < outside + 1.5 else 2 * edge
-
-
-def _edge_of_square(level: NDArray[np.float64]) -> int:
-    """Number of samples of which the spectrum of an image's square shows the end; 0 if it shows none.
-
-    Of ``h`` samples it reaches to frequency ``h - 1``, which is weak already: it is a single product of two samples.
-    """
-    fall = _falls(level, beyond=1)[2]
-    edge = int(fall.argmax())
-    return edge + 1 if fall[edge] >= _EDGE_OF_SQUARE and level[edge + 1 :].max() < _EMPTY else 0
-
-
-def _alike(number: int, other: int) -> bool:
-    return abs(number - other) <= max(2, math.ceil(_AGREE * other))
-
-
-def _size(matrix: Matrix) -> str:
-    return f"{matrix[0]}x{matrix[1]}"
+__all__ = [
+    "PARTS",
+    "DeclaredAcquisition",
+    "PartSource",
+    "RecognisedAcquisition",
+    "recognise_acquisition",
+]

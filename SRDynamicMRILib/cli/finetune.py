@@ -15,14 +15,18 @@ from .outputs import Outputs, alone_at_output, check_model_output, state_file
 def run(request: FineTuneRequest, progress: Progress) -> Outputs:
     """Fine-tune a model on the planning scan."""
     check_model_output(request.output)
-    if request.acquired_matrix is not None and request.series is None:
-        raise InputError("An acquired matrix needs the series that it belongs to; give the series too, with --like.")
+    given = (request.acquired_matrix, request.noise, request.window, request.signed or None, request.magnitude or None)
+    if any(each is not None for each in given) and request.series is None:
+        raise InputError("How a series was acquired needs the series; give the series too, with --like.")
     prior = read_volume(request.prior)
     model = fine_tune(
         prior,
         None if request.series is None else read_series(request.series),
         fraction=request.fraction,
         acquired_matrix=request.acquired_matrix,
+        noise=request.noise,
+        window=request.window,
+        magnitude=True if request.magnitude else False if request.signed else None,
         model=request.model,
         budget=request.budget,
         keep_contrast=request.keep_contrast,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..geometry import Geometry
-from ..volume import Series
+from ..volume import Series, Stated
 from .dicom_elements import read_elements
 from .dicom_order import decimal, order_in_time, said_of_time
 from .image_files import image_geometry, multi_frame, read_header, read_image
@@ -44,6 +44,14 @@ _FRAMES = "0028|0008"
 _ACQUISITION_MATRIX = "0018|1310"
 _PHASE_ENCODING_DIRECTION = "0018|1312"
 _PERCENT_PHASE_FIELD_OF_VIEW = "0018|0094"
+_PERCENT_SAMPLING = "0018|0093"
+_SCAN_OPTIONS = "0018|0022"
+_FREQUENCY_STEPS = "0018|9058"
+_PHASE_STEPS = "0018|9231"
+_PARTIAL_FOURIER = "0018|9081"
+
+_PARTIAL_OPTIONS = ("PFP", "PFF")
+"""Scan options of partial Fourier along phase and frequency (DICOM PS3.3, C.8.3.1)."""
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 """What screen saves are stored as."""
@@ -126,7 +134,8 @@ def open_dicom(files: Sequence[Path], folder: Path) -> Series:
     def load(number: int) -> NDArray[np.generic]:
         return np.stack([_read_pixels(path) for path in frames[number]])
 
-    return Series(load, times, geometry, (*left_out, *copies, *doubts), _acquired_matrix(slices[0]))
+    warnings = (*left_out, *copies, *doubts)
+    return Series(load, times, geometry, warnings, _acquired_matrix(slices[0]), stated=_stated(slices[0]))
 
 
 def _read_slice(path: Path) -> _Slice:
@@ -367,11 +376,14 @@ def _stack_geometry(stack: Sequence[_Slice], folder: Path) -> Geometry:
 def _acquired_matrix(piece: _Slice) -> tuple[int, int] | None:
     """Rows and columns that were acquired over the stored field of view; None where the header does not say."""
     numbers = [decimal(text) or 0.0 for text in piece.tags.get(_ACQUISITION_MATRIX, "").split("\\")]
+    axis = piece.tags.get(_PHASE_ENCODING_DIRECTION, "")
+    steps = [decimal(piece.tags.get(tag, "")) or 0.0 for tag in (_FREQUENCY_STEPS, _PHASE_STEPS)]
+    if len(numbers) != 4 and axis in ("COL", "ROW"):  # as enhanced files have it, and some classic ones beside
+        numbers = [0.0, steps[0], steps[1], 0.0] if axis == "COL" else [steps[0], 0.0, 0.0, steps[1]]
     if len(numbers) != 4 or not all(1 < n < 2**15 for n in (max(numbers[:2]), max(numbers[2:]))):
         return None
     # Frequency rows and columns, phase rows and columns: those along which nothing is encoded are 0.
     frequency, lines = max(numbers[:2]), max(numbers[2:])
-    axis = piece.tags.get(_PHASE_ENCODING_DIRECTION, "")
     in_rows = axis == "COL" if axis in ("COL", "ROW") else numbers[2] > 0  # lines along a column are rows
     height, width = (n * s for n, s in zip(piece.geometry.shape[1:], piece.geometry.spacing[1::-1], strict=True))
     stored = height / width if in_rows else width / height
@@ -379,6 +391,18 @@ def _acquired_matrix(piece: _Slice) -> tuple[int, int] | None:
     if 0 < measured < stored:  # the rest of the stored field of view is empty: the lines are spread over less
         lines *= stored / measured
     return (round(lines), round(frequency)) if in_rows else (round(frequency), round(lines))
+
+
+def _stated(piece: _Slice) -> Stated:
+    """What a header states of the sign and of partial Fourier."""
+    component = _component(piece)
+    options = [option.strip().upper() for option in piece.tags.get(_SCAN_OPTIONS, "").split("\\") if option.strip()]
+    partial = {"YES": True, "NO": False}.get(piece.tags.get(_PARTIAL_FOURIER, "").upper())
+    if partial is None and options:
+        partial = any(option in _PARTIAL_OPTIONS for option in options)
+    percent = decimal(piece.tags.get(_PERCENT_SAMPLING, "")) or 0.0
+    share = percent / 100 if partial and 50 < percent < 100 else None
+    return Stated(component == "magnitude" if component else None, partial, share)
 
 
 def _in_time(positions: list[list[_Slice]], folder: Path) -> tuple[list[list[Path]], list[float], tuple[str, ...]]:

@@ -217,7 +217,9 @@ def _described(series: Series, path: Path) -> Series:
     if describes(facts, series.geometry) is False:
         facts, warnings = {}, (*warnings, "The sidecar describes another image and is ignored.")
     matrix = series.acquired_matrix
-    return Series(lambda i: series[i].data, series.times, series.geometry, warnings, matrix, facts, str(path))
+    return Series(
+        lambda i: series[i].data, series.times, series.geometry, warnings, matrix, facts, str(path), series.stated
+    )
 
 
 def _open_folder(folder: Path, unreadable_volumes: bool) -> Series:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.kspace import crop_kspace, pad_kspace, to_image, to_kspace, unpad_kspace
-from SRDynamicMRILib.acquisition.recognise import recognise_acquired_matrix
+from SRDynamicMRILib.acquisition.recognise_matrix import recognise_acquired_matrix
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.io.files import read_series, write_series, write_volume

@@ -27,7 +27,7 @@ WORKER = [sys.executable, "-m", "SRDynamicMRILib.cli.preloaded"]
         (b"info\n", 2, "not JSON"),
         (b'["info", "none"]\n', 2, "names no command"),
         (b"{}\n", 2, "names no command"),
-        (InfoRequest(model=Path("none.safetensors")).to_json().encode() + b"\n", 2, "There is no model file"),
+        (InfoRequest(file=Path("none.safetensors")).to_json().encode() + b"\n", 2, "There is no model file"),
     ],
 )
 def test_what_is_no_request_or_cannot_be_done_is_refused_in_one_sentence(line: bytes, code: int, sentence: str) -> None:
@@ -85,7 +85,7 @@ preloaded.wait_and_run()
 
 
 def test_all_is_loaded_before_the_job_is_known_and_the_rest_of_standard_input_is_the_commands() -> None:
-    told = InfoRequest(model=Path("m")).to_json() + "\nrest\n"
+    told = InfoRequest(file=Path("m")).to_json() + "\nrest\n"
     ended = subprocess.run(
         [sys.executable, "-c", LOOK], input=told, capture_output=True, text=True, cwd=ROOT, check=False
     )

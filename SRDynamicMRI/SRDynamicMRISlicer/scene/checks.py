@@ -14,7 +14,7 @@ import slicer
 
 from SRDynamicMRILib.acquisition.acquisition import Acquisition
 from SRDynamicMRILib.acquisition.interpolation import high_resolution_grid
-from SRDynamicMRILib.acquisition.recognise import AcquiredMatrix, recognise_acquired_matrix
+from SRDynamicMRILib.acquisition.recognise import RecognisedAcquisition, recognise_acquisition
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.io.files import check_voxels
@@ -48,11 +48,11 @@ class VoxelFindings:
     faults
         Why an image cannot be used, a sentence for the id of each such node.
     acquired
-        Acquired matrix of the series; None where that cannot be read.
+        How the series was acquired; None where that cannot be read.
     """
 
     faults: Mapping[str, str] = field(default_factory=dict)
-    acquired: AcquiredMatrix | None = None
+    acquired: RecognisedAcquisition | None = None
 
 
 def check_images(
@@ -199,7 +199,7 @@ def examine_voxels(
             images = _series(node, single)
             if node is series:
                 first = Series.of([images[0]])  # the scene is for the main thread alone
-                acquired = yield from in_background(partial(recognise_acquired_matrix, first))
+                acquired = yield from in_background(partial(recognise_acquisition, first))
             for number, volume in enumerate(images):
                 of = _("Time point {number} of {name}").format(number=number, name=name)
                 check_voxels(volume, name if len(images) == 1 else of)
