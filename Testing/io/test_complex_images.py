@@ -140,7 +140,7 @@ def test_a_later_time_point_in_other_units_is_refused_when_it_is_asked_for(tmp_p
     wrong = Series.of([pair.phase[0], pair.phase[1].with_data(100 * pair.phase[1].data)])
     write_series(wrong, tmp_path / "p.nii")
     read = read_complex(tmp_path / "m.nii", tmp_path / "p.nii")
-    with pytest.raises(InputError, match="Time point 1 of .*p.nii has values from"):
+    with pytest.raises(InputError, match=r"Time point 1 of .*p\.nii has values from"):
         read[1]
 
 
@@ -197,7 +197,7 @@ def test_a_header_that_claims_too_much_takes_no_memory(
 
 @pytest.mark.parametrize("name", ["c.nrrd", "c.mha", "folder"])
 def test_complex_images_are_written_as_nifti(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="end it in .nii or .nii.gz"):
+    with pytest.raises(InputError, match=r"end it in \.nii or \.nii\.gz"):
         write_complex(images(voxels()), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
