@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..acquisition.matrices import size_in_words
 from ..complex_series import ComplexSeries
+from ..errors import InputError
 from ..io.complex_images import check_complex_output, write_complex
 from ..io.files import check_apart, check_room, write_images
 from ..io.ismrmrd import read_ismrmrd
@@ -14,6 +15,8 @@ from .outputs import Outputs, check_output_of
 
 def run(request: ReconstructRequest, progress: Progress) -> Outputs:
     """Write the magnitude, and the phase where it is asked for, or complex images."""
+    if request.complex_output and request.phase_output is not None:
+        raise InputError("Complex images hold the phase; give either --complex or --phase-output.")
     outputs = {"output": request.output}
     if request.phase_output is not None:
         outputs["phase"] = request.phase_output

@@ -142,3 +142,9 @@ class Scan:
 
 def _limit(count: int) -> Any:
     return xsd.limitType(minimum=0, maximum=count - 1, center=count // 2)
+
+
+def small_scan(time_points: int = 1, **others: Any) -> Scan:
+    """A scan of two slices of random blobs, 24 x 32."""
+    blobs = np.random.default_rng(0).random((time_points, 2, 12, 16)).repeat(4, axis=-1).repeat(4, axis=-2)
+    return Scan(blobs * np.exp(1j * blobs), sensitivities((48, 64)), (24, 32), **others)
