@@ -94,7 +94,7 @@ def in_radians(phase: FloatArray, name: str) -> FloatArray:
             for least, most, hint in _SCALES
             if least <= low and high <= most and high - low >= _FILLED * (most - least)
         )
-        how = next(scales, "scale it to -pi to pi")
-        message = f"{name} has values from {low:g} to {high:g}, which are no radians; {how}."
+        how = "".join(f": {hint}" for hint in list(scales)[:1])
+        message = f"{name} has values from {low:g} to {high:g}, which are no radians; scale it to -pi to pi{how}."
         raise InputError(message)
     return phase
