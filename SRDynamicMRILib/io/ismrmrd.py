@@ -25,7 +25,7 @@ from ..geometry import Geometry
 from ..volume import Series
 from .coils import ComplexArray, combined, prewhitening, reference_weights
 from .files import check_there, checked
-from .paths import check_readable
+from .paths import LARGEST_TEXT, check_readable
 from .times import numbered, usable_times
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 _INSTALL = 'Reading ISMRMRD files needs the package ismrmrd; install it with pip install "SRDynamicMRI[kspace]".'
 _DATASET = "dataset"
-_LARGEST_HEADER = 64 * 2**20
+_LIST = 16
+"""Bytes of a record that says where a list of any length lies and, in the first four, how long it is."""
+
 _SIEMENS_TICK = 2.5e-3
 """Seconds of a step of Siemens' time stamps; other vendors' are not documented."""
 
@@ -181,8 +183,6 @@ def read_ismrmrd(path: Path | str) -> tuple[ComplexSeries, KSpaceFacts]:
         int(lines.only("number_of_samples", "length", path)),
         int(lines.only("active_channels", "coils", path)),
     )
-    if 8 * samples * coils * len(lines.numbers) > path.stat().st_size:
-        raise InputError(_damaged(path))
     centre, before, after = (
         int(lines.only(name, "length", path)) for name in ("center_sample", "discard_pre", "discard_post")
     )
@@ -301,9 +301,9 @@ def _space(dataset: h5py.Group, path: Path) -> _Space:
         from ismrmrd.xsd import CreateFromDocument
     except ImportError as error:
         raise InputError(_INSTALL) from error
-    text = dataset["xml"][0]
-    if len(text) > _LARGEST_HEADER:
+    if dataset["xml"].size < 1 or _lengths(dataset["xml"], 0, _LIST, path)[0] > min(path.stat().st_size, LARGEST_TEXT):
         raise InputError(_damaged(path))
+    text = dataset["xml"][0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of values of the wrong type, which fail below
         header = CreateFromDocument(text)
@@ -344,12 +344,37 @@ def _space(dataset: h5py.Group, path: Path) -> _Space:
 
 
 def _heads(dataset: h5py.Group, path: Path) -> NDArray[np.void]:
-    """Headers of all lines."""
-    data = dataset["data"]
-    if data.ndim != 1 or data.size * data.dtype["head"].itemsize > path.stat().st_size:
+    """Headers of all lines, which have as many samples as they say."""
+    data, size = dataset["data"], path.stat().st_size
+    kind = data.id.get_type()
+    if data.ndim != 1 or data.dtype["head"].hasobject or data.size * kind.get_size() > size:
         raise InputError(_damaged(path))
     heads: NDArray[np.void] = data.fields("head")[:]
+    numbers = 2 * heads["number_of_samples"].astype(np.int64) * heads["active_channels"]
+    place = kind.get_member_offset(kind.get_member_index(b"data"))
+    if numbers.sum() * 4 > size or not np.array_equal(_lengths(data, place, kind.get_size(), path), numbers):
+        raise InputError(_damaged(path))
     return heads
+
+
+def _lengths(data: h5py.Dataset, place: int, size: int, path: Path) -> NDArray[np.int64]:
+    """How long the list is that begins at `place` in each record of `size` bytes.
+
+    Read from the file itself: HDF5 would take as much memory as a damaged record says, before it finds nothing there.
+    """
+    if data.id.get_create_plist().get_nfilters():
+        message = f"{path} is compressed; copy it with h5repack -f NONE {path.name} OUT.h5, and give that file."
+        raise InputError(message)
+    lengths = np.zeros(data.size, dtype=np.int64)
+    each = data.chunks[0] if data.chunks else data.size
+    with path.open("rb") as file:
+        for first in range(0, data.size, each):
+            start = data.id.get_chunk_info_by_coord((first,)).byte_offset if data.chunks else data.id.get_offset()
+            count = min(each, data.size - first)
+            file.seek(start)
+            records = np.frombuffer(file.read(count * size), dtype=np.uint8).reshape(count, size)
+            lengths[first : first + count] = records[:, place : place + 4].copy().view("<u4")[:, 0]
+    return lengths
 
 
 def _flagged(heads: NDArray[np.void], *flags: int) -> NDArray[np.bool_]:
