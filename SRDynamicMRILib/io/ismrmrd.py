@@ -298,12 +298,18 @@ def _damaged(path: Path) -> str:
 def _space(dataset: h5py.Group, path: Path) -> _Space:
     """What the XML header says of the encoding."""
     try:
+        import h5py
         from ismrmrd.xsd import CreateFromDocument
     except ImportError as error:
         raise InputError(_INSTALL) from error
-    if dataset["xml"].size < 1 or _lengths(dataset["xml"], 0, _LIST, path)[0] > min(path.stat().st_size, LARGEST_TEXT):
+    stored = dataset["xml"]
+    kind = h5py.check_string_dtype(stored.dtype)
+    if stored.shape != (1,) or kind is None or kind.length is not None:
         raise InputError(_damaged(path))
-    text = dataset["xml"][0]
+    length = int(_records(stored, _LIST, path)[0, :4].view("<u4")[0])
+    if length > min(path.stat().st_size, LARGEST_TEXT):
+        raise InputError(_damaged(path))
+    text = stored[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of values of the wrong type, which fail below
         header = CreateFromDocument(text)
@@ -345,36 +351,51 @@ def _space(dataset: h5py.Group, path: Path) -> _Space:
 
 def _heads(dataset: h5py.Group, path: Path) -> NDArray[np.void]:
     """Headers of all lines, which have as many samples as they say."""
+    import h5py
+
     data, size = dataset["data"], path.stat().st_size
+    lists = [h5py.check_vlen_dtype(data.dtype[name]) for name in ("data", "traj")]
     kind = data.id.get_type()
-    if data.ndim != 1 or data.dtype["head"].hasobject or data.size * kind.get_size() > size:
+    of_floats = all(each == np.dtype("<f4") for each in lists)
+    if data.ndim != 1 or not of_floats or data.dtype["head"].hasobject or data.size * kind.get_size() > size:
         raise InputError(_damaged(path))
-    heads: NDArray[np.void] = data.fields("head")[:]
-    numbers = 2 * heads["number_of_samples"].astype(np.int64) * heads["active_channels"]
-    place = kind.get_member_offset(kind.get_member_index(b"data"))
-    if numbers.sum() * 4 > size or not np.array_equal(_lengths(data, place, kind.get_size(), path), numbers):
-        raise InputError(_damaged(path))
+    records = _records(data, kind.get_size(), path)
+
+    def member(name: bytes, length: int) -> NDArray[np.uint8]:
+        place = kind.get_member_offset(kind.get_member_index(name))
+        return records[:, place : place + length].copy()
+
+    dtype = data.dtype["head"]
+    heads: NDArray[np.void] = member(b"head", dtype.itemsize).view(dtype)[:, 0]
+    samples = heads["number_of_samples"].astype(np.int64)
+    for name, each in (
+        (b"data", 2 * heads["active_channels"].astype(np.int64)),
+        (b"traj", heads["trajectory_dimensions"]),
+    ):
+        lengths = member(name, 4).view("<u4")[:, 0]
+        if not np.array_equal(lengths, samples * each) or 4 * lengths.sum(dtype=np.int64) > size:
+            raise InputError(_damaged(path))
     return heads
 
 
-def _lengths(data: h5py.Dataset, place: int, size: int, path: Path) -> NDArray[np.int64]:
-    """How long the list is that begins at `place` in each record of `size` bytes.
+def _records(data: h5py.Dataset, size: int, path: Path) -> NDArray[np.uint8]:
+    """Records ``(N, size)`` as the file has them.
 
-    Read from the file itself: HDF5 would take as much memory as a damaged record says, before it finds nothing there.
+    Lists of any length, which lie elsewhere, are a length and a place in them. HDF5 would take as much memory as the
+    length of a damaged one says before it finds that nothing is there, also where other parts of the record are read.
     """
     if data.id.get_create_plist().get_nfilters():
         message = f"{path} is compressed; copy it with h5repack -f NONE {path.name} OUT.h5, and give that file."
         raise InputError(message)
-    lengths = np.zeros(data.size, dtype=np.int64)
+    records = np.zeros((data.size, size), dtype=np.uint8)
     each = data.chunks[0] if data.chunks else data.size
     with path.open("rb") as file:
         for first in range(0, data.size, each):
             start = data.id.get_chunk_info_by_coord((first,)).byte_offset if data.chunks else data.id.get_offset()
             count = min(each, data.size - first)
             file.seek(start)
-            records = np.frombuffer(file.read(count * size), dtype=np.uint8).reshape(count, size)
-            lengths[first : first + count] = records[:, place : place + 4].copy().view("<u4")[:, 0]
-    return lengths
+            records[first : first + count] = np.frombuffer(file.read(count * size), np.uint8).reshape(count, size)
+    return records
 
 
 def _flagged(heads: NDArray[np.void], *flags: int) -> NDArray[np.bool_]:
