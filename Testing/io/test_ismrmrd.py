@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 from helpers.kspace_files import CALIBRATION, NAVIGATION, REVERSED, TURNED, Scan, sensitivities
+from helpers.operating_system import needs_posix
 from ismrmrd import xsd
 
 from SRDynamicMRILib.acquisition.kspace import to_image, to_kspace
@@ -350,6 +351,42 @@ def test_damaged_files(damage: Callable[[Path], None], phrase: str, tmp_path: Pa
     path = scan(1, 1).write(tmp_path / "k.h5")
     damage(path)
     assert phrase in refusal(path)
+
+
+@needs_posix
+def test_a_list_that_claims_to_be_long_takes_no_memory(tmp_path: Path) -> None:
+    path = scan(1, 1).write(tmp_path / "k.h5")
+    with h5py.File(path) as file:
+        kind, data = file["dataset/data"].id.get_type(), file["dataset/data"].id
+        place = data.get_chunk_info(0).byte_offset + kind.get_member_offset(kind.get_member_index(b"data"))
+    content = bytearray(path.read_bytes())
+    content[place : place + 4] = (200_000_000).to_bytes(4, "little")  # of float32
+    path.write_bytes(content)
+    code = """
+import resource, sys
+from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.io.ismrmrd import read_ismrmrd
+import h5py, ismrmrd
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+before = peak()
+try:
+    read_ismrmrd(sys.argv[1])
+except InputError as error:
+    print(peak() - before, error)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    grown, _, sentence = done.stdout.partition(" ")
+    assert "is damaged or cut short" in sentence
+    assert int(grown) < 100 * 2**20
+
+
+def test_a_compressed_file_is_refused_with_how_to_unpack_it(tmp_path: Path) -> None:
+    path = scan(1, 1).write(tmp_path / "k.h5")
+    with h5py.File(path, "r+") as file:
+        values = file["dataset/data"][:]
+        del file["dataset/data"]
+        file["dataset"].create_dataset("data", data=values, dtype=values.dtype, chunks=(1,), compression="gzip")
+    assert "is compressed; copy it with h5repack -f NONE k.h5 OUT.h5" in refusal(path)
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
