@@ -183,13 +183,19 @@ def read_ismrmrd(path: Path | str) -> tuple[ComplexSeries, KSpaceFacts]:
         int(lines.only("number_of_samples", "length", path)),
         int(lines.only("active_channels", "coils", path)),
     )
+    if whitening is not None and len(whitening) != coils:
+        message = f"{path} has a noise measurement of {len(whitening)} coils, but images of {coils}; leave it out."
+        raise InputError(message)
     centre, before, after = (
         int(lines.only(name, "length", path)) for name in ("center_sample", "discard_pre", "discard_post")
     )
     columns = _Axis.of(centre - before, samples - after - centre, "samples", path)
     rows = _encoded(lines.of("kspace_encode_step_1"), space.centres[0], "rows", path)
     partitions = _encoded(lines.of("kspace_encode_step_2"), space.centres[1], "partitions", path)
-    kept = min(round(columns.size * space.reconstructed_mm[0] / space.encoded_mm[0]), columns.size)
+    kept = round(columns.size * min(space.reconstructed_mm[0] / space.encoded_mm[0], 1))
+    if kept < 2:
+        message = f"{path} has a field of view of less than two columns; correct its header."
+        raise InputError(message)
     slices, geometry, told = _geometry(lines, space, (partitions.size, rows.size, columns.size), kept, path)
 
     times, time_of_line = _time_points(lines, space)

@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from helpers.kspace_files import CALIBRATION, NAVIGATION, REVERSED, TURNED, Scan, sensitivities
+from helpers.kspace_files import CALIBRATION, NAVIGATION, NOISE, REVERSED, TURNED, Scan, sensitivities
 from helpers.operating_system import needs_posix
 from ismrmrd import xsd
 
@@ -263,6 +263,14 @@ REFUSED: dict[str, tuple[Callable[[Scan], object], str]] = {
     "slices in one place": (
         lambda s: each(s, lambda line: line.position.__setitem__(slice(None), (0.0, 0.0, 1.0))),
         "not parallel or not evenly spaced",
+    ),
+    "noise of other coils": (
+        lambda s: s.lines.insert(0, s._line(np.random.default_rng(0).normal(size=(3, 90)), flag=NOISE)),
+        "has a noise measurement of 3 coils, but images of 4",
+    ),
+    "hardly a field of view": (
+        lambda s: setattr(s.encoding.reconSpace.fieldOfView_mm, "x", 1e-3),
+        "has a field of view of less than two columns",
     ),
     "no field of view": (
         lambda s: setattr(s.encoding.encodedSpace.fieldOfView_mm, "y", 0.0),
