@@ -9,8 +9,9 @@ RUN := $(VENV)/bin/python
 demo: $(VENV)/report.ready
 	$(RUN) -m SRDynamicMRILib demo demo
 
+# Files of tests side by side, each on one thread: tests compute little, and threads of many processes only wait.
 test: $(VENV)/test.ready
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/development.ready
 	$(RUN) -m ruff check .

@@ -157,6 +157,19 @@ class InterpolateRequest(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReconstructRequest(Request):
+    """Reconstruct images from the k-space of an ISMRMRD file."""
+
+    command = "reconstruct"
+    input: Path = argument("IN.h5", "ISMRMRD file: fully sampled Cartesian k-space")
+    output: Path = argument("OUT", "file or folder to write: the magnitude")
+    phase_output: Path | None = option(None, metavar="PHASE", help="write the phase too, in radians", group="phase")
+    complex_output: bool = option(
+        False, flag="--complex", help="write complex images to OUT, which is NIfTI then", group="phase"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainRequest(Request):
     """Train a base model on many high-resolution volumes; also with torchrun."""
 
@@ -325,6 +338,7 @@ REQUESTS: dict[str, type[Request]] = {
         PhantomRequest,
         DownsampleRequest,
         InterpolateRequest,
+        ReconstructRequest,
         TrainRequest,
         TrainPerceptualRequest,
         FineTuneRequest,

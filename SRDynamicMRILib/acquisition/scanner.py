@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..complex_series import in_radians
 from ..errors import InputError, look_up
 from ..geometry import FloatArray
 from ..volume import Images, Series, Volume
@@ -30,7 +31,6 @@ STORED: dict[str, Callable[[Matrix, Matrix], Matrix]] = {
 }
 """Stored matrices by name: what the scanner makes of the acquired and the full matrix."""
 
-_LARGEST_PHASE = 2 * math.pi * 1.001
 _PHASE, _NOISE = 0, 1
 """Streams of random numbers, so that the noise does not depend on how the phase is drawn."""
 
@@ -219,8 +219,8 @@ def _phases(
         phases = given if isinstance(given, Series) else Series.of([given])
         name = given.name or "The phase"
         _check_grid(phases, series, name)
-        _in_radians(phases[0].data, name)
-        return lambda number: _in_radians(phases[number if len(phases) > 1 else 0].data, name)
+        in_radians(phases[0].data, name)
+        return lambda number: in_radians(phases[number if len(phases) > 1 else 0].data, name)
     if settings.simulate_phase:
         # Every time point draws anew from the same stream: the same phase for all of them.
         return lambda number: simulated_phase(series[number].data, np.random.default_rng([seed, _PHASE]))
@@ -237,12 +237,3 @@ def _check_grid(phases: Series, series: Series, name: str) -> None:
             "or one for each."
         )
         raise InputError(message)
-
-
-def _in_radians(phase: FloatArray, name: str) -> FloatArray:
-    """The phase itself; `InputError` if it is none."""
-    low, high = float(phase.min()), float(phase.max())
-    if not -_LARGEST_PHASE <= low <= high <= _LARGEST_PHASE:
-        message = f"{name} has values from {low:g} to {high:g}, which are no radians; scale it to -pi to pi."
-        raise InputError(message)
-    return phase

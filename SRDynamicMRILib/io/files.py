@@ -78,7 +78,7 @@ def read_volume(path: Path | str) -> Volume:
         voxels that are not finite, or the same value everywhere.
     """
     path = Path(path)
-    return _checked(_open(path), path).only_volume()
+    return checked(_open(path), path).only_volume()
 
 
 def read_series(path: Path | str) -> Series:
@@ -100,7 +100,7 @@ def read_series(path: Path | str) -> Series:
         others when they are asked for.
     """
     path = Path(path)
-    series = _checked(_open(path), path)
+    series = checked(_open(path), path)
     series[0]  # A file that is cut short is found now, not in the middle of the work.
     return series
 
@@ -119,7 +119,7 @@ def open_series(path: Path | str) -> Series:
         If there is no series at all.
     """
     path = Path(path)
-    return _checked(_open(path, unreadable_volumes=True), path)
+    return checked(_open(path, unreadable_volumes=True), path)
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -196,22 +196,27 @@ def _check_slices(geometry: Geometry, name: str) -> None:
 
 def _open(path: Path, unreadable_volumes: bool = False) -> Series:
     """Series of whatever is at a path, voxels not read and not checked; some volumes of a folder may be unreadable."""
-    check_name(path)
     try:
-        if not path.exists():
-            message = f"There is no file or folder {path}; check the name."
-            raise InputError(message)
-        if not path.is_dir() and not path.is_file():
-            message = f"{path} is neither a file nor a folder; give one of them."  # a pipe would be waited for
-            raise InputError(message)
+        check_there(path)
         series = _open_folder(path, unreadable_volumes) if path.is_dir() else open_image(path)
     except OSError as error:
         raise InputError(unreadable(path, error)) from error
     _check_slices(series.geometry, str(path))
-    return _described(series, path)
+    return described(series, path)
 
 
-def _described(series: Series, path: Path) -> Series:
+def check_there(path: Path) -> None:
+    """Raise `InputError` unless there is a file or folder of that name."""
+    check_name(path)
+    if not path.exists():
+        message = f"There is no file or folder {path}; check the name."
+        raise InputError(message)
+    if not path.is_dir() and not path.is_file():
+        message = f"{path} is neither a file nor a folder; give one of them."  # a pipe would be waited for
+        raise InputError(message)
+
+
+def described(series: Series, path: Path) -> Series:
     """The series with its name and with what the sidecar beside it says of it."""
     facts, warnings = recorded(path), series.warnings
     if describes(facts, series.geometry) is False:
@@ -274,7 +279,7 @@ def _natural(path: Path) -> list[str | int]:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name.lower())]
 
 
-def _checked(series: Series, path: Path) -> Series:
+def checked(series: Series, path: Path) -> Series:
     """Check the voxels of every time point when it is loaded."""
 
     def check(number: int, volume: Volume) -> Volume:
@@ -314,7 +319,7 @@ def write_volume(volume: Volume, path: Path | str) -> None:
         write_series(Series.of([volume]).with_facts(**volume.facts), path)
         return
     check_output(path)
-    facts = _description(volume)
+    facts = sidecar_content(volume)
     with written_whole(path) as temporary:
         if is_nifti(path):
             write_volumes(Series.of([volume]), temporary, four_dimensional=False)
@@ -352,7 +357,7 @@ def write_series(series: Series, path: Path | str) -> None:
         raise InputError(message)
     check_output(path)
     check_room(path, series.geometry, len(series))
-    facts = _description(series)
+    facts = sidecar_content(series)
     with written_whole(path) as temporary:
         if kind == _FOLDER:
             _write_folder(series, temporary)
@@ -382,7 +387,7 @@ def write_images(series: Series, path: Path | str) -> None:
         write_series(series, path)
 
 
-def _description(image: Volume | Series) -> dict[str, Any]:
+def sidecar_content(image: Volume | Series) -> dict[str, Any]:
     """Content of the sidecar: what is known of an image, bound to it; nothing if nothing is."""
     return description(**{**image.facts, **image_facts(image.geometry)}) if image.facts else {}
 

@@ -23,7 +23,7 @@ from ..errors import InputError
 from ..geometry import FloatArray, Geometry
 from ..volume import Series
 from .dicom_elements import Elements, read_elements
-from .nifti import check_extents, header_for, nifti1_header, read_nifti, write_nifti
+from .nifti import Nifti, check_extents, header_for, nifti1_header, read_nifti, write_nifti
 from .nifti_geometry import nifti_geometry
 from .paths import check_name
 from .sequence_files import is_sequence
@@ -141,11 +141,41 @@ def open_image(path: Path) -> Series:
     InputError
         If the file is damaged or its voxels are no scalars in three dimensions and time.
     """
+    header, make = _opened(path)
+    frame = cache(lambda: _read_frames(header, path))
+    return make(lambda number: frame()(number))
+
+
+def open_complex(path: Path) -> tuple[Series, Series]:
+    """Make two series of a complex NIfTI file, magnitude and phase in radians; read as `open_image` does.
+
+    Raises
+    ------
+    InputError
+        If it is no complex NIfTI file, or `open_image` would refuse it for another reason.
+    """
+    _, make = _opened(path, complex_voxels=True)
+
+    @cache
+    def voxels() -> Nifti:
+        with _plain_errors(path):
+            return read_nifti(path)
+
+    return (
+        make(lambda number: np.abs(voxels().complex_frame(number))),
+        make(lambda number: np.angle(voxels().complex_frame(number))),
+    )
+
+
+def _opened(
+    path: Path, *, complex_voxels: bool = False
+) -> tuple[sitk.ImageFileReader, Callable[[Callable[[int], FloatArray]], Series]]:
+    """Header of an image file, and what makes a series with its geometry and times of a function that loads voxels."""
     check_name(path)
     nifti = nifti1_header(path)
     header = read_header(path) if nifti is None else _nifti_reader(nifti, path)
     sequence = is_sequence(header)
-    _check_kind(header, path, sequence)
+    _check_kind(header, path, sequence, complex_voxels)
     size = header.GetSize()
     geometry = image_geometry(header)
     warnings: tuple[str, ...] = ()
@@ -158,8 +188,7 @@ def open_image(path: Path) -> Series:
         or axis_times(header, count)
         or numbered(count)
     )
-    frame = cache(lambda: _read_frames(header, path))
-    return Series(lambda number: frame()(number), times, geometry, warnings)
+    return header, lambda load: Series(load, times, geometry, warnings)
 
 
 def _read_frames(header: sitk.ImageFileReader, path: Path) -> Callable[[int], FloatArray]:
@@ -197,16 +226,20 @@ def image_geometry(image: sitk.Image | sitk.ImageFileReader) -> Geometry:
     )
 
 
-def _check_kind(header: sitk.ImageFileReader, path: Path, sequence: bool) -> None:
-    """Raise `InputError` unless the image has real scalar voxels in three dimensions and perhaps time."""
+def _check_kind(header: sitk.ImageFileReader, path: Path, sequence: bool, complex_voxels: bool) -> None:
+    """Raise `InputError` unless the image has scalar voxels, real or complex, in three dimensions and perhaps time."""
     dimension = header.GetDimension()
     pixel = sitk.GetPixelIDValueAsString(header.GetPixelID())
     message = ""
     if header.GetImageIO() == _DICOM and dimension > 2 and header.GetSize()[2] > 1:  # slices, time points or echoes?
         message = multi_frame(path)
-    elif "complex" in pixel:
-        message = f"{path} has complex voxels; give the magnitude image."
-    elif header.GetNumberOfComponents() > 1 and not sequence:
+    elif complex_voxels and ("complex" not in pixel or header.GetImageIO() != _NIFTI):
+        message = f"{path} is not a complex NIfTI file; give one, or a magnitude image together with its phase."
+    elif "complex" in pixel and not complex_voxels:
+        message = (
+            f"{path} has complex voxels; give the magnitude image, which read_complex and write_volume make of it."
+        )
+    elif header.GetNumberOfComponents() > 1 and not (sequence or complex_voxels):
         message = f"{path} is a colour or vector image; give one with a single grey value for each voxel."
     elif dimension not in (3, 4) or (sequence and dimension != 3):
         message = (
@@ -283,6 +316,26 @@ def write_volumes(series: Series, path: Path, four_dimensional: bool) -> None:
     OSError
         If the file cannot be written completely.
     """
+    write_nifti((volume.data for volume in series), _nifti_header(series, path, four_dimensional), path)
+
+
+def write_complex_volumes(magnitude: Series, phase: Series, path: Path) -> None:
+    """Write a complex NIfTI file of three dimensions, or of four if there are several time points; as `write_volumes`.
+
+    Parameters
+    ----------
+    magnitude, phase
+        Series of the same grid and times; the phase in radians.
+    path
+        Name of the file.
+    """
+    header = _nifti_header(magnitude, path, len(magnitude) > 1, complex_voxels=True)
+    pairs = zip(magnitude, phase, strict=True)
+    write_nifti((m.data * np.exp(np.complex64(1j) * p.data) for m, p in pairs), header, path)
+
+
+def _nifti_header(series: Series, path: Path, four_dimensional: bool, *, complex_voxels: bool = False) -> bytes:
+    """Header of the NIfTI file of a series, as ITK makes it."""
     shape = series.geometry.shape
     check_extents((*shape, len(series)), path)
     # ITK says what a header has to be, of an image in the same place that is tiny.
@@ -290,11 +343,11 @@ def write_volumes(series: Series, path: Path, four_dimensional: bool) -> None:
     set_geometry(image, series.geometry, series.times)
     tiny = path.with_name(".header.nii")
     write_image(image, tiny)
-    header = header_for(tiny.read_bytes()[:_NIFTI_HEADER], shape)
+    header = header_for(tiny.read_bytes()[:_NIFTI_HEADER], shape, complex_voxels=complex_voxels)
     if len(header) != _NIFTI_HEADER:  # ITK reports no full disk here
         raise OSError(errno.EIO, "the disk may be full")
     tiny.unlink()
-    write_nifti((volume.data for volume in series), header, path)
+    return header
 
 
 def set_geometry(image: sitk.Image, geometry: Geometry, times: Sequence[float] = ()) -> None:

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 
+_COMPLEX64 = 32
 _DTYPES = {
     2: "u1",
     4: "i2",
@@ -39,6 +40,8 @@ _DTYPES = {
     768: "u4",
     1024: "i8",
     1280: "u8",
+    _COMPLEX64: "c8",
+    1792: "c16",
 }
 COMPRESSION = 4
 """Of gzip. Float voxels of real series: 4 gives files 5% larger than 6 in a third of the time."""
@@ -82,6 +85,15 @@ class Nifti:
             if (self.slope, self.intercept) == (1.0, 0.0):
                 return np.array(stored, dtype=np.float32)
             return np.asarray(stored * np.float64(self.slope) + self.intercept, dtype=np.float32)
+
+    def complex_frame(self, number: int) -> NDArray[np.complex64]:
+        """Return the complex values of time point `number`, ``(D, H, W)``: slope and intercept hold for either part."""
+        stored = self.stored.reshape(-1, *self.stored.shape[-3:])[number]
+        with np.errstate(over="ignore", invalid="ignore"):
+            if (self.slope, self.intercept) == (1.0, 0.0):
+                return np.array(stored, dtype=np.complex64)
+            scaled = stored * np.float64(self.slope) + complex(self.intercept, self.intercept)
+            return np.asarray(scaled, dtype=np.complex64)
 
 
 @dataclass(frozen=True)
@@ -169,7 +181,7 @@ def read_nifti(path: Path) -> Nifti:
     return Nifti(voxels, *((slope, intercept) if scaled else (1.0, 0.0)))
 
 
-def write_nifti(series: Iterable[NDArray[np.float32]], header: bytes, path: Path) -> None:
+def write_nifti(series: Iterable[NDArray[np.float32 | np.complex64]], header: bytes, path: Path) -> None:
     """Write a NIfTI file, one time point in memory at a time.
 
     Parameters
@@ -177,7 +189,7 @@ def write_nifti(series: Iterable[NDArray[np.float32]], header: bytes, path: Path
     series
         Voxels ``(D, H, W)`` of each time point.
     header
-        All of the file that comes before the voxels, which follow as little-endian float32.
+        All of the file that comes before the voxels, which follow as little-endian float32, or pairs of it.
     path
         Name of the file; compressed if it ends in ``.gz``.
     """
@@ -187,14 +199,18 @@ def write_nifti(series: Iterable[NDArray[np.float32]], header: bytes, path: Path
             stream = cast("IO[bytes]", stack.enter_context(gzip.GzipFile("", "wb", COMPRESSION, file, mtime=0)))
         stream.write(header)
         for voxels in series:
+            dtype = "<c8" if np.iscomplexobj(voxels) else "<f4"
             for part in voxels:
-                stream.write(part.astype("<f4").tobytes())
+                stream.write(part.astype(dtype).tobytes())
 
 
-def header_for(header: bytes, shape: tuple[int, int, int]) -> bytes:
-    """The same header of a NIfTI-1 file, for a volume or series of another number of voxels ``(D, H, W)``."""
+def header_for(header: bytes, shape: tuple[int, int, int], *, complex_voxels: bool = False) -> bytes:
+    """The same header of a NIfTI-1 file, for another number of voxels ``(D, H, W)``, or for complex ones."""
     made = bytearray(header)
     struct.pack_into("<3h", made, _PLACES[1]["dim"][1] + 2, *reversed(shape))
+    if complex_voxels:
+        for name, value in (("datatype", _COMPLEX64), ("bitpix", 64)):
+            struct.pack_into("<h", made, _PLACES[1][name][1], value)
     return bytes(made)
 
 

@@ -67,14 +67,23 @@ TABLE: dict[str, dict[str, list[str]]] = {
             "test_scene_volumes.py::test_what_is_no_image_is_refused",
         ],
     },
-    "2D or RGB input": {
+    "2D, RGB or complex input, or k-space of another kind": {
         "command line": [
             "test_cli_errors.py::test_a_bad_image[2D]",
             "test_cli_errors.py::test_a_bad_image[photograph]",
             "test_cli_errors.py::test_a_bad_image[line of voxels]",
             "test_cli_errors.py::test_a_bad_image[colours]",
+            "test_reconstruct.py::test_a_bad_file[radial]",
+            "test_reconstruct.py::test_a_bad_file[undersampled]",
         ],
-        "Python": ["test_files.py::test_no_volume", "test_volume.py::test_volume_of_other_dimensions_is_refused"],
+        "Python": [
+            "test_files.py::test_no_volume",
+            "test_files.py::test_complex_voxels",
+            "test_complex_images.py::test_what_is_not_complex",
+            "test_complex_images.py::test_a_phase_that_is_not_in_radians",
+            "test_ismrmrd.py::test_what_cannot_be_read_is_refused",
+            "test_volume.py::test_volume_of_other_dimensions_is_refused",
+        ],
         "module": [
             "test_scene_inputs.py::test_a_line_of_voxels_is_a_problem",
             "test_scene_inputs.py::test_colours_are_a_problem",

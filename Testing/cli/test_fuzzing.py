@@ -24,6 +24,7 @@ import SimpleITK as sitk
 import torch
 from helpers.command_line import Command, Show
 from helpers.dicom import Tags, recode, trigger_times, write_dicom
+from helpers.kspace_files import small_scan
 from helpers.models import TINY, tiny_network
 from helpers.nifti import nifti2
 from helpers.operating_system import needs_posix
@@ -34,10 +35,13 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from SRDynamicMRILib.acquisition.full_matrix import recorded_matrix
 from SRDynamicMRILib.benchmark.folder import BenchmarkFolder, Plan, TimePoints
+from SRDynamicMRILib.complex_series import ComplexSeries
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.inference.series import FrameFolder
+from SRDynamicMRILib.io.complex_images import read_complex, write_complex
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
+from SRDynamicMRILib.io.ismrmrd import read_ismrmrd
 from SRDynamicMRILib.io.sidecar import description, image_facts, recorded
 from SRDynamicMRILib.io.tables import write_json
 from SRDynamicMRILib.losses.perceptual import load_encoder
@@ -127,6 +131,12 @@ def save_pair(folder: Path) -> None:
     sitk.WriteImage(noise().to_sitk(), str(folder / "v.hdr"))
 
 
+def save_complex(folder: Path) -> None:
+    write_complex(
+        ComplexSeries(*(Series.of([noise(n).with_data(noise(n).data / 100)] * 3) for n in (0, 1))), folder / "c.nii"
+    )
+
+
 def save_state(folder: Path) -> None:
     network = tiny_network().train()
     adam = torch.optim.Adam(network.parameters())
@@ -164,6 +174,10 @@ SUBJECTS = {
     "DICOM mosaic": dicom(lambda t, z: {"0008|0008": r"ORIGINAL\PRIMARY\M\ND\MOSAIC"}, refusal="is a Siemens mosaic"),
     "DICOM with short pixels": dicom(cut=40, refusal="is damaged or cut short"),
     "4D NIfTI": cine("s.nii"),
+    "complex NIfTI": Subject(save_complex, "c.nii", lambda f: list(read_complex(f / "c.nii"))),
+    "ISMRMRD": Subject(
+        lambda f: small_scan(noise=np.eye(4)).write(f / "k.h5"), "k.h5", lambda f: list(read_ismrmrd(f / "k.h5")[0])
+    ),
     "4D MetaImage": cine("s.mha"),
     "Slicer sequence": cine("s.seq.nrrd"),
     "volume of a folder": cine("s", "s/frame_0001.nii.gz"),

@@ -133,7 +133,9 @@ def test_a_whole_number_is_a_fraction_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "function"), [("finetune", api.fine_tune), ("superresolve", api.super_resolve)], ids=str
+    ("command", "function"),
+    [("finetune", api.fine_tune), ("superresolve", api.super_resolve)],
+    ids=["finetune", "superresolve"],
 )
 def test_defaults_are_those_of_python(command: str, function: Callable[..., object]) -> None:
     parameters = inspect.signature(function).parameters

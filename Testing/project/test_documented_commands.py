@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from helpers.command_line import Command
+from helpers.kspace_files import small_scan
 from helpers.patient import SHAPE, SPACING, TIME_POINTS, Patient
 from helpers.project import ROOT
 
@@ -104,6 +105,7 @@ def workspace(
     for name, source in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, tmp_path / name)
+    small_scan(time_points=2).write(tmp_path / "kspace.h5")
     programs = tmp_path / "programs"
     for name, code in {**dict.fromkeys((*PROGRAMS, ".venv/bin/python"), STAND_IN), **STAND_INS}.items():
         file = (programs if "/" not in name else tmp_path) / name

@@ -12,7 +12,7 @@ from helpers.project import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-EXTRAS = {"report", "training", "test", "development"}
+EXTRAS = {"kspace", "report", "training", "test", "development"}
 
 
 def constraints() -> list[Requirement]:

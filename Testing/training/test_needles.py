@@ -12,6 +12,8 @@ from SRDynamicMRILib.training import fine_tuning_plan
 from SRDynamicMRILib.training.fine_tuning import fine_tune
 from SRDynamicMRILib.training.needles import with_needles
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SPACING = (1.5, 1.5, 5.0)
 BODY = np.s_[:, 20:76, 20:76]
 
