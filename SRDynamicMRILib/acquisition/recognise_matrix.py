@@ -66,7 +66,7 @@ _MOST = 8
 _LEAST_PARTIAL = 0.6
 """Least share of the phase-encoding lines that scanners measure."""
 
-_LEAST_ESTIMATE = 0.8
+_LEAST_ESTIMATE = 0.65
 """Share of an estimated number of lines that can have been all."""
 
 _NEAR = 0.03
