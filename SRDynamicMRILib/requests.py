@@ -223,7 +223,7 @@ class FineTuneRequest(Request):
     noise: float | None = option(None, metavar="SD", help=_NOISE.format("LRVOLUME"))
     window: str | None = option(None, metavar="W", help=_WINDOW.format("LRVOLUME"))
     signed: bool = option(False, help=_SIGNED.format("LRVOLUME"), group="sign")
-    magnitude: bool = option(False, help=_MAGNITUDE.format("LRVOLUME"), group="sign")
+    magnitude: bool | None = option(None, help=_MAGNITUDE.format("LRVOLUME"), group="sign")
     output: Path = option(metavar="M.safetensors", help="model to write")
     model: Path | None = option(None, metavar="BASE", help="model to fine-tune (default: the pretrained one)")
     budget: str = option("standard", choices=BUDGETS, help="training budget (default: standard)")
@@ -259,7 +259,7 @@ class SuperResolveRequest(Request):
     noise: float | None = option(None, metavar="SD", help=_NOISE.format("IN"))
     window: str | None = option(None, metavar="W", help=_WINDOW.format("IN"))
     signed: bool = option(False, help=_SIGNED.format("IN"), group="sign")
-    magnitude: bool = option(False, help=_MAGNITUDE.format("IN"), group="sign")
+    magnitude: bool | None = option(None, help=_MAGNITUDE.format("IN"), group="sign")
     frames: str | None = option(None, metavar="A:B", help="time points from A to B-1, one, or a list (default: all)")
     skip_unusable: bool = option(False, help="skip time points that are black or damaged")
     stride: tuple[int, int, int] | None = option(

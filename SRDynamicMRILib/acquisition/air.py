@@ -19,11 +19,14 @@ from .body import body_mask
 from .matrices import Matrix
 from .spectrum import Floats, is_signed
 
-_BLOCK = 5
+_BLOCK = 7
 """Acquired rows and columns of a block of air."""
 
-_LOW = 0.15
+_LOW = 0.02
 """Quantile of the blocks that counts: ringing and ghosts make most of the air brighter, nothing makes it darker."""
+
+_INDEPENDENT = 0.8
+"""Independent samples of a block, as a share of its acquired ones: windows make them fewer."""
 
 _QUIET = 1.6
 """Times the power of noise above which there is more than noise in a block."""
@@ -42,7 +45,7 @@ class Air:
     Parameters
     ----------
     power
-        Mean square of its voxels.
+        Mean square of its voxels where they hold noise alone.
     noise
         Its voxels squared, or as they are if the image is signed, less their mean; 0 where there is no air.
     mask
@@ -80,10 +83,10 @@ def air_of(image: FloatArray, acquired: Matrix) -> Air | None:
     whole = share > 0.99
     if whole.mean() < _LEAST / 4:
         return None
-    independent = _BLOCK**2 / 2
+    signed = is_signed(image)
+    independent = _INDEPENDENT * _BLOCK**2 / (2 if signed else 1)  # a magnitude has two channels
     low = float(np.quantile(mean[whole], _LOW)) / (stats.gamma.ppf(_LOW, independent) / independent)
     mask = whole & (mean < _QUIET * low)
-    signed = is_signed(image)
     values = image.astype(np.float64) if signed else square
     level = float(values[mask].mean())
-    return Air(float(square[mask].mean()), np.where(mask, values - level, 0.0), mask, not signed)
+    return Air(low, np.where(mask, values - level, 0.0), mask, not signed)

@@ -60,6 +60,8 @@ def end_of_square(image: NDArray[np.floating], axis: int) -> int:
         Their number; with partial Fourier, of those that were measured. 0 where the spectrum does not end.
     """
     power = power_by_frequency(np.square(image, dtype=np.float64), axis)
+    if power.max() == 0:
+        return 0
     floor = float(np.percentile(power, 3))
     if floor > max(_ROUNDING * rounding_of_square(image, axis), _SILENCE * power.max()):
         return 0
@@ -87,6 +89,8 @@ def end_of_signed(image: NDArray[np.floating], axis: int) -> int:
         Their number; 0 where the spectrum does not end.
     """
     power = power_by_frequency(image, axis)
+    if power.max() == 0:
+        return 0
     floor = float(np.percentile(power, 3))
     rounding = image.shape[axis + 1] * rounding_step(image) ** 2 / 12
     if floor > max(_ROUNDING * rounding, _SILENCE * power.max()):

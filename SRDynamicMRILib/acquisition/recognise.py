@@ -90,6 +90,8 @@ class RecognisedAcquisition:
         As `Acquisition` has them.
     signal
         Mean intensity of the body.
+    has_air
+        Whether there is air around it; else the noise is an upper limit.
     sources
         What told each of `PARTS`.
     warnings
@@ -103,6 +105,7 @@ class RecognisedAcquisition:
     noise: float = 0.0
     magnitude: bool = False
     signal: float = 0.0
+    has_air: bool = True
     sources: Mapping[str, PartSource] = field(default_factory=lambda: dict.fromkeys(PARTS, "assumed"))
     warnings: tuple[str, ...] = ()
 
@@ -174,6 +177,8 @@ class RecognisedAcquisition:
             f"K-space seems to have {window} ({self._told('window')}) and was sampled in "
             f"{'an' if self.shutter[0] in 'aeiou' else 'a'} {self.shutter} ({self._told('shutter')}).",
         ]
+        if not self.has_air and self.sources["noise"] == "data":
+            parts.append("There is hardly any air around the body, so the noise may be overestimated.")
         if self.partial_fourier < 1:
             parts.append(f"Partial Fourier: {self.partial_fourier:.4g} of the rows ({self._told('partial_fourier')}).")
         elif self.sources["partial_fourier"] == "assumed":
@@ -230,7 +235,7 @@ def recognise_acquisition(series: Series, declared: DeclaredAcquisition | None =
     warnings = list(matrix.warnings)
     magnitude, sources["magnitude"] = _magnitude(image, series, declared, warnings)
     partial, sources["partial_fourier"] = _partial_fourier(matrix, series, warnings)
-    window, shutter, noise, signal = Window(), "rectangle", 0.0, 0.0
+    window, shutter, noise, signal, has_air = Window(), "rectangle", 0.0, 0.0, True
     if min(matrix.matrix) >= _SMALLEST and float(np.ptp(image)) > 0:
         air = air_of(image, matrix.matrix)
         window, shutter = window_of(image, matrix.matrix, partial, air)
@@ -239,17 +244,14 @@ def recognise_acquisition(series: Series, declared: DeclaredAcquisition | None =
             window = declared.window
         weights = Acquisition(matrix.matrix, matrix.matrix, None, shutter, partial, window=window).sample_weights
         noise = _noise(image, air, weights)
-        signal = body_signal(image)
-        if air is None and declared.noise is None:
-            warnings.append(
-                "The image has hardly any air around the body, so its noise may be overestimated; give its standard "
-                "deviation with --noise."
-            )
+        signal, has_air = body_signal(image), air is not None
     if declared.window is not None:
         window, sources["window"] = declared.window, "declared"
     if declared.noise is not None:
         noise, sources["noise"] = declared.noise, "declared"
-    return RecognisedAcquisition(matrix, shutter, partial, window, noise, magnitude, signal, sources, tuple(warnings))
+    return RecognisedAcquisition(
+        matrix, shutter, partial, window, noise, magnitude, signal, has_air, sources, tuple(warnings)
+    )
 
 
 def _magnitude(

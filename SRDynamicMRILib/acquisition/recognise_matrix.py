@@ -66,7 +66,7 @@ _MOST = 8
 _LEAST_PARTIAL = 0.6
 """Least share of the phase-encoding lines that scanners measure."""
 
-_LEAST_ESTIMATE = 0.8
+_LEAST_ESTIMATE = 0.65
 """Share of an estimated number of lines that can have been all."""
 
 _NEAR = 0.03
@@ -164,14 +164,15 @@ def recognise_acquired_matrix(series: Series, declared: tuple[int, int] | None =
         matrix, source, warnings = declared, "declared", _contradictions(axes, stored, declared)
     shared = [axis.is_shared(n) for axis, n in zip(axes, matrix, strict=True)]
     return AcquiredMatrix(
-        matrix, series.geometry, source, (shared[0], shared[1]), tuple(warnings), _eighths(axes[0].partial)
+        matrix, series.geometry, source, (shared[0], shared[1]), tuple(warnings), _partial(axes[0].measured, matrix[0])
     )
 
 
-def _eighths(share: float) -> float:
-    """Partial Fourier as scanners offer it, where a share is near to that."""
-    nearest = round(8 * share) / 8
-    return nearest if abs(nearest - share) < _NEAR and nearest > 0.5 else round(max(share, 0.51), 3)
+def _partial(measured: int, acquired: int) -> float:
+    """Share of the rows that were measured, in eighths as scanners offer it; 1 where that does not fit."""
+    eighths = round(8 * measured / acquired)
+    near = abs(measured / acquired - eighths / 8) < _NEAR
+    return eighths / 8 if near and eighths in (5, 6, 7) else 1.0
 
 
 def _contradictions(axes: Sequence[_Axis], stored: Matrix, declared: Matrix) -> list[str]:
@@ -242,8 +243,8 @@ class _Axis:
         Whether they are fewer than those stored, seen or not.
     level
         Power in dB by frequency, ``0 .. N // 2``.
-    partial
-        Share of the acquired ones that were measured, as far as can be seen.
+    measured
+        How many of the acquired ones were measured, if the end of the square's spectrum shows it; else 0.
     edge
         Whether the spectrum of the image itself shows the edge.
     estimated
@@ -253,7 +254,7 @@ class _Axis:
     acquired: int
     interpolated: bool
     level: NDArray[np.float64]
-    partial: float = 1.0
+    measured: int = 0
     edge: bool = False
     estimated: bool = False
 
@@ -285,15 +286,13 @@ def _look_at(image: FloatArray, axis: int) -> _Axis:
         acquired = end_of_signed(image, axis) or stored
         if edge and abs(edge - acquired) <= 2:
             acquired = edge
-        partial = 0.5 + edge / (2 * acquired) if edge and edge < 0.95 * acquired else 1.0
-        return _Axis(min(acquired, stored), acquired < stored or square[-1] < _ROUNDING, level, partial, edge=True)
+        return _Axis(min(acquired, stored), acquired < stored or square[-1] < _ROUNDING, level, edge=True)
     exact = _edge_of_square(square)
     end = exact or end_of_square(image, axis)
     estimated = bool(end and not exact and not edge)
     # The square's end is exact for a magnitude only. Of two that are far apart, the larger loses nothing.
     acquired = min(edge if abs(edge - end) <= 2 else max(edge, end), stored) or stored
-    partial = exact / acquired if exact and exact < 0.95 * acquired else 1.0
-    return _Axis(acquired, acquired < stored or square[-1] < _ROUNDING, level, partial, bool(edge), estimated)
+    return _Axis(acquired, acquired < stored or square[-1] < _ROUNDING, level, exact, bool(edge), estimated)
 
 
 def _falls(level: NDArray[np.float64], beyond: int) -> NDArray[np.float64]:

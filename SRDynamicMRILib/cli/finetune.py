@@ -15,7 +15,7 @@ from .outputs import Outputs, alone_at_output, check_model_output, state_file
 def run(request: FineTuneRequest, progress: Progress) -> Outputs:
     """Fine-tune a model on the planning scan."""
     check_model_output(request.output)
-    given = (request.acquired_matrix, request.noise, request.window, request.signed or None, request.magnitude or None)
+    given = (request.acquired_matrix, request.noise, request.window, request.signed or None, request.magnitude)
     if any(each is not None for each in given) and request.series is None:
         raise InputError("How a series was acquired needs the series; give the series too, with --like.")
     prior = read_volume(request.prior)
@@ -26,7 +26,7 @@ def run(request: FineTuneRequest, progress: Progress) -> Outputs:
         acquired_matrix=request.acquired_matrix,
         noise=request.noise,
         window=request.window,
-        magnitude=True if request.magnitude else False if request.signed else None,
+        magnitude=False if request.signed else request.magnitude,
         model=request.model,
         budget=request.budget,
         keep_contrast=request.keep_contrast,

@@ -32,7 +32,7 @@ def run(request: SuperResolveRequest, progress: Progress) -> Outputs:
         acquired_matrix=request.acquired_matrix,
         noise=request.noise,
         window=request.window,
-        magnitude=True if request.magnitude else False if request.signed else None,
+        magnitude=False if request.signed else request.magnitude,
         fast=request.fast,
         frames=frame_numbers(request.frames, len(series)),
         skip_unusable=request.skip_unusable,
