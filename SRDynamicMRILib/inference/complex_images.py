@@ -1,0 +1,139 @@
+"""Super-resolution of complex images: the magnitude by the network, the phase from the data.
+
+A complex image says more than its magnitude. Zero-filled before the magnitude is taken, it does not alias; and with its
+phase, the acquired k-space can be put back, which a magnitude does not allow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from ..acquisition.acquisition import Acquisition
+from ..acquisition.kspace import ComplexArray, to_image, to_kspace
+from ..acquisition.simulate import centre_of_kspace, zero_filled_kspace
+from ..geometry import FloatArray, Geometry
+from ..models.checkpoints import Model
+from ..progress import Progress
+from ..volume import Volume
+from .super_resolution import super_resolve
+from .tiling import Inference
+
+_RINGS = 12
+"""Rings of k-space over which powers are averaged."""
+
+_LEAST_WEIGHT = 0.05
+"""What a window weighs less is noise for the most part and is not put back."""
+
+
+def as_magnitude(acquisition: Acquisition) -> Acquisition:
+    """The acquisition of the magnitude that a network is given of a complex image: zero-filled to twice its matrix."""
+    rows, columns = acquisition.acquired_matrix
+    return replace(acquisition, stored_matrix=(2 * rows, 2 * columns), magnitude=True)
+
+
+def zero_filled_image(image: ComplexArray, acquisition: Acquisition, size: tuple[int, int]) -> ComplexArray:
+    """A complex image ``(..., m, n)`` as stored, on another matrix ``(..., *size)``, by way of its acquired k-space."""
+    kspace = centre_of_kspace(to_kspace(image), acquisition.acquired_matrix)
+    share = size[0] * size[1] / (image.shape[-2] * image.shape[-1])
+    if size[0] < acquisition.acquired_matrix[0] or size[1] < acquisition.acquired_matrix[1]:
+        kept = (min(size[0], kspace.shape[-2]), min(size[1], kspace.shape[-1]))
+        kspace = centre_of_kspace(kspace, kept)
+    return np.asarray(to_image(zero_filled_kspace(kspace, size)) * np.float32(share), dtype=np.complex64)
+
+
+def super_resolve_complex(
+    image: ComplexArray,
+    low_resolution: Geometry,
+    acquisition: Acquisition,
+    model: Model,
+    grid: Geometry,
+    *,
+    device: torch.device | None = None,
+    inference: Inference | None = None,
+    progress: Progress | None = None,
+) -> Volume:
+    """Super-resolve a complex image.
+
+    Parameters
+    ----------
+    image
+        Complex image ``(D, m, n)`` as stored.
+    low_resolution
+        Its geometry.
+    acquisition
+        How it was acquired, as an image of the grid's matrix.
+    model, grid, device, inference, progress
+        As for `super_resolution.super_resolve`.
+
+    Returns
+    -------
+        The magnitude of the result ``(D, H, W)``.
+
+    Raises
+    ------
+    InputError
+        As for `super_resolution.super_resolve`.
+    """
+    size = (grid.shape[1], grid.shape[2])
+    known = as_magnitude(acquisition)
+    magnitude = np.abs(zero_filled_image(image, acquisition, known.stored_matrix))
+    volume = Volume(magnitude, low_resolution.with_matrix(known.stored_matrix))
+    result = super_resolve(
+        volume, model, grid, acquisition=known, device=device, inference=inference, progress=progress
+    )
+    return Volume(consistent(result.data, image, acquisition, size), grid)
+
+
+def consistent(result: FloatArray, image: ComplexArray, acquisition: Acquisition, size: tuple[int, int]) -> FloatArray:
+    """Put the acquired k-space of a complex image back into a magnitude.
+
+    The result gets the phase of the zero-filled image. Without noise its acquired k-space is then replaced. With noise
+    every frequency moves to the data as far as they are nearer to the truth: where the residual has the power R and the
+    noise N, the error of the result has R - N, and the weight that leaves the least is ``(R - N) / R`` (Wiener).
+
+    Parameters
+    ----------
+    result
+        Magnitude ``(D, H, W)``.
+    image
+        Complex image ``(D, m, n)`` as stored.
+    acquisition
+        How it was acquired.
+    size
+        The matrix ``(H, W)``.
+    """
+    zero_filled = zero_filled_image(image, acquisition, size)
+    estimate = to_kspace(result * np.exp(1j * np.angle(zero_filled)).astype(np.complex64))
+    ours, data = (
+        centre_of_kspace(kspace, acquisition.acquired_matrix) for kspace in (estimate, to_kspace(zero_filled))
+    )
+    weights = np.where(acquisition.sample_weights >= _LEAST_WEIGHT, acquisition.sample_weights, 0)
+    measured = weights > 0
+    residual = np.where(measured, data / np.where(measured, weights, 1) - ours, 0)
+    ours += residual * _strength(residual, weights, acquisition, size)
+    return np.asarray(np.abs(to_image(estimate)), dtype=np.float32)
+
+
+def _strength(
+    residual: ComplexArray, weights: FloatArray, acquisition: Acquisition, size: tuple[int, int]
+) -> FloatArray:
+    """How far every frequency ``(h, w)`` moves to the data, from 0 to 1."""
+    if acquisition.noise == 0:
+        return np.ones(weights.shape, dtype=np.float32)
+    (h, w), measured = acquisition.acquired_matrix, weights > 0
+    # Both channels, in the scale of the transform of an image of this matrix.
+    noise = 2 * acquisition.noise**2 * h * w * (size[0] * size[1] / (h * w)) ** 2
+    noise_power = np.where(measured, noise / np.where(measured, weights, 1) ** 2, np.inf)
+    rows, columns = (np.abs(np.arange(n) - n // 2) / (n / 2) for n in (h, w))
+    ring = np.minimum((np.hypot(rows[:, None], columns) / np.sqrt(2) * _RINGS).astype(int), _RINGS - 1)
+    power = (np.abs(residual) ** 2).mean(axis=tuple(range(residual.ndim - 2)))
+    strength = np.zeros(weights.shape, dtype=np.float32)
+    for number in range(_RINGS):
+        there = (ring == number) & measured
+        if there.any():
+            error = max(0.0, float(power[there].mean()) - float(noise_power[there].mean()))
+            strength[there] = error / (error + noise_power[there])
+    return strength
