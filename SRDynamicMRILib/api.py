@@ -35,7 +35,7 @@ from .evaluation.evaluation import evaluate as evaluate_series
 from .geometry import FloatArray, Geometry
 from .inference.intensities import unusual
 from .inference.series import FrameFolder, inconsistent, super_resolve_series, usable_time_points
-from .inference.suited import other_fraction, pretrained_model, result_grid, suited_inference
+from .inference.suited import known_to, other_fraction, pretrained_model, result_grid, suited_inference
 from .inference.tiling import Inference
 from .io.room import check_disk
 from .io.sidecar import NOTICE, check_acquired, frames_in
@@ -183,7 +183,7 @@ def fine_tune(
     tuned = fine_tune_model(
         matched.prior,
         base,
-        matched.acquisition if base.network.knows_acquisition else matched.acquisition.cut,
+        known_to(base, matched.acquisition),
         chosen_budget,
         seed=seed,
         device=chosen_device,
@@ -390,7 +390,7 @@ class SuperResolution:
     grid
         Where the results lie.
     acquisition
-        How the series was acquired, for a model that knows it.
+        How the series was acquired, as far as the model takes it into account.
     device, inference, progress
         As for `super_resolution.super_resolve`.
     facts
@@ -401,7 +401,7 @@ class SuperResolution:
     numbers: Sequence[int]
     model: Model
     grid: Geometry
-    acquisition: Acquisition | None
+    acquisition: Acquisition
     device: torch.device
     inference: Inference
     progress: Progress
@@ -450,7 +450,10 @@ class SuperResolution:
         if is_first() or not shared:
             agreement = [figures[number] for number in self.numbers]
             facts["frames"], facts["consistency"] = list(self.numbers), [asdict(each) for each in agreement]
-            facts["warnings"] = [*facts["warnings"], *tell(inconsistent(figures, self.model), self.progress)]
+            facts["warnings"] = [
+                *facts["warnings"],
+                *tell(inconsistent(figures, self.model, self.acquisition), self.progress),
+            ]
             self.progress.log(in_words(agreement))
 
         def keep(_: int, volume: Volume, _folder: object = temporary) -> Volume:  # which lives as long as the series
@@ -516,8 +519,10 @@ def prepare_super_resolution(
         facts["skipped"] = skipped
     facts |= {"warnings": tell(warnings, progress), **acquired.facts()}
     inference = suited_inference(chosen, stride, precision)
-    series, known = (stored, acquisition) if chosen.network.knows_acquisition else (low, None)
-    return SuperResolution(series, numbers, chosen, grid, known, chosen_device, inference, progress, facts)
+    series = stored if chosen.network.knows_acquisition else low
+    return SuperResolution(
+        series, numbers, chosen, grid, known_to(chosen, acquisition), chosen_device, inference, progress, facts
+    )
 
 
 def _kept_on_the_way(series: Series, numbers: Sequence[int], kept: list[Volume]) -> Iterator[Volume]:

@@ -39,7 +39,7 @@ from .kspace import (
     zero_fill_kspace,
 )
 from .matrices import Matrix, centre, centre_of_axes, full_matrix_of, matrix_at_resolution, size_in_words
-from .sampling import Mask, check_shutter, sampling_mask
+from .sampling import Mask, check_shutter, frequencies, sampling_mask
 from .windows import NO_WINDOW, Window
 
 _LEAST_WEIGHT = 1e-3
@@ -305,8 +305,15 @@ class Acquisition:
 
     @cached_property
     def consistency_weights(self) -> FloatArray:
-        """How far `project` moves every frequency ``(h, w)`` to the data: 1 where it was sampled, 0 elsewhere."""
+        """How far `project` moves every frequency ``(h, w)`` to the data: 1 where it was sampled, 0 elsewhere.
+
+        Of a magnitude image, it falls from 1 in the centre to 0 at the edge of either axis: the phase that is lost and
+        noise spoil the outer samples first (Studies/consistency.py).
+        """
         weights = (self.weights > 0).astype(np.float32)
+        if self.magnitude:
+            rows, columns = frequencies(self.acquired_matrix)
+            weights *= np.clip(1 - np.hypot(rows, columns), 0, 1).astype(np.float32)
         weights.flags.writeable = False
         return weights
 
@@ -351,10 +358,10 @@ class Acquisition:
         return self._fill(self._filter(self.undo_zero_filling(image), self._inverse_weights))
 
     def project(self, estimate: NDArray[np.floating], image: NDArray[np.floating]) -> FloatArray:
-        """Make an estimate consistent with a stored image.
+        """Make an estimate consistent with a stored image, as far as `consistency_weights` say.
 
-        The orthogonal projection on the images x with ``D x = image``. If the truth is one of them (samples free of
-        noise, sign kept), the projection cannot raise the L2 error.
+        Where the sign was kept, the orthogonal projection on the images x with ``D x = image``. If the truth is one of
+        them (samples free of noise), the projection cannot raise the L2 error.
 
         Parameters
         ----------

@@ -40,10 +40,10 @@ _KEYS = frozenset({"version", "input", "model", "grid"})
 """What every `job_description` has."""
 
 _LARGEST_RESIDUAL = 1e-3
-"""Of a model that keeps the acquired k-space; rounding makes one below 1e-5."""
+"""Where the acquired k-space is put back; rounding makes one below 1e-5."""
 
 _CREDIBLE = 0.5
-"""The same of other models: beyond it, the result is another image."""
+"""Elsewhere: beyond it, the result is another image."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -324,23 +324,28 @@ def _kept(
         return None
     kept = frames.finished(number, grid)
     figure = None if kept is None else consistency(kept, acquired, acquisition)
-    if figure is None or (model.info.data_consistency and figure.residual > _LARGEST_RESIDUAL):
+    if figure is None or (_puts_back(model, acquisition) and figure.residual > _LARGEST_RESIDUAL):
         progress.log(f"Time point {number} of the earlier run is incomplete or damaged and is computed again.")
         return None
     return figure
 
 
-def inconsistent(figures: Mapping[int, Consistency], model: Model) -> list[str]:
+def _puts_back(model: Model, acquisition: Acquisition | None) -> bool:
+    """Whether the result holds the acquired k-space: it cannot of a magnitude image, whose phase is lost."""
+    return model.info.data_consistency and (acquisition is None or not acquisition.magnitude)
+
+
+def inconsistent(figures: Mapping[int, Consistency], model: Model, acquisition: Acquisition | None = None) -> list[str]:
     """Return what to say if time points are further from their acquired images than the model can make them.
 
     Parameters
     ----------
     figures
         Of each time point.
-    model
-        What made them.
+    model, acquisition
+        What made them; see `super_resolution.super_resolve`.
     """
-    most = _LARGEST_RESIDUAL if model.info.data_consistency else _CREDIBLE
+    most = _LARGEST_RESIDUAL if _puts_back(model, acquisition) else _CREDIBLE
     found = sorted(number for number, figure in figures.items() if figure.residual > most)
     if not found:
         return []

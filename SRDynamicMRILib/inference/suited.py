@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,16 @@ def pretrained_model(acquisition: Acquisition, fast: bool) -> Path:
         message = f"There is no fast model for {100 * acquisition.fraction:.3g}% of k-space; leave out --fast."
         raise InputError(message)
     return path
+
+
+def known_to(model: Model, acquisition: Acquisition) -> Acquisition:
+    """As much of an acquisition as a model takes into account, for its training and its use alike.
+
+    One that puts the acquired k-space back has to know whether the sign was kept; the paper's way knows nothing.
+    """
+    if model.network.knows_acquisition:
+        return acquisition
+    return replace(acquisition.cut, magnitude=acquisition.magnitude and model.info.data_consistency)
 
 
 def other_fraction(model: Model, share: float) -> list[str]:

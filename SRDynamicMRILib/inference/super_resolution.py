@@ -120,12 +120,14 @@ def super_resolve(
         message = "The network gave values that are not finite, so there is no result; use another model."
         raise InputError(message)
     result = output * scale
-    if info.data_consistency:
+    if info.data_consistency and not stored.acquisition.magnitude:
         if acquired.min() >= -_RINGING * acquired.max():
             result = non_negative(acquired, size, start=result)
         else:
             progress.log("The volume has strongly negative voxels, so results may be negative too.")
             result = data_consistency(result, acquired)
     elif stored.acquisition.magnitude:
+        if info.data_consistency:
+            result = stored.acquisition.project(result, stored.data)
         result = np.maximum(result, 0)
     return Volume(result, grid)

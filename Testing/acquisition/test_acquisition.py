@@ -499,3 +499,11 @@ def test_an_image_of_another_matrix_is_refused() -> None:
     ):
         with pytest.raises(InputError, match=f"4x4 rows and columns, but the {name} matrix"):
             operator(noise((2, 4, 4)))
+
+
+def test_the_centre_of_a_magnitude_counts_most_and_the_edge_not_at_all() -> None:
+    weights = Acquisition((8, 6), (16, 12), magnitude=True).consistency_weights
+    assert weights[4, 3] == 1
+    assert weights[0].max() == weights[:, 0].max() == 0
+    assert np.all(np.diff(weights[4, 3:]) < 0)
+    assert Acquisition((8, 6), (16, 12)).consistency_weights.min() == 1

@@ -12,11 +12,11 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from SRDynamicMRILib.acquisition.acquisition import downsample
+from SRDynamicMRILib.acquisition.acquisition import Acquisition, downsample
 from SRDynamicMRILib.acquisition.interpolation import trilinear_index, zero_filled
 from SRDynamicMRILib.acquisition.kspace import crop_kspace
 from SRDynamicMRILib.errors import InputError
-from SRDynamicMRILib.geometry import Geometry
+from SRDynamicMRILib.geometry import Geometry, shape_of
 from SRDynamicMRILib.inference.super_resolution import super_resolve, target_grid
 from SRDynamicMRILib.inference.tiling import Inference
 from SRDynamicMRILib.models.checkpoints import Model
@@ -289,3 +289,18 @@ def test_nothing_known_of_the_voxel_size_is_an_error() -> None:
 def test_prior_of_lower_resolution_is_refused() -> None:
     with pytest.raises(InputError, match="larger voxels"):
         target_grid(GRID, LOW.geometry, model())
+
+
+def test_a_magnitude_keeps_the_centre_of_the_acquired_kspace_and_not_its_edge() -> None:
+    low = Volume(np.abs(LOW.data), LOW.geometry)
+    known = Acquisition(shape_of(low.data)[1:], shape_of(truth().data)[1:], magnitude=True)
+    plain = super_resolve(low, model(replace(DEFAULT_INFO, data_consistency=False)), GRID, acquisition=known)
+    result = super_resolve(low, model(), GRID, acquisition=known)
+    before, after = (
+        np.abs(np.fft.fftshift(np.fft.fft2(known.downsample(each.data) - low.data), axes=(1, 2))).mean(0)
+        for each in (plain, result)
+    )
+    h, w = before.shape
+    assert after[h // 2, w // 2] < 0.2 * before[h // 2, w // 2]
+    assert after[0].sum() > 0.5 * before[0].sum()
+    assert result.data.min() >= 0
