@@ -307,13 +307,13 @@ class Acquisition:
     def consistency_weights(self) -> FloatArray:
         """How far `project` moves every frequency ``(h, w)`` to the data: 1 where it was sampled, 0 elsewhere.
 
-        Of a magnitude image, it falls from 1 in the centre to 0 at the edge of either axis: the phase that is lost and
-        noise spoil the outer samples first (Studies/consistency.py).
+        Of a magnitude image, it falls from 1 in the centre to 0 at the edge of either axis, with a window faster: the
+        phase that is lost and noise spoil the outer samples first (Studies/consistency.py).
         """
         weights = (self.weights > 0).astype(np.float32)
         if self.magnitude:
             rows, columns = frequencies(self.acquired_matrix)
-            weights *= np.clip(1 - np.hypot(rows, columns), 0, 1).astype(np.float32)
+            weights = np.clip(1 - np.hypot(rows, columns), 0, 1).astype(np.float32) * self.weights
         weights.flags.writeable = False
         return weights
 

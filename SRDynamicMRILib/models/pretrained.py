@@ -20,7 +20,10 @@ FAST_MODELS = {fraction: f"fast_{fraction:g}.safetensors" for fraction in (0.25,
 """Networks that end in sub-pixels: several times as fast, and the better start of fine-tuning."""
 
 SCANNER_MODELS = {2: "scanner_2.safetensors", 4: "scanner_4.safetensors"}
-"""For images as scanners store them, by the voxels they make of each along rows and columns."""
+"""For images whose samples a scanner weighted with a window, by the voxels they make of each along rows and columns."""
+
+MAGNITUDE_MODELS = {2: "magnitude_2.safetensors", 4: "magnitude_4.safetensors"}
+"""For magnitude images without a window."""
 
 PERCEPTUAL_NETWORK = "perceptual.safetensors"
 
@@ -82,10 +85,11 @@ def scanner_model(acquisition: Acquisition) -> Path | None:
     """
     if not acquisition.magnitude and acquisition.window.is_flat:
         return None
+    models = MAGNITUDE_MODELS if acquisition.window.is_flat else SCANNER_MODELS
     shares = (low / full for low, full in zip(acquisition.acquired_matrix, acquisition.full_matrix, strict=True))
     wanted = 1 / min(shares)
-    factor = next((each for each in sorted(SCANNER_MODELS) if wanted <= each * _FACTOR_TOLERANCE), None)
-    return None if factor is None else pretrained_file(SCANNER_MODELS[factor])
+    factor = next((each for each in sorted(models) if wanted <= each * _FACTOR_TOLERANCE), None)
+    return None if factor is None else pretrained_file(models[factor])
 
 
 def start_model(fraction: float) -> Path:

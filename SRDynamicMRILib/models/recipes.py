@@ -55,7 +55,7 @@ class Recipe:
         differently; see `augmentation.ShiftAndMirror`.
     acquisitions
         What makes low-resolution images in main training: ``linear`` cuts k-space and keeps the sign, ``scanner`` draws
-        an acquisition of a scanner for each; see `training.acquisitions`.
+        an acquisition of a scanner for each, ``unfiltered`` one without a window; see `training.acquisitions`.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Recipe:
     network: str = "UNet3D"
     thin_patches: bool = False
     shifted: float = 0.0
-    acquisitions: Literal["linear", "scanner"] = "linear"
+    acquisitions: Literal["linear", "scanner", "unfiltered"] = "linear"
 
 
 PAPER = Recipe(
@@ -140,7 +140,15 @@ SCANNER = replace(
 )
 """For images as scanners store them: of any acquisition that is known or recognised."""
 
-RECIPES = {recipe.name: recipe for recipe in (DEFAULT, PAPER, FAST, SCANNER)}
+MAGNITUDE = replace(
+    SCANNER,
+    name="magnitude",
+    data_consistency=True,  # of a magnitude, the centre of k-space alone; see `Acquisition.consistency_weights`
+    acquisitions="unfiltered",
+)
+"""For magnitude images without a window: trained on these alone, it keeps more detail than `SCANNER` does."""
+
+RECIPES = {recipe.name: recipe for recipe in (DEFAULT, PAPER, FAST, SCANNER, MAGNITUDE)}
 
 
 def recipe_named(name: str) -> Recipe:

@@ -22,6 +22,7 @@ from ..acquisition.interpolation import sinc
 from ..acquisition.kspace import to_sub_pixels
 from ..acquisition.stored import StoredImage
 from ..geometry import FloatArray
+from .network import SuperResolutionNetwork
 from .normalisation import intensity_scale
 from .sub_pixel import BLOCKS, ResidualBlock, SubPixelNetwork, SubPixelPair
 from .training_pair import TrainingPair
@@ -103,6 +104,7 @@ class ConditionedSubPixelNetwork(SubPixelNetwork):
 
     inputs: ClassVar[tuple[str, ...]] = _IMAGE + CONDITIONS
     knows_acquisition = True
+    begins_as = ("SubPixelNetwork",)
 
     def __init__(self, features: int = 64, factor: int = 4) -> None:
         super().__init__(features, factor)
@@ -118,6 +120,16 @@ class ConditionedSubPixelNetwork(SubPixelNetwork):
         nn.init.zeros_(last.weight)  # begins as the network without conditions
         nn.init.zeros_(last.bias)
         self.conditioning = nn.Sequential(nn.Linear(len(CONDITIONS), _HIDDEN), nn.ReLU(), last)
+
+    def begin_as(self, network: SuperResolutionNetwork) -> None:
+        """Begin with the weights of another; of a `sub_pixel.SubPixelNetwork` so that it gives the same."""
+        if isinstance(network, ConditionedSubPixelNetwork):
+            super().begin_as(network)
+            return
+        weights = network.state_dict()
+        first = weights["first.0.weight"]
+        others = first.new_zeros(len(first), len(_IMAGE) - 1, *first.shape[2:])  # the other sub-pixels
+        self.load_state_dict({**self.state_dict(), **weights, "first.0.weight": torch.cat([first, others], 1)})
 
     @classmethod
     def training_pair(

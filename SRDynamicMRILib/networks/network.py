@@ -57,6 +57,9 @@ class SuperResolutionNetwork(Network):
     knows_acquisition: ClassVar[bool] = False
     """Whether it is told how its image was acquired; others take it for the centre of k-space, sign kept, no noise."""
 
+    begins_as: ClassVar[tuple[str, ...]] = ()
+    """Names of other networks whose weights it can begin with, see `begin_as`."""
+
     halo: ClassVar[int]
     """Voxels of the input on each side that a voxel of the result can depend on."""
 
@@ -127,6 +130,10 @@ class SuperResolutionNetwork(Network):
     def on_grid(self, output: FloatArray, acquired: tuple[int, int], size: tuple[int, int]) -> FloatArray:
         """Its output on the grid of the result ``(D, *size)``, for an image of that acquired matrix."""
         return output
+
+    def begin_as(self, network: SuperResolutionNetwork) -> None:
+        """Begin with the weights of a network of the same kind, or of one that `begins_as` names."""
+        self.load_state_dict(network.state_dict())
 
     @torch.no_grad()
     def begin_small(self) -> None:

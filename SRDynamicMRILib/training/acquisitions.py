@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,6 +41,13 @@ def like_scanners(image: FloatArray, fractions: Sequence[float], rng: np.random.
     """Draw an acquisition of a scanner (`random_acquisition`), and what it stores."""
     full = shape_of(image)[1:]
     return simulated(image, random_acquisition(full, fractions, body_signal(image), rng), rng)
+
+
+def without_window(image: FloatArray, fractions: Sequence[float], rng: np.random.Generator) -> StoredImage:
+    """The same, of a scanner that weighs all samples alike."""
+    full = shape_of(image)[1:]
+    acquisition = random_acquisition(full, fractions, body_signal(image), rng)
+    return simulated(image, replace(acquisition, window=NO_WINDOW), rng)
 
 
 def simulated(image: FloatArray, acquisition: Acquisition, rng: np.random.Generator) -> StoredImage:
@@ -126,5 +134,5 @@ def random_window(rng: np.random.Generator) -> Window:
     return Window("gauss", float(rng.uniform(0.35, 1.0)), radial)
 
 
-ACQUISITIONS: dict[str, Acquire] = {"linear": cut, "scanner": like_scanners}
+ACQUISITIONS: dict[str, Acquire] = {"linear": cut, "scanner": like_scanners, "unfiltered": without_window}
 """What makes low-resolution images, by the name that recipes have for it."""

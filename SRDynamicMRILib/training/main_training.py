@@ -263,16 +263,18 @@ def _initial_network(recipe: Recipe, info: ModelInfo, start: Model | None) -> Su
         return network
 
     def facts(one: ModelInfo) -> tuple[object, ...]:
-        return one.architecture, one.features, one.factor, one.interpolation, one.normalisation, one.residual
+        return one.features, one.factor, one.normalisation, one.residual
 
-    if facts(info) != facts(start.info):
+    other = start.info.architecture in network.begins_as
+    same = (start.info.architecture, start.info.interpolation) == (info.architecture, info.interpolation)
+    if facts(info) != facts(start.info) or not (same or other):
         message = (
             f"The model to begin with is a {start.info.architecture} of {start.info.features} features and does "
             f"not match the recipe {recipe.name}, so its weights cannot be trained further; "
             "choose the recipe it was made with."
         )
         raise InputError(message)
-    network.load_state_dict(start.network.state_dict())
+    network.begin_as(start.network)
     return network
 
 

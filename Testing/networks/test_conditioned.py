@@ -20,6 +20,7 @@ from SRDynamicMRILib.inference.tiling import Inference
 from SRDynamicMRILib.models.checkpoints import Model, load_model, save_model
 from SRDynamicMRILib.models.model_info import ModelInfo, new_network
 from SRDynamicMRILib.networks.conditioned import CONDITIONS, ConditionedSubPixelNetwork, conditions
+from SRDynamicMRILib.networks.sub_pixel import SubPixelNetwork
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Volume
 
@@ -100,6 +101,18 @@ def test_before_training_the_acquisition_makes_no_difference_and_after_it_does()
     with torch.inference_mode():
         assert torch.equal(network()(inputs), network()(others))
         assert not torch.equal(that_listens()(inputs), that_listens()(others))
+
+
+def test_it_begins_as_a_network_that_is_told_nothing() -> None:
+    torch.manual_seed(1)
+    plain, made = SubPixelNetwork(4, 4).eval(), that_listens()
+    made.begin_as(that_listens())
+    assert same_weights(made, that_listens())
+    fresh = network()
+    fresh.begin_as(plain)
+    inputs = torch.from_numpy(fresh.input_of(stored(PLAIN), np.empty(0), np.float32(1000)))[None]
+    with torch.inference_mode():
+        torch.testing.assert_close(fresh(inputs), plain(inputs[:, :1]))
 
 
 def test_a_result_of_a_magnitude_image_is_never_negative() -> None:

@@ -11,12 +11,13 @@ from helpers.models import same_weights
 
 from SRDynamicMRILib.acquisition.acquisition import Acquisition
 from SRDynamicMRILib.acquisition.stored import StoredImage
-from SRDynamicMRILib.acquisition.windows import Window
+from SRDynamicMRILib.acquisition.windows import NO_WINDOW, Window
+from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.models.budgets import TrainingBudget
-from SRDynamicMRILib.models.recipes import SCANNER
+from SRDynamicMRILib.models.recipes import FAST, MAGNITUDE, SCANNER
 from SRDynamicMRILib.phantom import abdomen
-from SRDynamicMRILib.training.acquisitions import cut, like_scanners, random_acquisition
+from SRDynamicMRILib.training.acquisitions import cut, like_scanners, random_acquisition, without_window
 from SRDynamicMRILib.training.fine_tuning import fine_tune
 from SRDynamicMRILib.training.main_training import MainTraining, train
 from SRDynamicMRILib.volume import Volume
@@ -62,6 +63,24 @@ def test_the_paper_s_way_is_a_cut_of_k_space() -> None:
     image = cut(IMAGE, (0.25,), np.random.default_rng(0))
     assert image.acquisition == Acquisition((24, 32), (48, 64))
     np.testing.assert_array_equal(image.data, image.acquisition.downsample(IMAGE))
+
+
+def test_without_a_window_all_samples_count_alike_and_the_rest_is_drawn_as_before() -> None:
+    images = [without_window(IMAGE, (0.0625, 0.2), np.random.default_rng(seed)) for seed in range(12)]
+    assert all(image.acquisition.window == NO_WINDOW for image in images)
+    assert len({image.acquisition.stored_matrix for image in images}) > 2
+    assert {image.acquisition.magnitude for image in images} == {True, False}
+
+
+def test_training_for_scanners_images_can_begin_with_the_fast_network() -> None:
+    task = MainTraining(synthetic=2, fractions=(0.0625,), steps=1, validation_share=0.5, validate_every=1)
+    small = {"features": 4, "patch": (4, 12, 12)}
+    fast = train(task, replace(FAST, **small), torch.device("cpu"))
+    for recipe in (SCANNER, MAGNITUDE):
+        model = train(task, replace(recipe, **small), torch.device("cpu"), start=fast)
+        assert (model.info.recipe, model.info.data_consistency) == (recipe.name, recipe.data_consistency)
+    with pytest.raises(InputError, match="does not match the recipe fast"):
+        train(task, replace(FAST, **small), torch.device("cpu"), start=model)
 
 
 def test_noise_and_phase_are_another_with_each_draw_and_the_same_with_the_same() -> None:
