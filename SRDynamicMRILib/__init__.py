@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
     from .acquisition.acquisition import Acquisition, data_consistency, downsample
     from .api import evaluate, fine_tune, interpolate, super_resolve
+    from .complex_series import ComplexSeries
     from .errors import InputError
     from .evaluation.evaluation import Evaluation
     from .evaluation.metrics import Metrics, compare, psnr, ssim, ssim_map
     from .geometry import Geometry
+    from .io.complex_images import read_complex, write_complex
     from .io.files import read_series, read_volume, write_series, write_volume
+    from .io.ismrmrd import read_ismrmrd
     from .models.checkpoints import Model, load_model, save_model
     from .models.import_checkpoint import import_checkpoint
     from .models.model_info import ModelInfo
@@ -29,11 +32,14 @@ if TYPE_CHECKING:
 _MODULES = {
     "acquisition.acquisition": ("Acquisition", "data_consistency", "downsample"),
     "api": ("evaluate", "fine_tune", "interpolate", "super_resolve"),
+    "complex_series": ("ComplexSeries",),
     "errors": ("InputError",),
     "evaluation.evaluation": ("Evaluation",),
     "evaluation.metrics": ("Metrics", "compare", "psnr", "ssim", "ssim_map"),
     "geometry": ("Geometry",),
+    "io.complex_images": ("read_complex", "write_complex"),
     "io.files": ("read_series", "read_volume", "write_series", "write_volume"),
+    "io.ismrmrd": ("read_ismrmrd",),
     "models.checkpoints": ("Model", "load_model", "save_model"),
     "models.import_checkpoint": ("import_checkpoint",),
     "models.model_info": ("ModelInfo",),

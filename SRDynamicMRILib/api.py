@@ -18,24 +18,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
 
 from .acquisition.acquisition import Acquisition
+from .acquisition.complex_image import as_magnitude, magnitudes
+from .acquisition.complex_recognition import recognise_complex
 from .acquisition.consistency import in_words
 from .acquisition.interpolation import high_resolution_grid
 from .acquisition.interpolation import interpolate as interpolate_volume
 from .acquisition.recognise import DeclaredAcquisition, RecognisedAcquisition, recognise_acquisition
 from .acquisition.windows import Window
+from .complex_series import ComplexSeries
 from .errors import InputError
 from .evaluation.evaluation import Evaluation, KeepMap, align
 from .evaluation.evaluation import evaluate as evaluate_series
 from .geometry import FloatArray, Geometry
 from .inference.intensities import unusual
 from .inference.series import FrameFolder, inconsistent, super_resolve_series, usable_time_points
-from .inference.suited import known_to, other_fraction, pretrained_model, result_grid, suited_inference
+from .inference.suited import (
+    check_takes_complex,
+    known_to,
+    other_acquisition,
+    other_fraction,
+    pretrained_model,
+    result_grid,
+    suited_inference,
+)
 from .inference.tiling import Inference
 from .io.room import check_disk
 from .io.sidecar import NOTICE, check_acquired, frames_in
@@ -74,7 +85,7 @@ GivenModel = Model | Path | str
 
 def fine_tune(
     prior: Volume | Series,
-    series: Volume | Series | None = None,
+    series: Volume | Series | ComplexSeries | None = None,
     *,
     fraction: float | None = None,
     acquired_matrix: tuple[int, int] | None = None,
@@ -103,7 +114,7 @@ def fine_tune(
     prior
         High-resolution planning scan ``(D, H, W)``.
     series
-        The low-resolution series ``(D, h, w)`` that the model is for, or a time point of it.
+        The low-resolution series ``(D, h, w)`` that the model is for, or a time point of it; complex images, too.
     fraction
         Share of in-plane k-space that the series holds, in (0, 1], where there is no series yet.
     acquired_matrix
@@ -163,7 +174,7 @@ def fine_tune(
     copy_of_prior = PriorCopy.of(prior)
     declared = _declared(acquired_matrix, noise, window, magnitude)
     if series is not None:
-        matched = _matched_to(prior, copy_of_prior, _series(series), declared, keep_contrast, progress)
+        matched = _matched_to(prior, copy_of_prior, _given(series), declared, keep_contrast, progress)
     elif declared.says_something:
         raise InputError("How a series was acquired needs the series; give the series too.")
     else:
@@ -179,6 +190,8 @@ def fine_tune(
         base = load_model(base_model(share))
     else:
         base = load_model(scanner_model(matched.acquisition) or start_model(share))
+    if isinstance(series, ComplexSeries):
+        check_takes_complex(base)
     tell(warnings, progress)
     tuned = fine_tune_model(
         matched.prior,
@@ -228,15 +241,16 @@ class _MatchedPrior:
 def _matched_to(
     prior: Volume,
     copy_of_prior: PriorCopy,
-    stored: Series,
+    given: Series | ComplexSeries,
     declared: DeclaredAcquisition,
     keep_contrast: bool,
     progress: Progress,
 ) -> _MatchedPrior:
     """Match a planning scan to a series: compare the two, and adapt the contrast where that differs."""
+    stored = _magnitude(given)
     check_acquired(stored, "fine-tuned for")
-    acquired = _recognised(stored, range(len(stored)), declared, progress)
-    series = acquired.at_acquired_matrix(stored)
+    acquired = _recognised(given, range(len(given)), declared, progress)
+    series = _at_acquired_matrix(given, acquired)
     time_points = []
     for number in spread(len(series)):
         if np.array_equal(prior.data, stored[number].data):
@@ -260,7 +274,7 @@ def _matched_to(
         adapted = adapt_prior(prior, time_points[fit.best if fit else 0], progress)
         prior, strength = adapted.volume, adapted.strength
     brighter = _scale(acquisition.downsample(prior.data)) / _scale(time_points[fit.best if fit else 0].data)
-    acquisition = acquired.acquisition(acquired.matrix).of_other_scan(
+    acquisition = _as_seen(given, acquired.acquisition(acquired.matrix)).of_other_scan(
         acquisition.acquired_matrix, acquisition.full_matrix, brighter
     )
     return _MatchedPrior(prior, acquisition, strength, fit, (*warnings, *misfit(fit)))
@@ -273,8 +287,16 @@ def _scale(low_resolution: FloatArray) -> float:
 # Super-resolution
 
 
-def super_resolve(
-    series: Images,
+@overload
+def super_resolve(series: Images, model: GivenModel | None = None, **settings: Any) -> Images: ...
+
+
+@overload
+def super_resolve(series: ComplexSeries, model: GivenModel | None = None, **settings: Any) -> Series: ...
+
+
+def super_resolve(  # type: ignore[misc]  # the settings are the keywords below
+    series: Volume | Series | ComplexSeries,
     model: GivenModel | None = None,
     *,
     prior: Volume | Series | None = None,
@@ -291,7 +313,7 @@ def super_resolve(
     precision: Precision | None = None,
     device: str = "auto",
     progress: Progress | None = None,
-) -> Images:
+) -> Volume | Series:
     """Super-resolve every time point of a series (paper, section 2.2).
 
     Each time point is read once, checked, and computed once; results are kept in a temporary folder until the series
@@ -300,7 +322,8 @@ def super_resolve(
     Parameters
     ----------
     series
-        Low-resolution series, or a time point, ``(D, h, w)``.
+        Low-resolution series, or a time point, ``(D, h, w)``; or complex images, of which the network gets the
+        magnitude and the acquired k-space is put back with its phase.
     model
         A model, such as the one that `fine_tune` gave; the pretrained one for this fraction of k-space if not given.
     prior
@@ -336,7 +359,8 @@ def super_resolve(
 
     Returns
     -------
-        The result ``(D, H, W)`` over the field of view of the series, intensities in its unit: a volume for a volume.
+        The result ``(D, H, W)`` over the field of view of the series, intensities in its unit: a volume for a volume,
+        and magnitudes for complex images.
         Its ``facts`` have the ``model``, the ``warnings`` and, for every time point, the residual of data consistency
         and the synthesised share (`acquisition.consistency.Consistency`); they go to the sidecar when it is written.
 
@@ -370,7 +394,7 @@ def super_resolve(
         progress=progress,
     )
     result = job.run()
-    if isinstance(series, Series):
+    if not isinstance(series, Volume):
         return result
     return Volume(result[0].data, result.geometry, result.facts, result.warnings)
 
@@ -382,7 +406,8 @@ class SuperResolution:
     Parameters
     ----------
     series
-        All time points of the series: as stored where the model knows the acquisition, else at the acquired matrix.
+        All time points of the series: as stored where the model knows the acquisition, else at the acquired matrix;
+        or complex images, as stored.
     numbers
         Those to do.
     model
@@ -397,7 +422,7 @@ class SuperResolution:
         What is known of the results before they are there.
     """
 
-    series: Series
+    series: Series | ComplexSeries
     numbers: Sequence[int]
     model: Model
     grid: Geometry
@@ -408,7 +433,7 @@ class SuperResolution:
     facts: Mapping[str, Any]
 
     @property
-    def acquired(self) -> Series:
+    def acquired(self) -> Series | ComplexSeries:
         """The time points to do."""
         return self.series.select(self.numbers)
 
@@ -463,7 +488,7 @@ class SuperResolution:
 
 
 def prepare_super_resolution(
-    series: Volume | Series,
+    series: Volume | Series | ComplexSeries,
     model: GivenModel | None = None,
     *,
     prior: Volume | Series | None = None,
@@ -484,13 +509,14 @@ def prepare_super_resolution(
     """Do all of `super_resolve`, which has the parameters, but the work itself."""
     progress = progress or PythonWarnings()
     chosen_device = device_named(device)
-    stored = _series(series).kept_in_memory(IN_MEMORY)
+    given = _given(series).kept_in_memory(IN_MEMORY)
+    stored = _magnitude(given)
     check_acquired(stored, "super-resolved again")
-    wanted = list(range(len(stored))) if frames is None else list(frames)
-    numbers, unusable = usable_time_points(stored, wanted, skip_unusable)
+    wanted = list(range(len(given))) if frames is None else list(frames)
+    numbers, unusable = usable_time_points(given, wanted, skip_unusable)
     declared = _declared(acquired_matrix, noise, window, magnitude)
-    acquired = _recognised(stored, numbers, declared, progress)
-    low = acquired.at_acquired_matrix(stored)
+    acquired = _recognised(given, numbers, declared, progress)
+    low = _at_acquired_matrix(given, acquired)
     like = prior if like is None else like
     if model is not None and fast:
         raise InputError("The fast network is itself a model; give either a model or ask for the fast one.")
@@ -501,8 +527,11 @@ def prepare_super_resolution(
     acquisition = acquired.acquisition((grid.shape[1], grid.shape[2]))
     share = acquisition.fraction
     if chosen is None:  # the grid tells the fraction, and that the model
-        chosen = load_model(pretrained_model(acquisition, fast))
+        chosen = load_model(pretrained_model(_as_seen(given, acquisition), fast))
+    if isinstance(given, ComplexSeries):
+        check_takes_complex(chosen)
     warnings = [*stored.warnings, *acquired.warnings, *other_fraction(chosen, share)]
+    warnings += other_acquisition(chosen, _as_seen(given, acquisition), acquired.signal)
     compared: list[Volume] = []
     points = low.select(numbers)
     warnings += unusual(_kept_on_the_way(points, spread(len(points)), compared), "the series")
@@ -519,9 +548,9 @@ def prepare_super_resolution(
         facts["skipped"] = skipped
     facts |= {"warnings": tell(warnings, progress), **acquired.facts()}
     inference = suited_inference(chosen, stride, precision)
-    series = stored if chosen.network.knows_acquisition else low
+    to_do = given if chosen.network.knows_acquisition else low
     return SuperResolution(
-        series, numbers, chosen, grid, known_to(chosen, acquisition), chosen_device, inference, progress, facts
+        to_do, numbers, chosen, grid, known_to(chosen, acquisition), chosen_device, inference, progress, facts
     )
 
 
@@ -718,8 +747,30 @@ def _declared(
     return DeclaredAcquisition(acquired_matrix, named, noise, magnitude)
 
 
+def _given(images: Volume | Series | ComplexSeries) -> Series | ComplexSeries:
+    """What is given as a series."""
+    return images if isinstance(images, ComplexSeries) else _series(images)
+
+
+def _magnitude(given: Series | ComplexSeries) -> Series:
+    """The series itself, or the magnitudes of complex images, as stored."""
+    return given.magnitude if isinstance(given, ComplexSeries) else given
+
+
+def _at_acquired_matrix(given: Series | ComplexSeries, acquired: RecognisedAcquisition) -> Series:
+    """The series, or the magnitudes of complex images, at the acquired matrix."""
+    if isinstance(given, ComplexSeries):
+        return magnitudes(given, acquired.acquisition(), acquired.matrix)
+    return acquired.at_acquired_matrix(given)
+
+
+def _as_seen(given: Series | ComplexSeries, acquisition: Acquisition) -> Acquisition:
+    """The acquisition of what a network is given: of complex images the magnitude."""
+    return as_magnitude(acquisition) if isinstance(given, ComplexSeries) else acquisition
+
+
 def _recognised(
-    series: Series, numbers: Sequence[int], declared: DeclaredAcquisition, progress: Progress
+    given: Series | ComplexSeries, numbers: Sequence[int], declared: DeclaredAcquisition, progress: Progress
 ) -> RecognisedAcquisition:
     """How a series was acquired, said.
 
@@ -728,9 +779,13 @@ def _recognised(
     number = 0
     for number in (0, *numbers):
         with suppress(InputError):
-            series[number]
+            given[number]
             break
-    acquired = recognise_acquisition(series.select([number]), declared)
+    first = given.select([number])
+    if isinstance(first, ComplexSeries):
+        acquired: RecognisedAcquisition = recognise_complex(first, declared)
+    else:
+        acquired = recognise_acquisition(first, declared)
     progress.log(acquired.in_words())
     return acquired
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
-from .geometry import FloatArray
+from .geometry import FloatArray, Geometry
 from .volume import Series
 
 _LARGEST_PHASE = 2 * math.pi * 1.001
@@ -67,6 +67,16 @@ class ComplexSeries:
             )
             raise InputError(message)
 
+    @property
+    def geometry(self) -> Geometry:
+        """The one geometry of all images."""
+        return self.magnitude.geometry
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Time of every image in seconds."""
+        return self.magnitude.times
+
     def __len__(self) -> int:
         """Number of time points."""
         return len(self.magnitude)
@@ -79,6 +89,14 @@ class ComplexSeries:
     def __iter__(self) -> Iterator[NDArray[np.complex64]]:
         """Yield the complex voxels in order of time, each loaded when its turn comes."""
         return (self[number] for number in range(len(self)))
+
+    def select(self, numbers: Sequence[int]) -> ComplexSeries:
+        """Return the images of some of the time points, in the order given; nothing is loaded."""
+        return ComplexSeries(self.magnitude.select(numbers), self.phase.select(numbers))
+
+    def kept_in_memory(self, most: int) -> ComplexSeries:
+        """Return the same images, loaded once at most; see `Series.kept_in_memory`."""
+        return ComplexSeries(self.magnitude.kept_in_memory(most // 2), self.phase.kept_in_memory(most // 2))
 
     def with_facts(self, **facts: Any) -> ComplexSeries:
         """Return the same images with more facts, or others of the same names."""

@@ -30,6 +30,7 @@ _NOISE = "SD of the noise of {} at the acquired matrix, before the window (defau
 _WINDOW = "window of {}: none, hann, hamming, fermi:WIDTH, tukey:SHARE or gauss:SD (default: estimated)"
 _SIGNED = "{} keeps the sign of its voxels (default: as the header or negative voxels tell)"
 _MAGNITUDE = "{} holds magnitudes"
+_PHASE = "phase of {} in radians, on its grid, if the complex images are a pair of files"
 
 
 def option(
@@ -219,6 +220,7 @@ class FineTuneRequest(Request):
     series: Path | None = option(
         None, flag="--like", metavar="LRVOLUME", help="the low-resolution series, or one volume of it", group="target!"
     )
+    phase: Path | None = option(None, metavar="PHASE", help=_PHASE.format("LRVOLUME"))
     acquired_matrix: Matrix | None = option(None, metavar="HxW", help=_ACQUIRED.format("LRVOLUME"))
     noise: float | None = option(None, metavar="SD", help=_NOISE.format("LRVOLUME"))
     window: str | None = option(None, metavar="W", help=_WINDOW.format("LRVOLUME"))
@@ -242,8 +244,9 @@ class SuperResolveRequest(Request):
     """Super-resolve a volume or series."""
 
     command = "superresolve"
-    input: Path = argument("IN", "low-resolution volume or series")
+    input: Path = argument("IN", "low-resolution volume or series; complex NIfTI, too")
     output: Path = argument("OUT", "file or folder to write")
+    phase: Path | None = option(None, metavar="PHASE", help=_PHASE.format("IN"))
     model: Path | None = option(
         None, metavar="M", help="model to use (default: the pretrained base model)", group="model"
     )

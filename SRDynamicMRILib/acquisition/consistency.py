@@ -67,7 +67,7 @@ def consistency(result: Volume, acquired: Volume, acquisition: Acquisition | Non
     low, acquisition = _at_acquired_matrix(result, acquired, acquisition)
     downsampled = _downsampled(result, acquisition)
     beyond = result.data - acquisition.pseudoinverse(acquisition.downsample(result.data))
-    return Consistency(_ratio(downsampled - low, low), _ratio(beyond, result.data))
+    return Consistency(ratio(downsampled - low, low), ratio(beyond, result.data))
 
 
 def _at_acquired_matrix(
@@ -160,7 +160,7 @@ def _check_grids(result: Volume, acquired: Volume) -> None:
         raise InputError(message)
 
 
-def _ratio(part: NDArray[np.floating], whole: NDArray[np.floating]) -> float:
+def ratio(part: NDArray[np.floating], whole: NDArray[np.floating]) -> float:
     """Ratio of root mean squares; 0 where there is nothing at all."""
     energy = np.vdot(whole.astype(np.float64), whole.astype(np.float64))
     if energy <= 0:

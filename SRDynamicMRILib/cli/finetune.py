@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..api import fine_tune
 from ..errors import InputError
-from ..io.files import read_series, read_volume
+from ..io.complex_images import open_images
+from ..io.files import read_volume
 from ..models.checkpoints import save_model
 from ..progress import Progress
 from ..requests import FineTuneRequest
@@ -18,10 +19,12 @@ def run(request: FineTuneRequest, progress: Progress) -> Outputs:
     given = (request.acquired_matrix, request.noise, request.window, request.signed or None, request.magnitude)
     if any(each is not None for each in given) and request.series is None:
         raise InputError("How a series was acquired needs the series; give the series too, with --like.")
+    if request.phase is not None and request.series is None:
+        raise InputError("A phase needs the magnitude that it belongs to; give that too, with --like.")
     prior = read_volume(request.prior)
     model = fine_tune(
         prior,
-        None if request.series is None else read_series(request.series),
+        None if request.series is None else open_images(request.series, request.phase),
         fraction=request.fraction,
         acquired_matrix=request.acquired_matrix,
         noise=request.noise,

@@ -7,8 +7,10 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from ..acquisition.recognise import recognise_acquisition
-from ..io.files import open_series
+from ..acquisition.complex_recognition import recognise_complex
+from ..acquisition.recognise import RecognisedAcquisition, recognise_acquisition
+from ..complex_series import ComplexSeries
+from ..io.complex_images import open_images
 from ..models.checkpoints import load_model
 from ..progress import JsonProgress, Progress
 from ..requests import InfoRequest
@@ -43,8 +45,12 @@ def _of_model(request: InfoRequest) -> dict[str, Any]:
 
 
 def _of_images(request: InfoRequest, *, as_json: bool) -> str:
-    series = open_series(request.file)
-    acquired = recognise_acquisition(series)
+    images = open_images(request.file)
+    acquired: RecognisedAcquisition
+    if isinstance(images, ComplexSeries):
+        series, acquired = images.magnitude, recognise_complex(images)
+    else:
+        series, acquired = images, recognise_acquisition(images)
     warnings = [*series.warnings, *acquired.warnings]
     depth, rows, columns = series.geometry.shape
     if as_json:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..acquisition.complex_image import complex_consistency_maps
 from ..acquisition.consistency import consistency_maps
 from ..api import prepare_super_resolution
+from ..complex_series import ComplexSeries
 from ..inference.series import FrameFolder
+from ..io.complex_images import open_images
 from ..io.files import beside, check_room, open_series, write_images
 from ..io.times import frame_numbers
 from ..models.checkpoints import Model
@@ -21,8 +24,8 @@ from .outputs import Outputs, alone_at_output, check_output_of, frames_folder
 def run(request: SuperResolveRequest, progress: Progress) -> Outputs:
     """Super-resolve a volume or series."""
     frames = FrameFolder.beside(request.output)
-    check_output_of([request.input, request.like, request.prior], request.output, frames.path)
-    series = open_series(request.input)
+    check_output_of([request.input, request.phase, request.like, request.prior], request.output, frames.path)
+    series = open_images(request.input, request.phase)
     job = prepare_super_resolution(
         series,
         request.model,
@@ -49,7 +52,10 @@ def run(request: SuperResolveRequest, progress: Progress) -> Outputs:
     progress.stage("Writing")
     outputs = {"output": request.output}
     if map_file is not None:
-        maps = consistency_maps(result, job.acquired, job.acquisition)
+        if isinstance(job.acquired, ComplexSeries):
+            maps = complex_consistency_maps(result, job.acquired, job.acquisition)
+        else:
+            maps = consistency_maps(result, job.acquired, job.acquisition)
         write_images(maps.with_facts(image="data-consistency map", model=job.model.sha256), map_file)
         outputs["data-consistency map"] = map_file
     write_images(result, request.output)
@@ -69,6 +75,6 @@ def _consistency_map_file(request: SuperResolveRequest, model: Model) -> Path | 
     if path is None and not model.info.data_consistency:
         path = beside(request.output, "consistency")
     if path is not None:
-        inputs = [request.input, request.like, request.prior]
+        inputs = [request.input, request.phase, request.like, request.prior]
         check_output_of([*inputs, request.output, frames_folder(request.output)], path)
     return path

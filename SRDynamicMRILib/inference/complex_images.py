@@ -6,14 +6,14 @@ phase, the acquired k-space can be put back, which a magnitude does not allow.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 
 from ..acquisition.acquisition import Acquisition
+from ..acquisition.complex_image import as_magnitude, measured_weights, with_phase_of, zero_filled_image
 from ..acquisition.kspace import ComplexArray, to_image, to_kspace
-from ..acquisition.simulate import centre_of_kspace, zero_filled_kspace
+from ..acquisition.sampling import frequencies
+from ..acquisition.simulate import centre_of_kspace
 from ..geometry import FloatArray, Geometry
 from ..models.checkpoints import Model
 from ..progress import Progress
@@ -24,33 +24,14 @@ from .tiling import Inference
 _RINGS = 12
 """Rings of k-space over which powers are averaged."""
 
-_LEAST_WEIGHT = 0.05
-"""What a window weighs less is noise for the most part and is not put back."""
-
-
-def as_magnitude(acquisition: Acquisition) -> Acquisition:
-    """The acquisition of the magnitude that a network is given of a complex image: zero-filled to twice its matrix."""
-    rows, columns = acquisition.acquired_matrix
-    return replace(acquisition, stored_matrix=(2 * rows, 2 * columns), magnitude=True)
-
-
-def zero_filled_image(image: ComplexArray, acquisition: Acquisition, size: tuple[int, int]) -> ComplexArray:
-    """A complex image ``(..., m, n)`` as stored, on another matrix ``(..., *size)``, by way of its acquired k-space."""
-    kspace = centre_of_kspace(to_kspace(image), acquisition.acquired_matrix)
-    share = size[0] * size[1] / (image.shape[-2] * image.shape[-1])
-    if size[0] < acquisition.acquired_matrix[0] or size[1] < acquisition.acquired_matrix[1]:
-        kept = (min(size[0], kspace.shape[-2]), min(size[1], kspace.shape[-1]))
-        kspace = centre_of_kspace(kspace, kept)
-    return np.asarray(to_image(zero_filled_kspace(kspace, size)) * np.float32(share), dtype=np.complex64)
-
 
 def super_resolve_complex(
     image: ComplexArray,
     low_resolution: Geometry,
-    acquisition: Acquisition,
     model: Model,
     grid: Geometry,
     *,
+    acquisition: Acquisition | None = None,
     device: torch.device | None = None,
     inference: Inference | None = None,
     progress: Progress | None = None,
@@ -63,10 +44,10 @@ def super_resolve_complex(
         Complex image ``(D, m, n)`` as stored.
     low_resolution
         Its geometry.
-    acquisition
-        How it was acquired, as an image of the grid's matrix.
     model, grid, device, inference, progress
         As for `super_resolution.super_resolve`.
+    acquisition
+        How it was acquired, as an image of the grid's matrix; all that is stored if not given.
 
     Returns
     -------
@@ -78,6 +59,7 @@ def super_resolve_complex(
         As for `super_resolution.super_resolve`.
     """
     size = (grid.shape[1], grid.shape[2])
+    acquisition = acquisition or Acquisition((image.shape[-2], image.shape[-1]), size)
     known = as_magnitude(acquisition)
     magnitude = np.abs(zero_filled_image(image, acquisition, known.stored_matrix))
     volume = Volume(magnitude, low_resolution.with_matrix(known.stored_matrix))
@@ -106,11 +88,11 @@ def consistent(result: FloatArray, image: ComplexArray, acquisition: Acquisition
         The matrix ``(H, W)``.
     """
     zero_filled = zero_filled_image(image, acquisition, size)
-    estimate = to_kspace(result * np.exp(1j * np.angle(zero_filled)).astype(np.complex64))
+    estimate = to_kspace(with_phase_of(result, zero_filled))
     ours, data = (
         centre_of_kspace(kspace, acquisition.acquired_matrix) for kspace in (estimate, to_kspace(zero_filled))
     )
-    weights = np.where(acquisition.sample_weights >= _LEAST_WEIGHT, acquisition.sample_weights, 0)
+    weights = measured_weights(data, acquisition)
     measured = weights > 0
     residual = np.where(measured, data / np.where(measured, weights, 1) - ours, 0)
     ours += residual * _strength(residual, weights, acquisition, size)
@@ -127,8 +109,8 @@ def _strength(
     # Both channels, in the scale of the transform of an image of this matrix.
     noise = 2 * acquisition.noise**2 * h * w * (size[0] * size[1] / (h * w)) ** 2
     noise_power = np.where(measured, noise / np.where(measured, weights, 1) ** 2, np.inf)
-    rows, columns = (np.abs(np.arange(n) - n // 2) / (n / 2) for n in (h, w))
-    ring = np.minimum((np.hypot(rows[:, None], columns) / np.sqrt(2) * _RINGS).astype(int), _RINGS - 1)
+    distance = np.hypot(*frequencies((h, w)))
+    ring = np.minimum((distance / np.sqrt(2) * _RINGS).astype(int), _RINGS - 1)
     power = (np.abs(residual) ** 2).mean(axis=tuple(range(residual.ndim - 2)))
     strength = np.zeros(weights.shape, dtype=np.float32)
     for number in range(_RINGS):

@@ -12,13 +12,16 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 
 from .. import __version__
 from ..acquisition.acquisition import Acquisition
+from ..acquisition.complex_image import complex_consistency
 from ..acquisition.consistency import Consistency, consistency
+from ..acquisition.kspace import ComplexArray
+from ..complex_series import ComplexSeries
 from ..errors import InputError
 from ..geometry import Geometry
 from ..io.files import read_volume, write_volume
@@ -29,6 +32,7 @@ from ..models.checkpoints import Model, file_sha256
 from ..process.distributed import is_first, share, wait
 from ..progress import Progress
 from ..volume import Series, Volume
+from .complex_images import super_resolve_complex
 from .super_resolution import super_resolve
 from .tiling import Inference
 
@@ -47,6 +51,9 @@ _CREDIBLE = 0.5
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Acquired = Volume | ComplexArray
+"""A time point of a series, or of a complex one."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,9 @@ class FrameFolder:
         return digest.hexdigest()
 
 
-def usable_time_points(series: Series, numbers: Sequence[int], skip: bool) -> tuple[list[int], dict[int, str]]:
+def usable_time_points(
+    series: Series | ComplexSeries, numbers: Sequence[int], skip: bool
+) -> tuple[list[int], dict[int, str]]:
     """Return the time points that can be used, and for each of the others a sentence that says why not.
 
     Parameters
@@ -191,7 +200,7 @@ def usable_time_points(series: Series, numbers: Sequence[int], skip: bool) -> tu
 
 
 def job_description(
-    series: Series,
+    series: Series | ComplexSeries,
     model: Model,
     grid: Geometry,
     acquisition: Acquisition | None,
@@ -200,8 +209,8 @@ def job_description(
 ) -> str:
     """JSON that two runs share only if they compute the same: input voxels, weights, grid and settings."""
     voxels = hashlib.sha256()
-    for volume in series:
-        voxels.update(volume.data.tobytes())
+    for acquired in series:
+        voxels.update((acquired.data if isinstance(acquired, Volume) else acquired).tobytes())
     facts = {
         "version": __version__,
         "input": voxels.hexdigest(),
@@ -217,7 +226,7 @@ def job_description(
 
 
 def super_resolve_series(
-    series: Series,
+    series: Series | ComplexSeries,
     numbers: Sequence[int],
     model: Model,
     grid: Geometry,
@@ -235,7 +244,7 @@ def super_resolve_series(
     Parameters
     ----------
     series
-        Low-resolution series.
+        Low-resolution series, or complex images.
     numbers
         Time points to do.
     model, grid, acquisition, device, inference
@@ -267,31 +276,32 @@ def super_resolve_series(
     mine = share(numbers) if shared else list(numbers)
     figures: dict[int, Consistency] = {}
 
-    def finish(number: int, acquired: Volume, result: Volume) -> Consistency:
+    def read(number: int) -> Acquired:
+        return series[number]
+
+    def compute(acquired: Acquired) -> Volume:
+        settings: dict[str, Any] = {"device": device, "inference": inference, "progress": progress}
+        if isinstance(acquired, Volume):
+            return super_resolve(acquired, model, grid, acquisition=acquisition, **settings)
+        return super_resolve_complex(acquired, series.geometry, model, grid, acquisition=acquisition, **settings)
+
+    def finish(number: int, acquired: Acquired, result: Volume) -> Consistency:
         frames.finish(number, result)
-        return consistency(result, acquired, acquisition)
+        return _agreement(result, acquired, acquisition)
 
     def tell(number: int, figure: Consistency) -> None:
         figures[number] = figure
         progress.frame(number, frames.file(number), asdict(figure), model.sha256)
 
     with _executor(device) as reader, _executor(device) as writer:
-        coming = [reader.submit(series.__getitem__, number) for number in mine[:1]]
+        coming = [reader.submit(read, number) for number in mine[:1]]
         writing: list[tuple[int, Future[Consistency]]] = []
         for done, number in enumerate(mine, start=1):
             acquired = coming.pop().result()
-            coming += [reader.submit(series.__getitem__, following) for following in mine[done : done + 1]]
+            coming += [reader.submit(read, following) for following in mine[done : done + 1]]
             kept = _kept(number, acquired, model, grid, acquisition, frames, progress)
             if kept is None:
-                made = super_resolve(
-                    acquired,
-                    model,
-                    grid,
-                    acquisition=acquisition,
-                    device=device,
-                    inference=inference,
-                    progress=progress,
-                )
+                made = compute(acquired)
                 future = writer.submit(finish, number, acquired, made)
             else:
                 future = writer.submit(lambda figure: figure, kept)
@@ -306,13 +316,20 @@ def super_resolve_series(
         wait()
     if shared and is_first():
         for number in sorted(set(numbers).difference(mine)):  # other processes have made them
-            tell(number, consistency(_result_of(frames, number, grid), series[number], acquisition))
+            tell(number, _agreement(_result_of(frames, number, grid), series[number], acquisition))
     return frames.series(numbers, [series.times[n] for n in numbers], grid), figures
+
+
+def _agreement(result: Volume, acquired: Acquired, acquisition: Acquisition | None) -> Consistency:
+    """How a result agrees with what it was made from."""
+    if isinstance(acquired, Volume):
+        return consistency(result, acquired, acquisition)
+    return complex_consistency(result.data, acquired, acquisition)
 
 
 def _kept(
     number: int,
-    acquired: Volume,
+    acquired: Acquired,
     model: Model,
     grid: Geometry,
     acquisition: Acquisition | None,
@@ -323,7 +340,7 @@ def _kept(
     if not frames.file(number).exists():
         return None
     kept = frames.finished(number, grid)
-    figure = None if kept is None else consistency(kept, acquired, acquisition)
+    figure = None if kept is None else _agreement(kept, acquired, acquisition)
     if figure is None or (_puts_back(model, acquisition) and figure.residual > _LARGEST_RESIDUAL):
         progress.log(f"Time point {number} of the earlier run is incomplete or damaged and is computed again.")
         return None

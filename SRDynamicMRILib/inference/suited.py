@@ -17,6 +17,7 @@ from ..models.checkpoints import Model
 from ..models.model_info import ModelInfo
 from ..models.pretrained import FRACTION_TOLERANCE, base_model, fast_model, scanner_model
 from ..models.recipes import DEFAULT, PAPER, RECIPES
+from ..models.trained_acquisition import TrainedAcquisition
 from ..process.precision import Precision
 from ..progress import Progress
 from .super_resolution import target_grid
@@ -127,6 +128,40 @@ def other_fraction(model: Model, share: float) -> list[str]:
         return []
     names = ", ".join(f"{100 * fraction:.4g}%" for fraction in known)
     return [f"The model was trained for {names} of k-space, but the series has {100 * share:.4g}%."]
+
+
+def other_acquisition(model: Model, acquisition: Acquisition, signal: float) -> list[str]:
+    """Return what to say if a model was fine-tuned for an acquisition that clearly differs from that of a series.
+
+    Parameters
+    ----------
+    model
+        The model.
+    acquisition
+        How the series was acquired.
+    signal
+        Mean intensity of the body in the series.
+    """
+    if model.info.acquisition is None:
+        return []
+    differences = model.info.acquisition.differences(TrainedAcquisition.of(acquisition, signal))
+    if not differences:
+        return []
+    known, found = (" and ".join(words) for words in zip(*differences, strict=True))
+    return [f"The model was fine-tuned for {known}, but the series has {found}; fine-tune one for this series."]
+
+
+def check_takes_complex(model: Model) -> None:
+    """Raise `InputError` unless a model can be applied to the magnitude of complex images.
+
+    Those that do not know how an image was acquired take it for one with a sign; on kidneys with their own phase that
+    is worse than zero-filling.
+    """
+    if not model.network.knows_acquisition:
+        raise InputError(
+            "Complex images need a model for images of scanners, which knows how they were acquired, but this one does "
+            "not; give another with --model, or the magnitude alone."
+        )
 
 
 def suited_inference(model: Model, stride: Sequence[int] | None, precision: Precision | None = None) -> Inference:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from ..complex_series import ComplexSeries, in_radians
 from ..errors import InputError
-from ..volume import Volume
-from .files import check_output, check_room, check_there, checked, described, read_series, sidecar_content
+from ..volume import Series, Volume
+from .files import check_output, check_room, check_there, checked, described, open_series, read_series, sidecar_content
 from .image_files import open_complex, write_complex_volumes, written_whole
-from .nifti import is_nifti
+from .nifti import is_complex_nifti, is_nifti
 from .paths import unreadable
 from .times import belies, fit_an_axis, others_facts, read_sidecar, sidecar_of, write_sidecar
 
@@ -52,6 +52,30 @@ def read_complex(path: Path | str, phase: Path | str | None = None) -> ComplexSe
     result = ComplexSeries(magnitude, phases.when_loaded(check))
     result.phase[0]  # A phase in other units is found now, not in the middle of the work.
     return result
+
+
+def open_images(path: Path | str, phase: Path | str | None = None) -> Series | ComplexSeries:
+    """Open a series, of which some time points may be unusable, or complex images.
+
+    Parameters
+    ----------
+    path
+        A complex NIfTI file; else anything that `open_series` takes, which is complex if it is given with its phase.
+    phase
+        As for `read_complex`.
+
+    Raises
+    ------
+    InputError
+        As for `open_series` and `read_complex`; if the file is complex and there is a phase, too.
+    """
+    path = Path(path)
+    if is_complex_nifti(path):
+        if phase is not None:
+            message = f"{path} is complex and needs no phase; leave it out, or give the magnitude."
+            raise InputError(message)
+        return read_complex(path)
+    return open_series(path) if phase is None else read_complex(path, phase)
 
 
 def _read_complex_nifti(path: Path) -> ComplexSeries:

@@ -43,6 +43,7 @@ _DTYPES = {
     _COMPLEX64: "c8",
     1792: "c16",
 }
+_COMPLEX = (_COMPLEX64, 1792)
 COMPRESSION = 4
 """Of gzip. Float voxels of real series: 4 gives files 5% larger than 6 in a third of the time."""
 
@@ -114,6 +115,15 @@ class _Header:
 def is_nifti(path: Path) -> bool:
     """Whether a file name is that of a NIfTI file in one piece."""
     return path.name.lower().endswith((".nii", ".nii.gz"))
+
+
+def is_complex_nifti(path: Path) -> bool:
+    """Whether a file is NIfTI with complex voxels, as its header says; False for one that cannot be read."""
+    try:
+        header = _header_of(path) if path.is_file() else None
+    except (InputError, OSError):
+        return False
+    return header is not None and header.get("datatype")[0] in _COMPLEX
 
 
 def nifti1_header(path: Path) -> bytes | None:

@@ -10,6 +10,7 @@ from .. import __version__
 from ..acquisition.interpolation import INPUTS
 from ..networks.network import SuperResolutionNetwork
 from ..networks.registry import NETWORKS, network_named
+from .trained_acquisition import TrainedAcquisition
 
 MAXIMUM_FEATURES = 512
 """Of the first level; a file that claims more is damaged."""
@@ -48,6 +49,8 @@ class ModelInfo:
         SHA-256 of the model it was fine-tuned from; empty for a base model.
     prior_spacing
         Voxel size ``(x, y, z)`` in mm of the prior it was fine-tuned on; empty for a base model.
+    acquisition
+        Acquisition that it was fine-tuned for; None for a base model and for networks that do not know acquisitions.
     """
 
     architecture: str = "UNet3D"
@@ -69,6 +72,7 @@ class ModelInfo:
     metrics: dict[str, float] = field(default_factory=dict)
     parent: str = ""
     prior_spacing: tuple[float, ...] = ()
+    acquisition: TrainedAcquisition | None = None
 
     def to_json(self) -> str:
         """The metadata as JSON, keys sorted."""
@@ -89,10 +93,13 @@ class ModelInfo:
         defaults = cls()
         known = {}
         for item in fields(cls):
-            if item.name not in values:
+            if item.name not in values or item.name == "acquisition":
                 continue
             value, default = values[item.name], getattr(defaults, item.name)
             known[item.name] = _checked(item.name, value, default)
+        acquisition = values.get("acquisition")
+        if acquisition is not None:
+            known["acquisition"] = TrainedAcquisition.read(acquisition)
         info = cls(**known)
         if info.architecture not in NETWORKS:
             raise ValueError(f"its architecture {info.architecture[:40]!r} is not known")

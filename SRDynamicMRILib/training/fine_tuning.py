@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .. import __version__
 from ..acquisition.acquisition import Acquisition
+from ..acquisition.body import body_signal
 from ..acquisition.interpolation import high_resolution_grid, resample
 from ..errors import InputError
 from ..geometry import Geometry
@@ -23,6 +24,7 @@ from ..losses.registry import loss_named, perceptual_identity
 from ..models.budgets import TrainingBudget
 from ..models.checkpoints import Model, weights_sha256
 from ..models.prior_copy import PriorCopy
+from ..models.trained_acquisition import TrainedAcquisition
 from ..networks.network import Network
 from ..prior.contrast import match_contrast
 from ..process.devices import fastest_precision
@@ -262,6 +264,9 @@ def fine_tune(
         metrics={"training loss": record.loss, **record.scores.get(record.best, {})},
         parent=base.sha256,
         prior_spacing=prior.geometry.spacing,
+        acquisition=TrainedAcquisition.of(acquisition, body_signal(prior.data))
+        if base.network.knows_acquisition
+        else None,
     )
     return Model(network, info, prior=copy_of_prior or PriorCopy.of(prior))
 

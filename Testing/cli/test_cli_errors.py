@@ -847,13 +847,21 @@ MODEL_PLACES: dict[str, Callable[[Place, Path], tuple[object, ...]]] = {
     ),
     "info": lambda _, bad: ("info", bad),
 }
+NOT_NAMED_AS_A_MODEL = {"folder": "has no image", "malicious zip": "damaged or not an image", "image": ""}
+"""What `info` takes for images, by the fault, and how it refuses them; the last one it describes."""
 
 
 @pytest.mark.parametrize("where", MODEL_PLACES)
 @pytest.mark.parametrize("fault", BAD_MODELS)
 def test_a_bad_model(command: Command, place: Place, fault: str, where: str) -> None:
     build, phrase = BAD_MODELS[fault]
-    assert_refused(command, place, MODEL_PLACES[where](place, build(place)), phrase)
+    arguments = MODEL_PLACES[where](place, build(place))
+    if where == "info":
+        phrase = NOT_NAMED_AS_A_MODEL.get(fault, phrase)
+    if phrase:
+        assert_refused(command, place, arguments, phrase)
+    else:
+        assert command(*arguments).out.startswith("A volume of")
     assert not place.out("marker").exists()
 
 

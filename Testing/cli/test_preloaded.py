@@ -77,7 +77,7 @@ from SRDynamicMRILib.requests import REQUESTS
 
 def look(read):
     modules = {f"SRDynamicMRILib.cli.{name.replace('-', '_')}" for name in REQUESTS} | {"torch"}
-    print("missing:", sorted(modules - set(sys.modules)), read().model, input())
+    print("missing:", sorted(modules - set(sys.modules)), read().file, input())
 
 program.run_request = look
 preloaded.wait_and_run()

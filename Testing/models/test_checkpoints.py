@@ -27,6 +27,7 @@ from SRDynamicMRILib.models.checkpoints import (
 )
 from SRDynamicMRILib.models.import_checkpoint import import_checkpoint
 from SRDynamicMRILib.models.model_info import ModelInfo, new_network
+from SRDynamicMRILib.models.trained_acquisition import TrainedAcquisition
 from SRDynamicMRILib.networks.unet import UNet3D
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -50,7 +51,10 @@ INFO = ModelInfo(
     metrics={"ssim": 0.91, "training loss": 1e-3},
     parent="a" * 64,
     prior_spacing=(1.1, 1.2, 4.0),
+    acquisition=TrainedAcquisition(0.25, 0.3, "ellipse", 0.75, "fermi:0.1", 0.05, True),
 )
+
+ACQUISITION = asdict(INFO)["acquisition"]
 
 
 def network(seed: int = 0) -> UNet3D:
@@ -258,6 +262,16 @@ def test_file_without_metadata_is_refused(tmp_path: Path) -> None:
         ({"prior_spacing": [0, 0, 0]}, "three positive numbers"),
         ({"prior_spacing": [1.1]}, "three positive numbers"),
         ({"fractions": [10**400]}, "fractions"),
+        ({"acquisition": [0.25]}, "its acquisition is not complete"),
+        ({"acquisition": {"rows": 0.25}}, "its acquisition is not complete"),
+        ({"acquisition": ACQUISITION | {"magnitude": 1}}, "magnitude is not of type bool"),
+        ({"acquisition": ACQUISITION | {"noise": 10**400}}, "noise is not of type float"),
+        ({"acquisition": ACQUISITION | {"noise": float("nan")}}, "noise of its acquisition"),
+        ({"acquisition": ACQUISITION | {"noise": -0.1}}, "noise of its acquisition"),
+        ({"acquisition": ACQUISITION | {"rows": 0}}, "shares of k-space"),
+        ({"acquisition": ACQUISITION | {"partial_fourier": 0.3}}, "shares of k-space"),
+        ({"acquisition": ACQUISITION | {"window": "magic"}}, "window or the shutter"),
+        ({"acquisition": ACQUISITION | {"shutter": "star"}}, "window or the shutter"),
     ],
 )
 def test_metadata_that_makes_no_sense_is_refused(tmp_path: Path, changes: dict[str, Any], why: str) -> None:
@@ -272,6 +286,11 @@ def test_metadata_that_makes_no_sense_is_refused(tmp_path: Path, changes: dict[s
 )
 def test_metadata_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
     refusal(lambda: load_model(write(tmp_path / "m.safetensors", state(), text)))
+
+
+def test_a_file_of_an_earlier_version_says_nothing_of_an_acquisition(tmp_path: Path) -> None:
+    earlier = {name: value for name, value in json.loads(INFO.to_json()).items() if name != "acquisition"}
+    assert load_model(write(tmp_path / "m.safetensors", state(), earlier)).info == replace(INFO, acquisition=None)
 
 
 def test_unknown_metadata_is_ignored(tmp_path: Path) -> None:
