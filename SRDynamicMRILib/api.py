@@ -235,7 +235,7 @@ def _matched_to(
 ) -> _MatchedPrior:
     """Match a planning scan to a series: compare the two, and adapt the contrast where that differs."""
     check_acquired(stored, "fine-tuned for")
-    acquired = _recognised(stored, range(len(stored)), declared, progress)
+    acquired = _recognised(stored, range(len(stored)), declared, progress, prior)
     series = acquired.at_acquired_matrix(stored)
     time_points = []
     for number in spread(len(series)):
@@ -486,9 +486,12 @@ def prepare_super_resolution(
     wanted = list(range(len(stored))) if frames is None else list(frames)
     numbers, unusable = usable_time_points(stored, wanted, skip_unusable)
     declared = _declared(acquired_matrix, noise, window, magnitude)
-    acquired = _recognised(stored, numbers, declared, progress)
-    low = acquired.at_acquired_matrix(stored)
     like = prior if like is None else like
+    scan = like if prior is None else prior
+    acquired = _recognised(
+        stored, numbers, declared, progress, None if scan is None or isinstance(scan, Geometry) else _series(scan)[0]
+    )
+    low = acquired.at_acquired_matrix(stored)
     if model is not None and fast:
         raise InputError("The fast network is itself a model; give either a model or ask for the fast one.")
     chosen = None if model is None else identified(_model(model))
@@ -714,9 +717,13 @@ def _declared(
 
 
 def _recognised(
-    series: Series, numbers: Sequence[int], declared: DeclaredAcquisition, progress: Progress
+    series: Series,
+    numbers: Sequence[int],
+    declared: DeclaredAcquisition,
+    progress: Progress,
+    prior: Volume | None = None,
 ) -> RecognisedAcquisition:
-    """How a series was acquired, said.
+    """How a series was acquired, said; the planning scan, if given, shows what its spectrum would be.
 
     The first time point speaks for all, or where it cannot be used the first of the others that can.
     """
@@ -725,7 +732,7 @@ def _recognised(
         with suppress(InputError):
             series[number]
             break
-    acquired = recognise_acquisition(series.select([number]), declared)
+    acquired = recognise_acquisition(series.select([number]), declared, prior)
     progress.log(acquired.in_words())
     return acquired
 
