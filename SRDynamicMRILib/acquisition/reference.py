@@ -2,8 +2,8 @@
 
 Both show the same anatomy, so the power of their k-space falls alike, wherever the patient lies; another contrast
 changes that only slowly. Taking the magnitude takes power away from the edge of k-space, too, and how much depends on
-the phase. So the planning scan is given some phases, cut to the acquired matrix, weighted by the window, zero-filled and
-made a magnitude: both sides are then degraded alike.
+the phase. So the planning scan is given some phases, cut to the acquired matrix, weighted by the window, zero-filled
+and made a magnitude: both sides are then degraded alike.
 """
 
 from __future__ import annotations

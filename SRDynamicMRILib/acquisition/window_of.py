@@ -5,8 +5,8 @@ square of the window. How the signal alone would fall, the planning scan shows (
 the distance from the centre is assumed, as in nature. Every window then predicts a shape with a few free factors.
 
 A window that is not there does more harm than one that is missed: the network would sharpen what is not blurred. So
-none is asserted unless it explains the spectrum far better than no window does, and what is in between is a doubt. Which
-window it is, the air says too, where there is some: it holds noise alone.
+none is asserted unless it explains spectrum or air far better than no window does, and what is in between is a doubt.
+Air, where there is some, holds noise alone, and shows its correlation.
 """
 
 from __future__ import annotations
