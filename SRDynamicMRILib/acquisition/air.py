@@ -31,6 +31,9 @@ _INDEPENDENT = 0.8
 _QUIET = 1.6
 """Times the power of noise above which there is more than noise in a block."""
 
+_APART = 2
+"""Acquired voxels over which noise hardly goes together, even behind a window."""
+
 _LEAST = 0.02
 """Share of the image that has to be air for it to tell."""
 
@@ -77,7 +80,7 @@ class Air:
         is twice its variance.
         """
         squares = np.square(weights, dtype=np.float64)
-        apart = [max(1, round(m / h)) for m, h in zip(self.mask.shape[1:], weights.shape, strict=True)]
+        apart = [max(1, round(_APART * m / h)) for m, h in zip(self.mask.shape[1:], weights.shape, strict=True)]
         found = self.correlation((apart[0], apart[1]))
         complex_one = correlation_of_noise(squares, (self.mask.shape[1], self.mask.shape[2]), (apart[0], apart[1]))
         expected = np.square(np.abs(complex_one)) if self.squared else complex_one.real

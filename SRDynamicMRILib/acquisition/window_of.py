@@ -86,10 +86,10 @@ Air full of ringing had up to 2."""
 _FAR = 3.0
 """Acquired voxels up to which the correlation of noise is looked at."""
 
-_EXACT = 0.012
+_EXACT = 0.03
 """Error of a correlation below which candidates are equally good."""
 
-_SPECTRUM = 0.7
+_SPECTRUM = 1.0
 """What the spectrum counts beside the air."""
 
 Kind = tuple[Window, str]
