@@ -33,7 +33,6 @@ from ..process.distributed import is_first, share, wait
 from ..progress import Progress
 from ..volume import Series, Volume
 from .complex_images import super_resolve_complex
-
 from .suited import keeps_acquired
 from .super_resolution import super_resolve
 from .tiling import Inference
