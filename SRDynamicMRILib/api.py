@@ -271,7 +271,7 @@ def _matched_to(
         strength = STRENGTH_OF_POOR_FIT
         progress.log("Fine-tuning therefore stays close to the base model.")
     elif not keep_contrast:
-        adapted = adapt_prior(prior, time_points[fit.best if fit else 0], progress)
+        adapted = adapt_prior(prior, time_points[fit.best if fit else 0], progress, magnitude=acquired.magnitude)
         prior, strength = adapted.volume, adapted.strength
     brighter = _scale(acquisition.downsample(prior.data)) / _scale(time_points[fit.best if fit else 0].data)
     acquisition = _as_seen(given, acquired.acquisition(acquired.matrix)).of_other_scan(
