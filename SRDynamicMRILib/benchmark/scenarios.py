@@ -12,15 +12,21 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import numpy as np
+
 from ..acquisition import scanner
 from ..acquisition.acquisition import Acquisition
+from ..acquisition.phase import smooth_phase
 from ..acquisition.scanner import ScanSettings
 from ..models.budgets import TrainingBudget
 from ..models.pretrained import base_model, scanner_model, start_model
 from ..requests import ScenarioName
-from ..volume import Series
+from ..volume import Series, Volume
 
 _SNR = 20.0
+_PHASE = 40
+"""Makes the stream of chance of a phase another than that of noise."""
+
 _SIDE = 1024
 """Rows and columns so many that rounding does not matter."""
 
@@ -49,17 +55,17 @@ class Scenario:
 SCENARIOS: dict[ScenarioName, Scenario] = {
     "scanner": Scenario(
         "like a scanner",
-        f"phase, noise (SNR {_SNR:g}), Hann window, stored at twice the acquired matrix, magnitude of 12 bits",
+        f"smooth phase, noise (SNR {_SNR:g}), Hann window, stored at twice the acquired matrix, magnitude of 12 bits",
         ScanSettings.like_scanner,
     ),
     "noisy": Scenario(
         "magnitude with noise",
-        f"phase, noise (SNR {_SNR:g}), magnitude",
+        f"smooth phase, noise (SNR {_SNR:g}), magnitude",
         partial(ScanSettings, simulate_phase=True, snr=_SNR, magnitude=True),
     ),
     "magnitude": Scenario(
         "magnitude",
-        "phase, magnitude",
+        "smooth phase, magnitude",
         partial(ScanSettings, simulate_phase=True, magnitude=True),
     ),
     "signed": Scenario(
@@ -128,7 +134,8 @@ def simulate(dynamic: Series, settings: ScanSettings, *, phase: Series | None = 
     settings
         How it is scanned.
     phase
-        Its phase in radians, which settings with a phase use in place of a simulated one.
+        Its phase in radians, for settings with a phase; else one that is smooth in space is drawn, the same for all
+        time points. Fat and water are in phase then: how much of them cancels is chance, and no method brings it back.
     seed
         Same seed, same result, in whatever order time points are asked for.
 
@@ -137,11 +144,21 @@ def simulate(dynamic: Series, settings: ScanSettings, *, phase: Series | None = 
     InputError
         As `scanner.simulate`.
     """
-    low = scanner.simulate(dynamic, settings, phase=phase if settings.simulate_phase else None, seed=seed)
+    drawn = None
+    if settings.simulate_phase:
+        drawn = phase or _smooth_phase(dynamic, np.random.default_rng([seed, _PHASE]))
+    low = scanner.simulate(dynamic, settings, phase=drawn, seed=seed)
     shape = dynamic.geometry.shape
     acquisition = settings.acquisition((shape[1], shape[2]))
     header = None if acquisition.stored_matrix == acquisition.acquired_matrix else acquisition.acquired_matrix
     return Series(lambda n: low[n].data, low.times, low.geometry, low.warnings, header, low.facts, low.name)
+
+
+def _smooth_phase(dynamic: Series, rng: np.random.Generator) -> Series:
+    """A phase of chance in radians, from -pi to pi, for all time points."""
+    depth, height, width = dynamic.geometry.shape
+    turned = np.exp(np.complex64(1j) * smooth_phase((depth, height, width), rng))
+    return Series.of([Volume(np.angle(turned).astype(np.float32), dynamic.geometry)])
 
 
 def models_for(case: Case, acquisition: Acquisition, budget: TrainingBudget) -> tuple[Path, Path]:
