@@ -847,7 +847,7 @@ MODEL_PLACES: dict[str, Callable[[Place, Path], tuple[object, ...]]] = {
     ),
     "info": lambda _, bad: ("info", bad),
 }
-NOT_NAMED_AS_A_MODEL = {"folder": "has no image", "malicious zip": "damaged or not an image", "image": ""}
+NOT_NAMED_AS_A_MODEL = {"folder": "holds no images", "malicious zip": "damaged or not an image", "image": ""}
 """What `info` takes for images, by the fault, and how it refuses them; the last one it describes."""
 
 
