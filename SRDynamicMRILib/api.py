@@ -249,7 +249,7 @@ def _matched_to(
     """Match a planning scan to a series: compare the two, and adapt the contrast where that differs."""
     stored = _magnitude(given)
     check_acquired(stored, "fine-tuned for")
-    acquired = _recognised(given, range(len(given)), declared, progress)
+    acquired = _recognised(given, range(len(given)), declared, progress, prior)
     series = _at_acquired_matrix(given, acquired)
     time_points = []
     for number in spread(len(series)):
@@ -271,7 +271,7 @@ def _matched_to(
         strength = STRENGTH_OF_POOR_FIT
         progress.log("Fine-tuning therefore stays close to the base model.")
     elif not keep_contrast:
-        adapted = adapt_prior(prior, time_points[fit.best if fit else 0], progress)
+        adapted = adapt_prior(prior, time_points[fit.best if fit else 0], progress, magnitude=acquired.magnitude)
         prior, strength = adapted.volume, adapted.strength
     brighter = _scale(acquisition.downsample(prior.data)) / _scale(time_points[fit.best if fit else 0].data)
     acquisition = _as_seen(given, acquired.acquisition(acquired.matrix)).of_other_scan(
@@ -515,9 +515,12 @@ def prepare_super_resolution(
     wanted = list(range(len(given))) if frames is None else list(frames)
     numbers, unusable = usable_time_points(given, wanted, skip_unusable)
     declared = _declared(acquired_matrix, noise, window, magnitude)
-    acquired = _recognised(given, numbers, declared, progress)
-    low = _at_acquired_matrix(given, acquired)
     like = prior if like is None else like
+    scan = like if prior is None else prior
+    acquired = _recognised(
+        given, numbers, declared, progress, None if scan is None or isinstance(scan, Geometry) else _series(scan)[0]
+    )
+    low = _at_acquired_matrix(given, acquired)
     if model is not None and fast:
         raise InputError("The fast network is itself a model; give either a model or ask for the fast one.")
     chosen = None if model is None else identified(_model(model))
@@ -770,9 +773,13 @@ def _as_seen(given: Series | ComplexSeries, acquisition: Acquisition) -> Acquisi
 
 
 def _recognised(
-    given: Series | ComplexSeries, numbers: Sequence[int], declared: DeclaredAcquisition, progress: Progress
+    given: Series | ComplexSeries,
+    numbers: Sequence[int],
+    declared: DeclaredAcquisition,
+    progress: Progress,
+    prior: Volume | None = None,
 ) -> RecognisedAcquisition:
-    """How a series was acquired, said.
+    """How a series was acquired, said; the planning scan, if given, shows what its spectrum would be.
 
     The first time point speaks for all, or where it cannot be used the first of the others that can.
     """
@@ -785,7 +792,7 @@ def _recognised(
     if isinstance(first, ComplexSeries):
         acquired: RecognisedAcquisition = recognise_complex(first, declared)
     else:
-        acquired = recognise_acquisition(first, declared)
+        acquired = recognise_acquisition(first, declared, prior)
     progress.log(acquired.in_words())
     return acquired
 

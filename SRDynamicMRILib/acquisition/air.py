@@ -19,8 +19,8 @@ from .body import body_mask
 from .matrices import Matrix
 from .spectrum import Floats, is_signed
 
-_BLOCK = 7
-"""Acquired rows and columns of a block of air."""
+_BLOCKS = ((7, 3), (5, 2), (4, 1))
+"""Acquired rows and columns of a block of air, and voxels around the body that are no air; less where air is scarce."""
 
 _LOW = 0.02
 """Quantile of the blocks that counts: ringing and ghosts make most of the air brighter, nothing makes it darker."""
@@ -31,11 +31,11 @@ _INDEPENDENT = 0.8
 _QUIET = 1.6
 """Times the power of noise above which there is more than noise in a block."""
 
+_APART = 2
+"""Acquired voxels over which noise hardly goes together, even behind a window."""
+
 _LEAST = 0.02
 """Share of the image that has to be air for it to tell."""
-
-_MARGIN = 3
-"""Voxels around the body that are no air."""
 
 
 @dataclass(frozen=True)
@@ -45,38 +45,77 @@ class Air:
     Parameters
     ----------
     power
-        Mean square of its voxels where they hold noise alone.
-    noise
+        Mean square of its voxels where they are quietest.
+    mean
+        Mean of its voxels, squared or as they are.
+    noise_voxels
         Its voxels squared, or as they are if the image is signed, less their mean; 0 where there is no air.
     mask
         Where the air is ``(D, m, n)``.
     squared
-        Whether `noise` was squared.
+        Whether its voxels were squared.
     """
 
     power: float
-    noise: Floats
+    mean: float
+    noise_voxels: Floats
     mask: NDArray[np.bool_]
     squared: bool
 
     def correlation(self, most: Matrix) -> Floats:
         """Correlation of voxels so many rows ``0 .. most[0]`` and columns ``0 .. most[1]`` apart."""
         shape = [n + m for n, m in zip(self.mask.shape[1:], most, strict=True)]  # so that nothing comes round
-        products = np.square(np.abs(np.fft.rfft2(self.noise, shape))).sum(axis=0)
+        products = np.square(np.abs(np.fft.rfft2(self.noise_voxels, shape))).sum(axis=0)
         pairs = np.square(np.abs(np.fft.rfft2(self.mask.astype(np.float64), shape))).sum(axis=0)
         sums, numbers = np.fft.irfft2(products, shape), np.fft.irfft2(pairs, shape)
         found = sums[: most[0] + 1, : most[1] + 1] / np.maximum(numbers[: most[0] + 1, : most[1] + 1], 1)
         return np.asarray(found / found[0, 0])
 
+    def noise(self, weights: FloatArray) -> float:
+        """Noise behind weights of the acquired samples ``(h, w)``, as `Acquisition` has it.
+
+        Noise differs from voxel to voxel, by as much as the weights let it; ringing and ghosts change slowly. Of a
+        squared magnitude with the mean M, of which N is noise, the variance that is noise's own is ``M^2 - (M - N)^2``
+        (Rice's distribution). A window w leaves ``mean(w^2)`` of the power of noise, and the mean square of a magnitude
+        is twice its variance.
+        """
+        squares = np.square(weights, dtype=np.float64)
+        apart = [max(1, round(_APART * m / h)) for m, h in zip(self.mask.shape[1:], weights.shape, strict=True)]
+        found = self.correlation((apart[0], apart[1]))
+        complex_one = correlation_of_noise(squares, (self.mask.shape[1], self.mask.shape[2]), (apart[0], apart[1]))
+        expected = np.square(np.abs(complex_one)) if self.squared else complex_one.real
+        lags = (np.array([0, -1, -1]), np.array([-1, 0, -1]))
+        slow = float(np.mean((found[lags] - expected[lags]) / (1 - expected[lags])))
+        number = max(int(self.mask.sum()), 1)
+        quick = float(np.square(self.noise_voxels).sum()) / number * (1 - slow)
+        power = self.mean - math.sqrt(max(self.mean**2 - quick, 0)) if self.squared else quick
+        power = min(max(power, 0.0), self.power) / (2 if self.squared else 1)
+        return math.sqrt(power / max(float(squares.mean()), 1e-6))
+
+
+def correlation_of_noise(squares: Floats, stored: Matrix, most: Matrix) -> NDArray[np.complex128]:
+    """Correlation of complex noise behind squared weights ``(h, w)``, at lags ``0 .. most`` of the stored matrix."""
+    # The transform at the few lags that count, rows and columns one after the other.
+    turns = [
+        np.exp(-2j * np.pi * np.arange(lag + 1)[:, None] * (np.arange(h) - h // 2) / m)
+        for lag, m, h in zip(most, stored, squares.shape, strict=True)
+    ]
+    found = turns[0] @ squares @ turns[1].T
+    return np.asarray(found / found[0, 0])
+
 
 def air_of(image: FloatArray, acquired: Matrix) -> Air | None:
     """Find the air of an image ``(D, m, n)``, or None if there is too little."""
-    size = 2 * _MARGIN + 1
+    return next(filter(None, (_air_in_blocks(image, acquired, *each) for each in _BLOCKS)), None)
+
+
+def _air_in_blocks(image: FloatArray, acquired: Matrix, side: int, margin: int) -> Air | None:
+    size = 2 * margin + 1
     body = ndimage.binary_dilation(body_mask(np.abs(image)), np.ones((1, size, size)))
     air = ~body & (image != 0)  # some scanners set what lies outside to zero
     if air.mean() < _LEAST:
         return None
-    block = [1, *(math.ceil(_BLOCK * m / h) for m, h in zip(image.shape[1:], acquired, strict=True))]
+    block = [1, *(math.ceil(side * m / h) for m, h in zip(image.shape[1:], acquired, strict=True))]
     square = np.square(image, dtype=np.float64)
     share = ndimage.uniform_filter(air.astype(np.float64), block)
     mean = ndimage.uniform_filter(square * air, block)
@@ -84,9 +123,11 @@ def air_of(image: FloatArray, acquired: Matrix) -> Air | None:
     if whole.mean() < _LEAST / 4:
         return None
     signed = is_signed(image)
-    independent = _INDEPENDENT * _BLOCK**2 / (2 if signed else 1)  # a magnitude has two channels
+    independent = _INDEPENDENT * side**2 / (2 if signed else 1)  # a magnitude has two channels
     low = float(np.quantile(mean[whole], _LOW)) / (stats.gamma.ppf(_LOW, independent) / independent)
     mask = whole & (mean < _QUIET * low)
+    if not mask.any():
+        return None
     values = image.astype(np.float64) if signed else square
     level = float(values[mask].mean())
-    return Air(low, np.where(mask, values - level, 0.0), mask, not signed)
+    return Air(low, level, np.where(mask, values - level, 0.0), mask, not signed)

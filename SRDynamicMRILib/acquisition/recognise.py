@@ -16,13 +16,14 @@ import numpy as np
 
 from ..errors import InputError
 from ..geometry import FloatArray, Geometry
-from ..volume import Series
+from ..volume import Series, Volume
 from .acquisition import Acquisition
 from .air import Air, air_of
 from .body import body_signal
 from .detail import noise_in_detail
 from .matrices import Matrix
 from .recognise_matrix import AcquiredMatrix, recognise_acquired_matrix
+from .reference import reference_of
 from .spectrum import is_signed
 from .window_of import window_of
 from .windows import NO_WINDOW, Window
@@ -42,6 +43,17 @@ _TOLD = {
 
 _EIGHTHS = 0.25
 """How far, in eighths, a stated share may lie from those of partial Fourier; others tell of other things left out."""
+
+_MOSTLY = 0.5
+"""Share of the power that is taken for noise from which on what the planning scan shows without noise is taken off.
+
+Below, the planning scan would hardly tell more than it errs: it has noise of its own, and another phase."""
+
+_NOTABLE = 1 / 60
+"""Noise, as a share of the body's signal, below which it does not matter how much it is."""
+
+_LITTLE_AIR = 0.02
+"""Share of the image below which its air may hold more than noise."""
 
 _SMALLEST = 16
 """Rows and columns below which window and noise are not looked for."""
@@ -204,7 +216,9 @@ class RecognisedAcquisition:
         }
 
 
-def recognise_acquisition(series: Series, declared: DeclaredAcquisition | None = None) -> RecognisedAcquisition:
+def recognise_acquisition(
+    series: Series, declared: DeclaredAcquisition | None = None, prior: Volume | None = None
+) -> RecognisedAcquisition:
     """Find out how a series was acquired.
 
     The first time point speaks for all, so that a choice of time points changes nothing.
@@ -215,6 +229,9 @@ def recognise_acquisition(series: Series, declared: DeclaredAcquisition | None =
         Series ``(D, m, n)`` as stored. Its `stated` is what the header says.
     declared
         What the user says; overrides everything.
+    prior
+        Planning scan ``(D, H, W)`` of the patient, whose spectrum shows what a window takes away from that of the
+        series.
 
     Raises
     ------
@@ -238,13 +255,27 @@ def recognise_acquisition(series: Series, declared: DeclaredAcquisition | None =
     window, shutter, noise, signal, has_air = Window(), "rectangle", 0.0, 0.0, True
     if min(matrix.matrix) >= _SMALLEST and float(np.ptp(image)) > 0:
         air = air_of(image, matrix.matrix)
-        window, shutter = window_of(image, matrix.matrix, partial, air)
+        reference = None
+        if prior is not None:
+            reference = reference_of(prior, series.geometry, matrix.matrix, magnitude=magnitude, partial=partial)
+        found = window_of(image, matrix.matrix, magnitude=magnitude, partial=partial, air=air, reference=reference)
+        window, shutter = found.window, found.shutter
         sources["window"] = sources["shutter"] = sources["noise"] = "data"
         if declared.window is not None:
             window = declared.window
+        elif found.doubt:
+            warnings.append(f"{found.doubt}; give --window if the protocol says which.")
+        if matrix.source == "stored" and series.acquired_matrix is None and (found.doubt or not found.window.is_flat):
+            warnings.append(
+                "The finest detail of the series is weaker than its stored matrix would allow, and no header says how "
+                "many rows and columns were acquired; give --acquired-matrix ROWSxCOLUMNS if fewer were."
+            )
         weights = Acquisition(matrix.matrix, matrix.matrix, None, shutter, partial, window=window).sample_weights
-        noise = _noise(image, air, weights)
+        without = None if reference is None else reference.image(window, shutter)
         signal, has_air = body_signal(image), air is not None
+        noise, doubt = _noise(image, air, weights, without, signal)
+        if doubt and declared.noise is None:
+            warnings.append(doubt)
     if declared.window is not None:
         window, sources["window"] = declared.window, "declared"
     if declared.noise is not None:
@@ -286,16 +317,30 @@ def _partial_fourier(matrix: AcquiredMatrix, series: Series, warnings: list[str]
     return 1.0, "assumed" if series.stated.partial_fourier is None else "header"
 
 
-def _noise(image: FloatArray, air: Air | None, weights: FloatArray) -> float:
-    """Noise of an image, as `Acquisition` has it.
+def _noise(
+    image: FloatArray, air: Air | None, weights: FloatArray, without: FloatArray | None, signal: float
+) -> tuple[float, str]:
+    """Noise of an image, as `Acquisition` has it, and what is doubtful about it.
 
-    A window w leaves ``mean(w^2)`` of its variance, zero-filling all of it. In air, the mean square of a magnitude is
-    twice the variance.
+    `without` is what the planning scan would look like without noise: what is found there is no noise.
     """
-    if air is None:
-        return noise_in_detail(image, weights)
-    variance = air.power / 2 if air.squared else air.power
-    return math.sqrt(variance / max(float(np.square(weights, dtype=np.float64).mean()), 1e-6))
+    found = noise_in_detail(image, weights) if air is None else air.noise(weights)
+    noise, limit = found, air is None or air.mask.mean() < _LITTLE_AIR
+    if without is not None:
+        quiet = None if air is None else air_of(without, (weights.shape[0], weights.shape[1]))
+        if air is None:
+            other = noise_in_detail(without, weights)
+        else:
+            other = found if quiet is None else quiet.noise(weights)
+        other *= signal / max(body_signal(without), 1e-12)
+        if other**2 > _MOSTLY * found**2:
+            noise, limit = math.sqrt(max(found**2 - other**2, 0.0)), True
+    if limit and found > _NOTABLE * signal:
+        return noise, (
+            f"The noise is uncertain, as there is hardly any air around the body; its SD may be up to {found:.3g}, "
+            f"{found / signal:.1%} of the body's signal; give --noise if you know it."
+        )
+    return noise, ""
 
 
 __all__ = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 Floats = NDArray[np.float64]
 
@@ -23,6 +24,37 @@ def level_by_frequency(image: NDArray[np.floating], axis: int) -> Floats:
     power = power_by_frequency(image, axis)
     tiny = float(np.finfo(np.float64).tiny)
     return np.asarray(10 * np.log10(power / max(float(np.max(power)), tiny) + tiny), dtype=np.float64)
+
+
+def power_in_cells(
+    image: NDArray[np.floating], acquired: tuple[int, int], cells: int
+) -> tuple[Floats, NDArray[np.intp]]:
+    """Mean power by the distance of rows and of columns from the centre of k-space, and how many samples it is from.
+
+    Parameters
+    ----------
+    image
+        Image ``(D, m, n)``.
+    acquired
+        Acquired rows and columns; beyond them nothing counts.
+    cells
+        Cells between the centre and the edge of k-space, along either axis.
+
+    Returns
+    -------
+        Two arrays ``(cells, cells)``.
+    """
+    power = np.square(np.abs(fft.rfft2(image))).mean(axis=0, dtype=np.float64)
+    frequencies = fft.fftfreq(image.shape[1]), fft.rfftfreq(image.shape[2])
+    places = []
+    for each, size, lines in zip(frequencies, image.shape[1:], acquired, strict=True):
+        distance = np.abs(each * size) / (lines / 2)
+        places.append(np.minimum((distance * cells).astype(int), cells))
+    index = (places[0][:, None] * (cells + 1) + places[1][None]).ravel()
+    total, shape = (cells + 1) ** 2, (cells + 1, cells + 1)
+    number = np.bincount(index, minlength=total)
+    mean = np.bincount(index, power.ravel(), total) / np.maximum(number, 1)
+    return mean.reshape(shape)[:-1, :-1], number.reshape(shape)[:-1, :-1]
 
 
 def rounding_step(image: NDArray[np.floating]) -> float:

@@ -9,10 +9,10 @@ from ..acquisition.consistency import consistency_maps
 from ..api import prepare_super_resolution
 from ..complex_series import ComplexSeries
 from ..inference.series import FrameFolder
+from ..inference.suited import keeps_acquired
 from ..io.complex_images import open_images
 from ..io.files import beside, check_room, open_series, write_images
 from ..io.times import frame_numbers
-from ..models.checkpoints import Model
 from ..process.distributed import is_first
 from ..progress import Progress
 from ..requests import SuperResolveRequest
@@ -44,7 +44,7 @@ def run(request: SuperResolveRequest, progress: Progress) -> Outputs:
         device=request.device,
         progress=progress,
     )
-    map_file = _consistency_map_file(request, job.model)
+    map_file = _consistency_map_file(request, keeps_acquired(job.model, job.acquisition))
     check_room(request.output, job.grid, len(job.numbers), frames.path)
     result = job.run(frames, resume=request.resume, shared=True).with_facts(seed=request.seed)
     if not is_first():  # all have made the time points, one writes what they add up to
@@ -69,10 +69,10 @@ def _opened(path: Path | None) -> Series | None:
     return None if path is None else open_series(path)
 
 
-def _consistency_map_file(request: SuperResolveRequest, model: Model) -> Path | None:
-    """Where the map goes: where the user wants it, and always where a model may change what was acquired."""
+def _consistency_map_file(request: SuperResolveRequest, acquired_is_kept: bool) -> Path | None:
+    """Where the map goes: where the user wants it, and always where a result may differ from what was acquired."""
     path = request.consistency_map
-    if path is None and not model.info.data_consistency:
+    if path is None and not acquired_is_kept:
         path = beside(request.output, "consistency")
     if path is not None:
         inputs = [request.input, request.phase, request.like, request.prior]

@@ -33,6 +33,7 @@ from ..process.distributed import is_first, share, wait
 from ..progress import Progress
 from ..volume import Series, Volume
 from .complex_images import super_resolve_complex
+from .suited import keeps_acquired
 from .super_resolution import super_resolve
 from .tiling import Inference
 
@@ -341,15 +342,10 @@ def _kept(
         return None
     kept = frames.finished(number, grid)
     figure = None if kept is None else _agreement(kept, acquired, acquisition)
-    if figure is None or (_puts_back(model, acquisition) and figure.residual > _LARGEST_RESIDUAL):
+    if figure is None or (keeps_acquired(model, acquisition) and figure.residual > _LARGEST_RESIDUAL):
         progress.log(f"Time point {number} of the earlier run is incomplete or damaged and is computed again.")
         return None
     return figure
-
-
-def _puts_back(model: Model, acquisition: Acquisition | None) -> bool:
-    """Whether the result holds the acquired k-space: it cannot of a magnitude image, whose phase is lost."""
-    return model.info.data_consistency and (acquisition is None or not acquisition.magnitude)
 
 
 def inconsistent(figures: Mapping[int, Consistency], model: Model, acquisition: Acquisition | None = None) -> list[str]:
@@ -362,7 +358,7 @@ def inconsistent(figures: Mapping[int, Consistency], model: Model, acquisition: 
     model, acquisition
         What made them; see `super_resolution.super_resolve`.
     """
-    most = _LARGEST_RESIDUAL if _puts_back(model, acquisition) else _CREDIBLE
+    most = _LARGEST_RESIDUAL if keeps_acquired(model, acquisition) else _CREDIBLE
     found = sorted(number for number, figure in figures.items() if figure.residual > most)
     if not found:
         return []

@@ -121,6 +121,11 @@ def known_to(model: Model, acquisition: Acquisition) -> Acquisition:
     return replace(acquisition.cut, magnitude=acquisition.magnitude and model.info.data_consistency)
 
 
+def keeps_acquired(model: Model, acquisition: Acquisition | None) -> bool:
+    """Whether results hold the acquired k-space: they cannot of a magnitude image, whose phase is lost."""
+    return model.info.data_consistency and (acquisition is None or not acquisition.magnitude)
+
+
 def other_fraction(model: Model, share: float) -> list[str]:
     """Return what to say if a model was trained for other shares of k-space than this."""
     known = model.info.fractions

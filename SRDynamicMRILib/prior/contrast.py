@@ -36,6 +36,13 @@ _GOOD_CURVE = 0.9
 _WORTH = 0.02
 """By how much the R^2 of lines for regions has to be higher to prefer them: they blur detail, a curve does not."""
 
+_SAME_OF_MAGNITUDES = 0.75
+"""The same of magnitudes, which differ where fat and water cancel within a voxel.
+
+A heart and a phantom of one sequence, like a scanner's, had 0.79 to 0.93, with inverted intensities 0.64 to 0.73. To
+change the intensities of that heart cost half of what fine-tuning gains.
+"""
+
 REGION = (3, 7, 7)
 """Low-resolution voxels ``(D, H, W)`` over which a line is fitted: larger than motion, smaller than an organ."""
 
@@ -107,7 +114,7 @@ class ContrastMatch:
     r_squared: float
 
 
-def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | None:
+def match_contrast(prior: Volume, low_resolution: Volume, *, magnitude: bool = False) -> ContrastMatch | None:
     """Replace the intensities of a planning scan by those that the series has in the same places.
 
     If a straight line relates the two, they are of one contrast and nothing is done. Else the curve is tried that gives
@@ -121,6 +128,8 @@ def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | Non
         High-resolution planning scan.
     low_resolution
         A time point of the series.
+    magnitude
+        Whether it is a magnitude, whose lost phase makes it differ from the planning scan, too.
 
     Returns
     -------
@@ -141,7 +150,7 @@ def match_contrast(prior: Volume, low_resolution: Volume) -> ContrastMatch | Non
     if min(np.ptp(x), np.ptp(y)) < _SMALLEST_RANGE:
         return None
     by_line = max(0.0, float(np.corrcoef(x, y)[0, 1])) ** 2
-    if by_line >= _SAME:
+    if by_line >= (_SAME_OF_MAGNITUDES if magnitude else _SAME):
         return ContrastMatch(prior, "same", by_line, by_line)
     knots, values = _curve(x, y)
     by_curve = _r_squared(y, np.interp(x, knots, values))

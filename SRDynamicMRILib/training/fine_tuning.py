@@ -109,7 +109,9 @@ class AdaptedPrior:
     strength: float = 1.0
 
 
-def adapt_prior(prior: Volume, low_resolution: Volume, progress: Progress | None = None) -> AdaptedPrior:
+def adapt_prior(
+    prior: Volume, low_resolution: Volume, progress: Progress | None = None, *, magnitude: bool = False
+) -> AdaptedPrior:
     """Make the prior as like the series as can be: its orientation, and its contrast if the two differ in that.
 
     Studies/contrast_mismatch.py shows what this is worth.
@@ -122,6 +124,8 @@ def adapt_prior(prior: Volume, low_resolution: Volume, progress: Progress | None
         A time point of the series.
     progress
         Told what is changed.
+    magnitude
+        Whether the time point is a magnitude, see `contrast.match_contrast`.
 
     Raises
     ------
@@ -130,7 +134,7 @@ def adapt_prior(prior: Volume, low_resolution: Volume, progress: Progress | None
     """
     progress = progress or Progress()
     prior = match_prior(prior, low_resolution.geometry, progress)
-    match = match_contrast(prior, low_resolution)
+    match = match_contrast(prior, low_resolution, magnitude=magnitude)
     if match is None or match.way == "same":
         return AdaptedPrior(prior)
     how = "with a curve" if match.way == "curve" else "region by region"

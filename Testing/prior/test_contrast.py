@@ -10,12 +10,13 @@ from helpers.patient import inverted
 from helpers.recorder import Recorder
 
 from SRDynamicMRILib.acquisition.acquisition import downsample
+from SRDynamicMRILib.acquisition.scanner import ScanSettings, simulate
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.prior.contrast import match_contrast
 from SRDynamicMRILib.training.fine_tuning import adapt_prior
-from SRDynamicMRILib.volume import Volume
+from SRDynamicMRILib.volume import Series, Volume
 
 PHANTOM = abdomen(3, (8, 96, 128), (2.7, 2.7, 8.0), time_points=2)
 SERIES = downsample(PHANTOM.dynamic[1], 0.25)
@@ -53,6 +54,18 @@ def test_other_contrast_becomes_that_of_the_series() -> None:
     assert adapted.strength == 0.75
     assert len(progress.messages) == 1
     assert "The contrasts differ" in progress.messages[0]
+
+
+@pytest.mark.parametrize("seed", [0, 2])  # of phases with fat turned against water
+def test_lost_phase_is_no_other_contrast(seed: int) -> None:
+    settings = ScanSettings.like_scanner(fraction=0.25)
+    series = Series.of([simulate(PHANTOM.dynamic[1], settings, seed=seed)])
+    magnitude = settings.acquisition((96, 128)).at_acquired_matrix(series)[0]
+    same = match_contrast(PHANTOM.static, magnitude, magnitude=True)
+    other = match_contrast(inverted(PHANTOM.static), magnitude, magnitude=True)
+    assert same is not None and same.way == "same"
+    assert other is not None and other.way != "same"
+    assert adapt_prior(PHANTOM.static, magnitude, magnitude=True).strength == 1
 
 
 def test_air_stays_dark_and_nothing_becomes_negative() -> None:
