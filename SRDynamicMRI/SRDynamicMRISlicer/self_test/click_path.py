@@ -245,19 +245,19 @@ class ClickPath(PanelUser):
         choices.device, choices.simulatedPercent = "cpu", 25
         choices.timePointSelection, choices.firstTimePoint, choices.lastTimePoint = TimePoints.RANGE, 0, 1
         self._process_events()
-        self._answers("declaring a window", self._declare_window, self._sees_window)
+        self._answers_after("declaring a window", self._declare_window, self._sees_window)
         choices.kspaceWindow = ""
-        self._answers("simulating", self._ui.simulateButton.click)
+        self._answers("simulating", self._ui.simulateButton)
         self._case.assertEqual(choices.dynamicSeries.GetNumberOfDataNodes(), REAL_LENGTH)
         self._ui.budgetComboBox.currentIndex = list(TrainingBudget).index(TrainingBudget.QUICK)
         self._answers(
-            "beginning to fine-tune", self._ui.fineTuneButton.click, lambda: bool(self._session.presenter.content.loss)
+            "beginning to fine-tune", self._ui.fineTuneButton, lambda: bool(self._session.presenter.content.loss)
         )
-        self._answers("cancelling", self._ui.fineTuneCancelButton.click)
+        self._answers("cancelling", self._ui.fineTuneCancelButton)
         if slicer.app.layoutManager() is not None:
             self._ui.showButton.click()
             self._wait_for_sizes()
-        self._answers("super-resolving and comparing", self._ui.superResolveButton.click)
+        self._answers("super-resolving and comparing", self._ui.superResolveButton)
         self._case.assertEqual(choices.ssimMaps.GetNumberOfDataNodes(), 2)
 
     def deleted_result_stops_its_computation(self) -> None:
@@ -279,7 +279,12 @@ class ClickPath(PanelUser):
     def _sees_window(self) -> bool:
         return "window gauss:0.5" in self._ui.inputsLabel.text
 
-    def _answers(self, what: str, act: Callable[[], object], until: Callable[[], bool] | None = None) -> None:
+    def _answers(self, what: str, button: Any, until: Callable[[], bool] | None = None) -> None:
+        """Click, and look whether the application answers meanwhile."""
+        self._case.assertTrue(button.enabled, button.toolTip)
+        self._answers_after(what, button.click, until)
+
+    def _answers_after(self, what: str, act: Callable[[], object], until: Callable[[], bool] | None = None) -> None:
         """Act, and look at the gaps of the event loop until what was started has come to its end, or so far.
 
         Nothing is drawn meanwhile: without a graphics card Slicer takes longer for that than for all else.
