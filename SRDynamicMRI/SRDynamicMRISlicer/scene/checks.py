@@ -103,9 +103,10 @@ def check_images(
         warnings += _separate_sliders(truth, series)
     voxel = interval = time = None
     if moving is not None:
-        voxel = moving.geometry.spacing[:2]
+        geometry = moving.geometry if acquired is None else moving.geometry.with_matrix(acquired.matrix)
+        voxel = geometry.spacing[:2]
         interval = interval_of(moving.times)
-        time = _estimate(moving.geometry, interval, repetition_time)
+        time = _estimate(geometry, interval, repetition_time)
     return ChosenImages(
         prior=_image(prior, still),
         series=_image(series, moving),

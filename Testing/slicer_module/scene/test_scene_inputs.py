@@ -137,6 +137,8 @@ def test_what_is_declared_counts(app: Slicer) -> None:
     assert facts.acquired is not None
     assert (facts.acquired.matrix, facts.acquired.noise, str(facts.acquired.window)) == ((32, 32), 0.5, "hann")
     assert facts.fraction == pytest.approx(0.25)
+    assert facts.effective_resolution == pytest.approx((4.0, 4.0))
+    assert facts.acquisition_time == pytest.approx(32 * 4 * 2.3 / 1000)
     assert facts.problems == ()
     assert looked_at(prior, series).acquired.matrix == (64, 64)
 
