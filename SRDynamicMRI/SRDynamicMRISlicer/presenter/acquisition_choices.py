@@ -1,17 +1,21 @@
-"""What the user declares of how the series was acquired; all else is recognised."""
+"""What the user declares of how the series was acquired; all else is recognised.
+
+The library's part in it is loaded where something is declared: it takes long.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from SRDynamicMRILib.acquisition.recognise import DeclaredAcquisition
-from SRDynamicMRILib.acquisition.windows import Window
 from SRDynamicMRILib.errors import InputError
 
 from ..translation import _
 from .chosen_images import ImageFacts
 from .panel_choices import Intensities
+
+if TYPE_CHECKING:
+    from SRDynamicMRILib.acquisition.recognise import DeclaredAcquisition
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,9 @@ class AcquisitionChoices:
         InputError
             If a field cannot be understood.
         """
+        from SRDynamicMRILib.acquisition.recognise import DeclaredAcquisition
+        from SRDynamicMRILib.acquisition.windows import Window
+
         if bool(self.rows) != bool(self.columns):
             raise InputError(_("Set rows and columns of the acquired matrix, or leave both as recognised."))
         matrix = (self.rows, self.columns) if self.rows else None
@@ -60,8 +67,15 @@ class AcquisitionChoices:
             raise InputError(text.format(noise=self.noise.strip())) from error
         return None if noise < 0 else noise
 
+    @property
+    def says_something(self) -> bool:
+        """Whether any field was filled in."""
+        return self != AcquisitionChoices()
+
     def fault(self, series: ImageFacts | None) -> str:
         """Why a series cannot have been acquired so; empty if it can."""
+        if not self.says_something:
+            return ""
         try:
             matrix = self.declared().acquired_matrix
         except InputError as error:
@@ -78,13 +92,15 @@ class AcquisitionChoices:
         return text.format(rows=rows, columns=columns, height=matrix[0], width=matrix[1])
 
     def options(self) -> dict[str, Any]:
-        """The same as options of a request.
+        """The same as options of a request; those that are left out have their defaults.
 
         Raises
         ------
         InputError
             As for `declared`.
         """
+        if not self.says_something:
+            return {}
         declared = self.declared()
         return {
             "acquired_matrix": declared.acquired_matrix,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from SRDynamicMRILib.acquisition.matrices import size_in_words
-from SRDynamicMRILib.acquisition.recognise import RecognisedAcquisition
+from typing import TYPE_CHECKING
 
 from ..translation import _
+
+if TYPE_CHECKING:
+    from SRDynamicMRILib.acquisition.recognise import RecognisedAcquisition
 
 
 def acquisition_in_words(acquired: RecognisedAcquisition) -> str:
@@ -24,7 +26,7 @@ def acquisition_in_words(acquired: RecognisedAcquisition) -> str:
 
 
 def _matrix(acquired: RecognisedAcquisition) -> str:
-    matrix, stored = size_in_words(acquired.matrix), size_in_words(acquired.stored)
+    matrix, stored = (f"{rows}x{columns}" for rows, columns in (acquired.matrix, acquired.stored))
     if not acquired.interpolated:
         return _("Acquired and stored {stored} (rows x columns)").format(stored=stored)
     return _("Acquired {matrix}, stored {stored} (rows x columns)").format(matrix=matrix, stored=stored)

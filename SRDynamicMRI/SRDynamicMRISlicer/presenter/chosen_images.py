@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from SRDynamicMRILib.acquisition.recognise import RecognisedAcquisition
+from typing import TYPE_CHECKING
 
 from ..translation import _
 from .acquisition_in_words import acquisition_in_words
+
+if TYPE_CHECKING:
+    from SRDynamicMRILib.acquisition.recognise import RecognisedAcquisition
 
 
 @dataclass(frozen=True)
