@@ -159,7 +159,7 @@ class ClickPath(PanelUser):
             for name in ("acquiredRowsSpinBox", "acquiredColumnsSpinBox"):
                 getattr(ui, name).value = 32
             window.setCurrentIndex(window.findText("hann"))
-            ui.noiseLineEdit.text = "0.5"
+            ui.noiseLineEdit.setText("0.5")
             ui.intensitiesComboBox.currentIndex = list(Intensities).index(Intensities.SIGNED)
             self._case.assertEqual((choices.acquiredRows, choices.acquiredColumns), (32, 32))
             self._case.assertEqual((choices.kspaceWindow, choices.noise), ("hann", "0.5"))
