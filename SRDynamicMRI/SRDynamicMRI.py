@@ -238,6 +238,7 @@ class SRDynamicMRITest(ScriptedLoadableModuleTest):
         """Choices and texts, without computing."""
         self.path.inputs_are_described()
         self.path.choices_are_kept()
+        self.path.acquisition_can_be_declared()
         self.path.reasons_are_told()
         self.path.multivolume_is_told()
         self.path.deleted_series_is_not_chosen()

@@ -16,9 +16,11 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 import SRDynamicMRILib
+from SRDynamicMRILib.acquisition.recognise import DeclaredAcquisition
 from SRDynamicMRILib.errors import InputError
 
 from .comparison.layouts import View
+from .debounced import Debounced
 from .jobs.dependencies import are_installed, ensure, read_requirements
 from .jobs.job import Job, Kind
 from .jobs.spare_worker import SpareWorker
@@ -26,6 +28,7 @@ from .jobs.worker import Interpreter, Worker
 from .panel.comparison_panel import ComparisonPanel
 from .panel.exports import ask_where, exporting_picture, exporting_report, exporting_table
 from .panel.panel import Panel
+from .presenter.acquisition_choices import AcquisitionChoices
 from .presenter.choices import Choices
 from .presenter.chosen_images import ChosenImages
 from .presenter.chosen_job import Files
@@ -47,7 +50,7 @@ from .scene.job_files import JobFiles
 from .scene.job_scene import JobScene, is_compared
 from .scene.missing_time_points import MissingTimePoints
 from .scene.model_nodes import ATTRIBUTE, model_file
-from .scene.parameters import Parameters, by_name
+from .scene.parameters import Parameters, acquisition_of, by_name
 from .scene.sample_data import sample_folder, samples_made
 from .scene.series_import import chosen_sequence, load_sequence
 from .scene.volumes import geometry_of
@@ -105,6 +108,8 @@ class ModuleSession(VTKObservationMixin):
         self.comparison = ComparisonPanel(ui, scene)
         self.comparison.slider.moved.connect(guarded(lambda number: self._on_choices(), self._report))
         self._watch = NodeWatch(self._timer, self._read_inputs)
+        self._acquisition = AcquisitionChoices()
+        self._redeclared = Debounced(self._timer, self._look_anew)
         self._devices = DeviceList(ui.deviceComboBox)
         self._devices.chosen.connect(self._on_device)
         self._shortcuts = Shortcuts(
@@ -118,6 +123,7 @@ class ModuleSession(VTKObservationMixin):
         ui.tunedModelSelector.addAttribute("vtkMRMLTextNode", ATTRIBUTE)
         for line in slicer.util.findChildren(ui.baseModelPathLineEdit, className="QLineEdit"):
             line.placeholderText = _("Pretrained model")
+        ui.kspaceWindowComboBox.lineEdit().placeholderText = ui.kspaceWindowComboBox.itemText(0)
         self._connect()
         self._panel.show(self.presenter.content)
 
@@ -159,6 +165,7 @@ class ModuleSession(VTKObservationMixin):
         self.jobs.set_parameters(parameters)
         self._images = ChosenImages()
         self._watch.stop()
+        self._redeclared.stop()
         self._reading.clear()
         self._orphans.clear()
         if parameters is None:
@@ -198,6 +205,7 @@ class ModuleSession(VTKObservationMixin):
         self._reading.clear()
         self._exporting.clear()
         self._watch.stop()
+        self._redeclared.stop()
         self.comparison.close()
         self._missing.release()
         self.hold()
@@ -237,6 +245,7 @@ class ModuleSession(VTKObservationMixin):
         for button, action in clicks:
             button.connect("clicked(bool)", plain(action))
         ui.baseModelPathLineEdit.connect("currentPathChanged(QString)", self._on_base_model)
+        ui.kspaceWindowComboBox.connect("editTextChanged(QString)", self._on_window)
 
     def load_sample_data(self) -> None:
         """Load the phantom; if it was not made before, the worker makes it."""
@@ -345,6 +354,16 @@ class ModuleSession(VTKObservationMixin):
         if self._parameters is not None and self._parameters.baseModel != path:
             self._parameters.baseModel = path
 
+    def _on_window(self, _text: str) -> None:
+        window = self._shown_window()
+        if self._parameters is not None and self._parameters.kspaceWindow != window:
+            self._parameters.kspaceWindow = window
+
+    def _shown_window(self) -> str:
+        """What the list of windows shows; empty for its first entry, which says that nothing is declared."""
+        box = self._ui.kspaceWindowComboBox
+        return "" if box.currentText == box.itemText(0) else str(box.currentText)
+
     def _on_device(self, key: str) -> None:
         if self._parameters is not None:
             self._parameters.device = key
@@ -355,9 +374,15 @@ class ModuleSession(VTKObservationMixin):
             return
         if self._ui.baseModelPathLineEdit.currentPath != p.baseModel:
             self._ui.baseModelPathLineEdit.currentPath = p.baseModel
+        if self._shown_window() != p.kspaceWindow:
+            self._ui.kspaceWindowComboBox.setEditText(p.kspaceWindow or self._ui.kspaceWindowComboBox.itemText(0))
         self._devices.choose(p.device)
+        acquisition, before = acquisition_of(p), self._acquisition
+        self._acquisition = acquisition
         if self._watch.follow(p.priorVolume, p.dynamicSeries, p.groundTruth):
             self._read_inputs()
+        elif acquisition != before:
+            self._redeclared.changed()
         self._on_result()
         self._on_choices()
         self.comparison.update()
@@ -405,14 +430,25 @@ class ModuleSession(VTKObservationMixin):
     def _read_inputs(self) -> None:
         p = self._parameters
         if p is not None:
+            self._take_images(check_images(p.priorVolume, p.dynamicSeries, p.groundTruth))
+            self._look_anew()
+
+    def _look_anew(self) -> None:
+        """Look at voxels and acquisition in steps; until that is done, the panel says what was found before."""
+        p = self._parameters
+        if p is not None:
             inputs = p.priorVolume, p.dynamicSeries, p.groundTruth
-            self._take_images(check_images(*inputs))
             self._reading.clear()
             self._reading.add([lambda: self._look_at_voxels(*inputs)])
 
     def _look_at_voxels(self, *inputs: slicer.vtkMRMLNode | None) -> Stepwise[None]:
-        voxels = yield from examine_voxels(*inputs)
+        voxels = yield from examine_voxels(*inputs, self._declared())
         self._take_images(check_images(*inputs, voxels=voxels))
+
+    def _declared(self) -> DeclaredAcquisition | None:
+        """What is declared of the acquisition; None where that cannot be, which the panel says."""
+        impossible = self._acquisition.fault(self._images.series)
+        return None if impossible else self._acquisition.declared()
 
     def _take_images(self, images: ChosenImages) -> None:
         self._images = images
@@ -440,6 +476,7 @@ class ModuleSession(VTKObservationMixin):
             shown=self._time_point(p),
             fraction=p.acquiredPercent / 100 if p.acquiredPercent > 0 else None,
             simulated_fraction=p.simulatedPercent / 100,
+            acquisition=acquisition_of(p),
             **by_name(p),
         )
 

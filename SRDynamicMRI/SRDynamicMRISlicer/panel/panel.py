@@ -21,6 +21,11 @@ CONTROLS: Mapping[str, tuple[str, ...]] = {
         "seriesSelector",
         "truthSelector",
         "acquiredPercentSpinBox",
+        "acquiredRowsSpinBox",
+        "acquiredColumnsSpinBox",
+        "kspaceWindowComboBox",
+        "noiseLineEdit",
+        "intensitiesComboBox",
         "loadFileButton",
         "loadFolderButton",
     ),
@@ -57,6 +62,7 @@ class Panel:
         self._ui = ui
         names = {name for group in CONTROLS.values() for name in group} | set(_CANCEL_OF.values())
         self._tooltips = {name: getattr(ui, name).toolTip for name in names}
+        self._inputs_tooltip = ui.inputsLabel.toolTip
         self._chart = LossChart(ui.lossChartFrame)
 
     def show(self, content: PanelContent) -> None:
@@ -90,6 +96,7 @@ class Panel:
             *(("", line) for line in content.about_series.splitlines()),
         )
         _tell(ui.inputsLabel, _paragraphs(images))
+        ui.inputsLabel.toolTip = content.acquisition_details or self._inputs_tooltip
         marked = [("\N{CROSS MARK}", text) for text in content.problems]
         _tell(ui.problemsLabel, _paragraphs([*marked, *(("\N{WARNING SIGN}", text) for text in content.warnings)]))
         for place, budget in enumerate(TrainingBudget):

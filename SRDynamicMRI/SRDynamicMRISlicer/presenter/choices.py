@@ -7,9 +7,10 @@ a job whose request has a field of that name is given it. So an option is declar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from .acquisition_choices import AcquisitionChoices
 from .chosen_images import ChosenImages
 from .panel_choices import TimePoints
 
@@ -47,6 +48,8 @@ class Choices:
         Whether a simulated series is like a scanner's, with phase, noise and filter; else only its k-space is cut.
     seed
         Random seed.
+    acquisition
+        What is declared of how the series was acquired.
     """
 
     base_model: Path | None = None
@@ -64,6 +67,7 @@ class Choices:
     simulated_fraction: float = 0.0625
     like_scanner: bool = False
     seed: int = 0
+    acquisition: AcquisitionChoices = field(default_factory=AcquisitionChoices)
 
     @property
     def model(self) -> Path | None:

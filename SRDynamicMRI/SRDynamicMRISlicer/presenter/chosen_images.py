@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..translation import _
+from .acquisition_in_words import acquisition_in_words
+
+if TYPE_CHECKING:
+    from SRDynamicMRILib.acquisition.recognise import RecognisedAcquisition
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class ChosenImages:
         In-plane resolution of the series (columns, rows) in mm.
     fraction
         Share of in-plane k-space that the series holds, as detected.
+    acquired
+        How the series was acquired; None where that is not known.
     interval
         Seconds between the time points of the series; None where it says nothing of times.
     acquisition_time
@@ -80,6 +87,7 @@ class ChosenImages:
     result: ImageFacts | None = None
     effective_resolution: tuple[float, float] | None = None
     fraction: float | None = None
+    acquired: RecognisedAcquisition | None = None
     interval: float | None = None
     acquisition_time: float | None = None
     overlap: bool | None = None
@@ -99,13 +107,15 @@ class ChosenImages:
         return (*self.problems, apart)
 
     def about_series(self) -> str:
-        """What was found out about the series, a line each: resolution, share of k-space, interval and estimate."""
+        """What was found out about the series, a line each: resolution, k-space, acquisition, interval and estimate."""
         words = []
         if self.effective_resolution is not None:
             columns, rows = self.effective_resolution
             words.append(_("In-plane resolution: {x:.2f} x {y:.2f} mm.").format(x=columns, y=rows))
         if self.fraction is not None:
             words.append(_("{percent:.3g}% of k-space was acquired.").format(percent=100 * self.fraction))
+        if self.acquired is not None:
+            words.append(acquisition_in_words(self.acquired))
         if self.interval is not None:
             words.append(_("The time points are {seconds:.3g} s apart.").format(seconds=self.interval))
         if self.acquisition_time is not None:

@@ -75,7 +75,8 @@ def options(kind: Kind, choices: Choices) -> dict[str, Any]:
         Kind.DOWNSAMPLE: {"fraction": choices.simulated_fraction},
         Kind.INTERPOLATE: {"method": "zero_filled"},
     }
-    return {**found, **others.get(kind, {})}
+    declared = choices.acquisition.options() if kind in (Kind.FINE_TUNE, Kind.SUPER_RESOLVE) else {}
+    return {**found, **declared, **others.get(kind, {})}
 
 
 def _files_by_option(kind: Kind, files: Files) -> dict[str, Any]:

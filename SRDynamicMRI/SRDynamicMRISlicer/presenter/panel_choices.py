@@ -23,6 +23,27 @@ TrainingBudget: type[_Budget] = _Budget("TrainingBudget", [(name.upper(), name) 
 """How long fine-tuning takes; the values are the names of the library's budgets."""
 
 
+class Intensities(Enum):
+    """What the voxels of the series are declared to hold."""
+
+    RECOGNISED = "recognised"
+    MAGNITUDES = "magnitudes"
+    SIGNED = "signed"
+
+    def label(self) -> str:
+        """What the list shows."""
+        return {
+            Intensities.RECOGNISED: _("As recognised"),
+            Intensities.MAGNITUDES: _("Magnitudes"),
+            Intensities.SIGNED: _("Sign kept"),
+        }[self]
+
+    @property
+    def magnitude(self) -> bool | None:
+        """As `Acquisition` has it; None where nothing is declared."""
+        return {Intensities.MAGNITUDES: True, Intensities.SIGNED: False}.get(self)
+
+
 class TimePoints(Enum):
     """Which time points to super-resolve."""
 

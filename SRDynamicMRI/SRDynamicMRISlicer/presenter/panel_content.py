@@ -33,6 +33,8 @@ class PanelContent:
         The same in words.
     prior_text, series_text, truth_text, about_series
         The inputs in words.
+    acquisition_details
+        How the series was acquired, at length; empty where that is not known.
     problems, warnings
         What is wrong with the inputs and choices, and what should be known about them, a sentence each.
     inputs, simulate, sample_data, import_model
@@ -69,6 +71,7 @@ class PanelContent:
     series_text: str
     truth_text: str
     about_series: str
+    acquisition_details: str
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     inputs: Control

@@ -456,7 +456,8 @@ class Presenter:
             series_text=images.series.in_words() if images.series else "",
             truth_text=images.truth.in_words() if images.truth else "",
             about_series=images.about_series(),
-            problems=images.all_problems + images.truth_problems + ((self._complaint,) if self._complaint else ()),
+            acquisition_details="" if images.acquired is None else images.acquired.in_words(),
+            problems=self._problems(),
             warnings=images.warnings + self._warnings(),
             inputs=free,
             simulate=Control(self._why_not(Kind.DOWNSAMPLE)),
@@ -512,6 +513,11 @@ class Presenter:
         if self._state is State.NO_INPUT:
             return _("Choose a planning scan and a dynamic series, or load the sample data.")
         return self._why_not(Kind.SUPER_RESOLVE) or _("Ready.")
+
+    def _problems(self) -> tuple[str, ...]:
+        images = self._images
+        others = (self._choices.acquisition.fault(images.series), self._complaint)
+        return images.all_problems + images.truth_problems + tuple(filter(None, others))
 
     def _warnings(self) -> tuple[str, ...]:
         prior, choices = self._images.prior, self._choices

@@ -19,7 +19,7 @@ def why_not(kind: Kind, images: ChosenImages, choices: Choices) -> str:
 def _why_not_fine_tune(images: ChosenImages, choices: Choices) -> str:
     if images.prior is None:
         return _("Choose a planning scan first.")
-    return _why_not_series(images)
+    return _why_not_series(images) or choices.acquisition.fault(images.series)
 
 
 def _why_not_series(images: ChosenImages) -> str:
@@ -29,7 +29,7 @@ def _why_not_series(images: ChosenImages) -> str:
 
 
 def _why_not_super_resolve(images: ChosenImages, choices: Choices) -> str:
-    reason = _why_not_series(images)
+    reason = _why_not_series(images) or choices.acquisition.fault(images.series)
     if reason or images.series is None:
         return reason
     if images.prior is None and choices.fraction_of(images) is None:

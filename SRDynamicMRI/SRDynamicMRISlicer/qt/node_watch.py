@@ -8,12 +8,10 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
+from ..debounced import Debounced
 from ..scene.browsers import proxy_of
 from ..scene.series_import import chosen_sequence
 from ..timer import Timer
-
-REST = 0.3
-"""Seconds without a change after which inputs are read: that takes a second for a long series."""
 
 
 class NodeWatch(VTKObservationMixin):
@@ -29,9 +27,8 @@ class NodeWatch(VTKObservationMixin):
 
     def __init__(self, timer: Timer, changed: Callable[[], None]) -> None:
         super().__init__()
-        self._timer, self._changed = timer, changed
+        self._rest = Debounced(timer, changed)
         self._nodes: tuple[slicer.vtkMRMLNode | None, ...] = ()
-        self._call_off: Callable[[], None] | None = None
 
     def follow(self, *nodes: slicer.vtkMRMLNode | None) -> bool:
         """Observe these nodes and no others; whether they are others than before."""
@@ -56,19 +53,11 @@ class NodeWatch(VTKObservationMixin):
         """Observe nothing."""
         self.removeObservers()
         self._nodes = ()
-        if self._call_off is not None:
-            self._call_off()
-            self._call_off = None
+        self._rest.stop()
 
     def _observe(self, node: slicer.vtkMRMLNode, event: int) -> None:
         if not self.hasObserver(node, event, self._on_event):
             self.addObserver(node, event, self._on_event)
 
     def _on_event(self, _caller: object, _event: object) -> None:
-        if self._call_off is not None:
-            self._call_off()
-        self._call_off = self._timer.call_later(REST, self._rest)
-
-    def _rest(self) -> None:
-        self._call_off = None
-        self._changed()
+        self._rest.changed()

@@ -14,7 +14,7 @@ import slicer
 
 from SRDynamicMRILib.acquisition.acquisition import Acquisition
 from SRDynamicMRILib.acquisition.interpolation import high_resolution_grid
-from SRDynamicMRILib.acquisition.recognise import RecognisedAcquisition, recognise_acquisition
+from SRDynamicMRILib.acquisition.recognise import DeclaredAcquisition, RecognisedAcquisition, recognise_acquisition
 from SRDynamicMRILib.errors import InputError
 from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.io.files import check_voxels
@@ -37,6 +37,9 @@ _LONGEST = 1.1
 
 _ALREADY_FULL = 0.9
 """Share of k-space from which on there is hardly anything to win."""
+
+_ADVICE = "give --acquired-matrix ROWSxCOLUMNS"
+"""What warnings of the library advise users of the command line."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,10 @@ def check_images(
     overlap = fraction = None
     if still is not None and moving is not None:
         overlap = still.geometry.overlaps(moving.geometry)
+    if moving is not None and acquired is not None:
+        here = _("set the acquired matrix in the panel")
+        warnings += [warning.replace(_ADVICE, here) for warning in acquired.warnings]
     if still is not None and moving is not None and overlap and acquired is not None:
-        warnings += acquired.warnings
         fraction = _fraction(still.geometry, moving.geometry.with_matrix(acquired.matrix), problems, warnings)
     if moving is not None and series is not None and len(moving) == 1:
         warnings += _stacked(moving, series.GetName())
@@ -98,15 +103,17 @@ def check_images(
         warnings += _separate_sliders(truth, series)
     voxel = interval = time = None
     if moving is not None:
-        voxel = moving.geometry.spacing[:2]
+        geometry = moving.geometry if acquired is None else moving.geometry.with_matrix(acquired.matrix)
+        voxel = geometry.spacing[:2]
         interval = interval_of(moving.times)
-        time = _estimate(moving.geometry, interval, repetition_time)
+        time = _estimate(geometry, interval, repetition_time)
     return ChosenImages(
         prior=_image(prior, still),
         series=_image(series, moving),
         truth=_image(truth, true),
         effective_resolution=voxel,
         fraction=fraction,
+        acquired=acquired if moving is not None else None,
         interval=interval,
         acquisition_time=time,
         overlap=overlap,
@@ -180,7 +187,10 @@ def _estimate(geometry: Geometry, interval: float | None, repetition_time: float
 
 
 def examine_voxels(
-    prior: slicer.vtkMRMLScalarVolumeNode | None, series: slicer.vtkMRMLNode | None, truth: slicer.vtkMRMLNode | None
+    prior: slicer.vtkMRMLScalarVolumeNode | None,
+    series: slicer.vtkMRMLNode | None,
+    truth: slicer.vtkMRMLNode | None,
+    declared: DeclaredAcquisition | None = None,
 ) -> Stepwise[VoxelFindings]:
     """Look at all voxels of the chosen inputs, a time point at every step, and at the spectrum in the background.
 
@@ -188,6 +198,8 @@ def examine_voxels(
     ----------
     prior, series, truth
         As for `check_images`.
+    declared
+        What the user says of how the series was acquired.
     """
     faults: dict[str, str] = {}
     acquired = None
@@ -199,7 +211,7 @@ def examine_voxels(
             images = _series(node, single)
             if node is series:
                 first = Series.of([images[0]])  # the scene is for the main thread alone
-                acquired = yield from in_background(partial(recognise_acquisition, first))
+                acquired = yield from in_background(partial(recognise_acquisition, first, declared))
             for number, volume in enumerate(images):
                 of = _("Time point {number} of {name}").format(number=number, name=name)
                 check_voxels(volume, name if len(images) == 1 else of)

@@ -33,7 +33,7 @@ from .outputs import (
     write_figures,
 )
 from .parameters import Parameters
-from .provenance import facts_of_consistency, facts_of_result, write_facts
+from .provenance import facts_of_acquisition, facts_of_consistency, facts_of_result, write_facts
 from .results import ResultSequence
 from .sample_data import DYNAMIC, STATIC, loading_sample
 from .sequences import index_of
@@ -273,7 +273,7 @@ class JobScene:
             yield from series_steps(result, outputs["output"], numbers)
         node = result.node
         data = [node.GetNthDataNode(number) for number in range(node.GetNumberOfDataNodes())]
-        facts = {"Model": model, **facts_of_consistency(known)}
+        facts = {"Model": model, **facts_of_consistency(known), **facts_of_acquisition(known)}
         for one in filter(None, [node, result.proxy, *data]):
             write_facts(one, facts)
             yield

@@ -13,8 +13,17 @@ from typing import Annotated, Any, Union
 
 import slicer
 
+from ..presenter.acquisition_choices import AcquisitionChoices
 from ..presenter.choices import Choices
-from ..presenter.panel_choices import Arrangement, CompareMode, CompareWith, Metric, TimePoints, TrainingBudget
+from ..presenter.panel_choices import (
+    Arrangement,
+    CompareMode,
+    CompareWith,
+    Intensities,
+    Metric,
+    TimePoints,
+    TrainingBudget,
+)
 
 with contextlib.suppress(ImportError):  # outside Slicer's application nobody evaluates the annotations below
     from slicer.parameterNodeWrapper import WithinRange
@@ -35,6 +44,8 @@ class Parameters:
         What was made of the series: super-resolved, and interpolated to compare with.
     acquiredPercent
         Percentage of k-space that was acquired for the series; 0 for as detected.
+    acquiredRows, acquiredColumns, kspaceWindow, noise, intensities
+        What is declared of how the series was acquired, as `AcquisitionChoices` has it.
     simulatedPercent
         Percentage that a simulated series keeps.
     likeScanner
@@ -65,6 +76,11 @@ class Parameters:
     result: slicer.vtkMRMLSequenceNode
     interpolated: slicer.vtkMRMLSequenceNode
     acquiredPercent: Annotated[float, WithinRange(0, 100)] = 0
+    acquiredRows: Annotated[int, WithinRange(0, 9999)] = 0
+    acquiredColumns: Annotated[int, WithinRange(0, 9999)] = 0
+    kspaceWindow: str = ""
+    noise: str = ""
+    intensities: Intensities = Intensities.RECOGNISED
     simulatedPercent: Annotated[float, WithinRange(0.01, 100)] = 6.25
     likeScanner: bool = False
     baseModel: str = ""
@@ -106,6 +122,12 @@ def by_name(parameters: Parameters) -> dict[str, Any]:
         if own in Parameters.__annotations__ and own not in _CONVERTED
     }
     return {name: value.value if isinstance(value, TrainingBudget) else value for name, value in found.items()}
+
+
+def acquisition_of(parameters: Parameters) -> AcquisitionChoices:
+    """What is declared of how the series was acquired."""
+    p = parameters
+    return AcquisitionChoices(p.acquiredRows, p.acquiredColumns, p.kspaceWindow, p.noise, p.intensities)
 
 
 _CONVERTED = ("baseModel", "tunedModel", "tunedOn")

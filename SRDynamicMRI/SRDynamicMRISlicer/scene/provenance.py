@@ -9,6 +9,7 @@ import slicer
 
 from SRDynamicMRILib import __version__
 from SRDynamicMRILib.acquisition.consistency import consistency_in, overall
+from SRDynamicMRILib.acquisition.matrices import size_in_words
 from SRDynamicMRILib.io.sidecar import NOTICE
 
 from .browsers import sequence_of
@@ -56,6 +57,21 @@ def facts_of_consistency(sidecar: Mapping[str, Any]) -> dict[str, str]:
         return told
     whole = overall(figures)
     return {_RESIDUAL: f"{whole.residual:.6g}", _SYNTHESISED: f"{whole.synthesised:.6g}", **told}
+
+
+def facts_of_acquisition(sidecar: Mapping[str, Any]) -> dict[str, str]:
+    """What to write to a result of how its series was acquired, from the same sidecar; empty if that does not say."""
+    if not {"acquired_matrix", "acquired_from", "acquisition"} <= sidecar.keys():
+        return {}
+    acquired = sidecar["acquisition"]
+    told = {"matrix": sidecar["acquired_from"], **acquired["from"]}
+    return {
+        "AcquiredMatrix": size_in_words(tuple(sidecar["acquired_matrix"])),
+        "Window": acquired["window"],
+        "Noise": f"{acquired['noise']:.6g}",
+        "Magnitude": str(acquired["magnitude"]),
+        "Declared": ", ".join(part for part, source in told.items() if source == "declared"),
+    }
 
 
 def consistency_of(node: slicer.vtkMRMLNode) -> tuple[float, float] | None:

@@ -24,7 +24,7 @@ from SRDynamicMRILib.volume import Series, Volume
 
 from ..comparison.layouts import View
 from ..comparison.views import composite_node
-from ..presenter.panel_choices import TimePoints, TrainingBudget
+from ..presenter.panel_choices import Intensities, TimePoints, TrainingBudget
 from ..presenter.states import RUNNING, State
 from ..qt.event_loop_gaps import EventLoopGaps
 from ..scene.browsers import add_browser, browser_of, proxy_of
@@ -147,6 +147,43 @@ class ClickPath(PanelUser):
         self._ui.timePointSlider.value = 2
         self._case.assertEqual(browser_of(self._series).GetSelectedItemNumber(), 2)
 
+    def acquisition_can_be_declared(self) -> None:
+        """What is set is recognised no more but taken; what cannot be is one sentence, and no job can start."""
+        self._choose_inputs()
+        ui, choices = self._ui, self._choices
+        self._wait(lambda: "Acquired and stored 48x64" in ui.inputsLabel.text)
+        self._case.assertTrue(ui.acquisitionGroupBox.collapsed)
+        ui.acquisitionGroupBox.collapsed = False
+        window = ui.kspaceWindowComboBox
+        with self._no_traceback():
+            for name in ("acquiredRowsSpinBox", "acquiredColumnsSpinBox"):
+                getattr(ui, name).value = 32
+            window.setCurrentIndex(window.findText("hann"))
+            ui.noiseLineEdit.setText("0.5")
+            ui.intensitiesComboBox.currentIndex = list(Intensities).index(Intensities.SIGNED)
+            self._case.assertEqual((choices.acquiredRows, choices.acquiredColumns), (32, 32))
+            self._case.assertEqual((choices.kspaceWindow, choices.noise), ("hann", "0.5"))
+            self._case.assertIs(choices.intensities, Intensities.SIGNED)
+            words = "Acquired 32x32, stored 48x64 (rows x columns); sign kept; window hann;"
+            self._wait(lambda: words in ui.inputsLabel.text)
+            self._case.assertIn("as declared", ui.inputsLabel.toolTip)
+            window.setEditText("fermi:no")
+            self._case.assertEqual(choices.kspaceWindow, "fermi:no")
+            self._case.assertIn("names no window", ui.problemsLabel.text)
+            self._case.assertFalse(ui.fineTuneButton.enabled)
+            self._case.assertIn("names no window", ui.superResolveButton.toolTip)
+            window.setEditText("")
+            self._process_events()
+            self._case.assertEqual((window.currentText, choices.kspaceWindow), ("", ""))
+            choices.kspaceWindow = "tukey:0.25"
+            self._case.assertEqual(window.currentText, "tukey:0.25")
+            choices.kspaceWindow, choices.noise, choices.intensities = "", "", Intensities.RECOGNISED
+            choices.acquiredRows = choices.acquiredColumns = 0
+            self._case.assertEqual(window.currentText, "As recognised")
+            self._wait(lambda: "Acquired and stored 48x64" in ui.inputsLabel.text)
+        self._case.assertTrue(ui.superResolveButton.enabled, ui.superResolveButton.toolTip)
+        ui.acquisitionGroupBox.collapsed = True
+
     def reasons_are_told(self) -> None:
         """A button that cannot be used says why in its tooltip."""
         self._ui.priorSelector.setCurrentNode(None)
@@ -208,6 +245,8 @@ class ClickPath(PanelUser):
         choices.device, choices.simulatedPercent = "cpu", 25
         choices.timePointSelection, choices.firstTimePoint, choices.lastTimePoint = TimePoints.RANGE, 0, 1
         self._process_events()
+        self._answers_after("declaring a window", self._declare_window, self._sees_window)
+        choices.kspaceWindow = ""
         self._answers("simulating", self._ui.simulateButton)
         self._case.assertEqual(choices.dynamicSeries.GetNumberOfDataNodes(), REAL_LENGTH)
         self._ui.budgetComboBox.currentIndex = list(TrainingBudget).index(TrainingBudget.QUICK)
@@ -234,8 +273,19 @@ class ClickPath(PanelUser):
         self._case.assertIn("The result was deleted", self._ui.statusLabel.text)
         self._case.assertTrue(self._ui.superResolveButton.enabled)
 
+    def _declare_window(self) -> None:
+        self._ui.kspaceWindowComboBox.setEditText("gauss:0.5")
+
+    def _sees_window(self) -> bool:
+        return "window gauss:0.5" in self._ui.inputsLabel.text
+
     def _answers(self, what: str, button: Any, until: Callable[[], bool] | None = None) -> None:
-        """Click, and look at the gaps of the event loop until what was started has come to its end, or so far.
+        """Click, and look whether the application answers meanwhile."""
+        self._case.assertTrue(button.enabled, button.toolTip)
+        self._answers_after(what, button.click, until)
+
+    def _answers_after(self, what: str, act: Callable[[], object], until: Callable[[], bool] | None = None) -> None:
+        """Act, and look at the gaps of the event loop until what was started has come to its end, or so far.
 
         Nothing is drawn meanwhile: without a graphics card Slicer takes longer for that than for all else.
         """
@@ -244,11 +294,10 @@ class ClickPath(PanelUser):
             busy = self._state in RUNNING or self._state is State.CANCELLING or self._session.waiting
             return not busy
 
-        self._case.assertTrue(button.enabled, button.toolTip)
         with EventLoopGaps() as gaps, self._no_traceback(), self._nothing_drawn():
             slicer.app.processEvents()
             started = time.perf_counter(), time.thread_time()
-            button.click()
+            act()
             click = time.thread_time() - started[1]
             self._case.assertTrue(gaps.run_until(until or at_rest, PATIENCE), what)
         text = "%s: the longest gap was %.0f ms, %.0f ms of it work; the click took %.0f ms"
@@ -308,6 +357,7 @@ class ClickPath(PanelUser):
     def super_resolve(self) -> None:
         """Every time point is there, on the grid of the planning scan, and says where it comes from."""
         self._ui.timePointsComboBox.currentIndex = list(TimePoints).index(TimePoints.ALL)
+        self._ui.kspaceWindowComboBox.setEditText("hamming")
         self._run(self._ui.superResolveButton)
         result = self._choices.result
         self._case.assertEqual(result.GetNumberOfDataNodes(), TIME_POINTS)
@@ -315,6 +365,7 @@ class ClickPath(PanelUser):
         self._case.assertIs(browser_of(result), browser_of(self._low))
         facts = facts_of(result)
         self._case.assertEqual(facts["Model"], hash_of_model(self._choices.tunedModel))
+        self._case.assertEqual((facts["Window"], facts["Declared"]), ("hamming", "window"))
         self._case.assertIn("Not for diagnosis", facts["Notice"])
         self._case.assertIn("Not for diagnosis", self._ui.noticeLabel.text)
 
@@ -380,6 +431,8 @@ class ClickPath(PanelUser):
         self._case.assertIs(choices.tunedOn, choices.priorVolume)
         self._case.assertEqual(choices.metricsTable.GetNumberOfRows(), TIME_POINTS)
         self._case.assertIs(choices.budget, TrainingBudget.QUICK)
+        self._case.assertEqual(choices.kspaceWindow, "hamming")
+        self._case.assertEqual(self._ui.kspaceWindowComboBox.currentText, "hamming")
         self._case.assertTrue(self._ui.superResolveButton.enabled)
 
     def close_scene_while_fine_tuning(self) -> None:

@@ -12,6 +12,7 @@ from helpers.patient import TIME_POINTS, Patient
 from helpers.processes import INTERPRETER, FakeFailingToStart, FakeProcess, FakeTimer, Loop, RealProcess
 from SRDynamicMRISlicer.jobs.job import Job, Kind
 from SRDynamicMRISlicer.jobs.worker import GRACE, PATIENCE, Worker
+from SRDynamicMRISlicer.presenter.acquisition_choices import AcquisitionChoices
 from SRDynamicMRISlicer.presenter.choices import Choices
 from SRDynamicMRISlicer.presenter.chosen_images import ChosenImages, ImageFacts
 from SRDynamicMRISlicer.presenter.chosen_job import Files
@@ -24,13 +25,17 @@ from SRDynamicMRISlicer.presenter.durations import (
     result_voxels,
 )
 from SRDynamicMRISlicer.presenter.loss_curve import LossCurve
-from SRDynamicMRISlicer.presenter.panel_choices import TimePoints
+from SRDynamicMRISlicer.presenter.panel_choices import Intensities, TimePoints
 from SRDynamicMRISlicer.presenter.panel_content import Control, PanelContent
 from SRDynamicMRISlicer.presenter.presenter import LAST_LINES, NEEDS, REFRESH, Presenter, RefusedError
 from SRDynamicMRISlicer.presenter.states import RUNNING, STATE_OF, TRANSITIONS, State, check_transition
 from SRDynamicMRISlicer.step_queue import Stepwise
 
+from SRDynamicMRILib.acquisition.recognise import DeclaredAcquisition, RecognisedAcquisition
+from SRDynamicMRILib.acquisition.recognise_matrix import AcquiredMatrix
+from SRDynamicMRILib.acquisition.windows import NO_WINDOW, Window
 from SRDynamicMRILib.errors import InputError
+from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.io.sidecar import NOTICE
 from SRDynamicMRILib.models.recipes import PAPER
 from SRDynamicMRILib.requests import (
@@ -297,6 +302,55 @@ def test_a_fraction_that_is_none(panel: Panel, fraction: float) -> None:
     assert panel.content.simulate.reason == "Choose a percentage of k-space between 0 and 100%."
 
 
+DECLARED = AcquisitionChoices(24, 32, "Fermi:0.1", " 2.5 ", Intensities.SIGNED)
+
+
+def test_what_is_declared_of_the_acquisition() -> None:
+    assert AcquisitionChoices().declared() == DeclaredAcquisition()
+    assert not AcquisitionChoices(window=" ", noise="-1").declared().says_something
+    assert DECLARED.declared() == DeclaredAcquisition((24, 32), Window("fermi", 0.1), 2.5, False)
+    nothing = AcquisitionChoices(window="none", noise="0", intensities=Intensities.MAGNITUDES)
+    assert nothing.declared() == DeclaredAcquisition(None, NO_WINDOW, 0, True)
+
+
+@pytest.mark.parametrize(
+    ("acquisition", "reason"),
+    [
+        (AcquisitionChoices(window="hanning"), "There is no window named hanning"),
+        (AcquisitionChoices(window="fermi"), "The window fermi needs a number"),
+        (AcquisitionChoices(window="hann:1"), "hann:1 names no window"),
+        (AcquisitionChoices(noise="much"), "The noise is a number, but much is none"),
+        (AcquisitionChoices(noise="inf"), "The noise must be 0 or more"),
+        (AcquisitionChoices(noise="nan"), "The noise must be 0 or more"),
+        (AcquisitionChoices(rows=24), "Set rows and columns of the acquired matrix"),
+        (AcquisitionChoices(columns=24), "Set rows and columns of the acquired matrix"),
+        (AcquisitionChoices(rows=49, columns=64), "cannot have an acquired matrix of 49x64"),
+        (AcquisitionChoices(rows=48, columns=65), "cannot have an acquired matrix of 48x65"),
+        (AcquisitionChoices(rows=1, columns=64), "cannot have an acquired matrix of 1x64"),
+    ],
+)
+def test_an_acquisition_that_cannot_be(panel: Panel, acquisition: AcquisitionChoices, reason: str) -> None:
+    """It is one sentence, and neither fine-tuning nor super-resolution can start; all else can."""
+    panel.presenter.set_choices(Choices(acquisition=acquisition))
+    content = panel.content
+    assert reason in content.problems[0]
+    assert content.problems[0].endswith(".")
+    assert content.fine_tune.reason == content.super_resolve.reason == content.problems[0]
+    assert content.simulate.enabled and content.interpolate.enabled
+    with pytest.raises(RefusedError):
+        panel.presenter.super_resolve()
+    panel.presenter.set_choices(Choices(acquisition=AcquisitionChoices(48, 64)))
+    assert panel.content.super_resolve.enabled and panel.content.problems == ()
+
+
+def test_what_is_wrong_without_a_series_is_said(panel: Panel) -> None:
+    panel.presenter.set_images(ChosenImages())
+    panel.presenter.set_choices(Choices(acquisition=AcquisitionChoices(1000, 1000)))
+    assert panel.content.problems == ()
+    panel.presenter.set_choices(Choices(acquisition=AcquisitionChoices(window="x")))
+    assert "There is no window named x" in panel.content.problems[0]
+
+
 @pytest.mark.parametrize(
     ("choices", "possible"),
     [
@@ -344,6 +398,57 @@ def test_inputs_in_words() -> None:
     assert content.problems == ("Short.",)
     assert content.warnings == ("A stack?",)
     assert content.notice == NOTICE
+
+
+STORED = Geometry((8, 128, 96), (1.0, 1.0, 5.0))
+TOLD = {"matrix": "data", "shutter": "data", "partial_fourier": "data", "window": "data", "noise": "data"}
+ACQUIRED = RecognisedAcquisition(
+    AcquiredMatrix((64, 48), STORED, "spectrum"),
+    window=Window("hann"),
+    noise=5.0,
+    magnitude=True,
+    signal=100.0,
+    sources={**TOLD, "magnitude": "data"},
+)
+
+
+@pytest.mark.parametrize(
+    ("acquired", "words"),
+    [
+        (ACQUIRED, "Acquired 64x48, stored 128x96 (rows x columns); magnitudes; window hann; SNR 20."),
+        (
+            replace(ACQUIRED, window=NO_WINDOW, noise=0.0, magnitude=False),
+            "Acquired 64x48, stored 128x96 (rows x columns); sign kept; no window; no noise.",
+        ),
+        (
+            replace(ACQUIRED, has_air=False, shutter="ellipse", partial_fourier=0.75),
+            "Acquired 64x48, stored 128x96 (rows x columns); magnitudes; window hann; elliptical shutter; "
+            "partial Fourier 6/8; SNR 20 or more.",
+        ),
+        (
+            replace(ACQUIRED, has_air=False, sources={**ACQUIRED.sources, "noise": "declared"}),
+            "Acquired 64x48, stored 128x96 (rows x columns); magnitudes; window hann; SNR 20.",
+        ),
+        (
+            replace(ACQUIRED, matrix_part=AcquiredMatrix((128, 96), STORED)),
+            "Acquired and stored 128x96 (rows x columns); magnitudes; window hann; SNR 20.",
+        ),
+        (
+            RecognisedAcquisition(AcquiredMatrix((128, 96), STORED), magnitude=True),
+            "Acquired and stored 128x96 (rows x columns); magnitudes.",
+        ),
+        (
+            replace(ACQUIRED, signal=0.0, noise=2.5, sources={**ACQUIRED.sources, "noise": "declared"}),
+            "Acquired 64x48, stored 128x96 (rows x columns); magnitudes; window hann; noise 2.5.",
+        ),
+    ],
+)
+def test_the_acquisition_in_words(acquired: RecognisedAcquisition, words: str) -> None:
+    """Briefly beside the share of k-space, at length in the tooltip; nothing of what is only assumed."""
+    content = Panel(replace(INPUTS, acquired=acquired)).content
+    assert content.about_series.splitlines()[1:] == ["6.25% of k-space was acquired.", words]
+    assert content.acquisition_details == acquired.in_words()
+    assert Panel(INPUTS).content.acquisition_details == ""
 
 
 def test_nothing_in_words() -> None:
@@ -399,9 +504,11 @@ def test_request_of_every_job(panel: Panel) -> None:
         simulated_fraction=0.25,
         like_scanner=True,
         seed=7,
+        acquisition=DECLARED,
     )
     panel.presenter.set_choices(choices)
     series, output, here = Path("/series"), Path("/o"), {"device": "cuda:1", "seed": 7}
+    declared = {"acquired_matrix": (24, 32), "window": "fermi:0.1", "noise": 2.5, "signed": True}
     expected = {
         Kind.FINE_TUNE: FineTuneRequest(
             prior=Path("/prior"),
@@ -410,10 +517,11 @@ def test_request_of_every_job(panel: Panel) -> None:
             model=Path("/base"),
             budget="quick",
             keep_contrast=True,
+            **declared,
             **here,
         ),
         Kind.SUPER_RESOLVE: SuperResolveRequest(
-            input=series, output=output, model=Path("/tuned"), prior=Path("/prior"), frames="2:5", **here
+            input=series, output=output, model=Path("/tuned"), prior=Path("/prior"), frames="2:5", **declared, **here
         ),
         Kind.EVALUATE: EvaluateRequest(
             result=Path("/result"), truth=Path("/truth"), baseline=(("A", Path("/a")),), output=output, **here
@@ -431,6 +539,14 @@ def test_request_of_every_job(panel: Panel) -> None:
         assert process.request == request
         assert panel.log[-1] == request.to_json()
         process.complete()
+
+
+def test_magnitudes_are_asked_for_by_their_own_option(panel: Panel) -> None:
+    magnitudes = AcquisitionChoices(noise="0", intensities=Intensities.MAGNITUDES)
+    panel.presenter.set_choices(Choices(acquisition=magnitudes))
+    request = panel.begin(Kind.SUPER_RESOLVE).request
+    assert (request.magnitude, request.signed, request.noise) == (True, False, 0)
+    assert (request.window, request.acquired_matrix) == (None, None)
 
 
 def test_frames_and_models(panel: Panel) -> None:

@@ -12,9 +12,10 @@ from helpers.desk import Desk, low_patient
 from helpers.patient import FRACTION, LOW_SHAPE, SHAPE, TIME_POINTS, Patient
 from helpers.scenes import Slicer, random_series, random_volume, rigid
 from SRDynamicMRISlicer.jobs.job import Job, Kind
+from SRDynamicMRISlicer.presenter.acquisition_choices import AcquisitionChoices
 from SRDynamicMRISlicer.presenter.choices import Choices
 from SRDynamicMRISlicer.presenter.chosen_job import chosen_job
-from SRDynamicMRISlicer.presenter.panel_choices import Metric, TimePoints, TrainingBudget
+from SRDynamicMRISlicer.presenter.panel_choices import Intensities, Metric, TimePoints, TrainingBudget
 from SRDynamicMRISlicer.presenter.states import RUNNING, State
 from SRDynamicMRISlicer.scene.browsers import browser_of, proxy_of
 from SRDynamicMRISlicer.scene.checks import check_images, examine_voxels
@@ -23,10 +24,11 @@ from SRDynamicMRISlicer.scene.job_scene import is_compared
 from SRDynamicMRISlicer.scene.metrics_nodes import SHOWN, MapSequences
 from SRDynamicMRISlicer.scene.model_nodes import add_model, hash_of_model
 from SRDynamicMRISlicer.scene.outputs import SSIM_MAP, map_steps, series_steps
-from SRDynamicMRISlicer.scene.parameters import RENAMED, Parameters, by_name, rename_parameters
+from SRDynamicMRISlicer.scene.parameters import RENAMED, Parameters, acquisition_of, by_name, rename_parameters
 from SRDynamicMRISlicer.scene.provenance import (
     consistency_of,
     facts_of,
+    facts_of_acquisition,
     facts_of_consistency,
     warnings_of,
     write_facts,
@@ -180,6 +182,31 @@ def test_warnings_are_saved_with_the_result(desk: Desk) -> None:
     assert consistency_of(loaded) == (0.2, 0.2)
     write_facts(loaded, {"SynthesisedShare": "much"})
     assert consistency_of(loaded) is None
+
+
+def test_a_result_says_how_its_series_was_acquired(desk: Desk, patient: Patient) -> None:
+    """What was declared goes to the worker, and what that has made of it comes back with the result."""
+    low_patient(desk, patient)
+    desk.look(
+        first_time_point=1,
+        last_time_point=1,
+        time_point_selection=TimePoints.RANGE,
+        acquisition=AcquisitionChoices(window="hann", noise="2.5", intensities=Intensities.MAGNITUDES),
+    )
+    desk.run("super_resolve")
+    result = desk.parameters.result
+    rows, columns = read_series(patient.low).geometry.shape[1:]
+    loaded = desk.app.saved_and_loaded(desk.folder / "saved").scene.GetFirstNodeByName(result.GetName())
+    for node in (result, result.GetNthDataNode(0), loaded):
+        facts = facts_of(node)
+        assert facts["AcquiredMatrix"] == f"{rows}x{columns}"
+        assert (facts["Window"], facts["Noise"], facts["Magnitude"]) == ("hann", "2.5", "True")
+        assert facts["Declared"] == "window, noise, magnitude"
+
+
+def test_a_sidecar_without_the_acquisition_says_nothing_of_it() -> None:
+    assert facts_of_acquisition({}) == {}
+    assert facts_of_acquisition({"acquired_matrix": [3, 4], "acquired_from": "declared"}) == {}
 
 
 def test_figures_of_earlier_versions_are_read(desk: Desk) -> None:
@@ -473,3 +500,11 @@ def test_choices_are_taken_from_the_parameter_of_their_name() -> None:
     assert choices == Choices(keep_contrast=True, budget="long", time_point_selection=TimePoints.SHOWN)
     plain = {"like_scanner", "use_tuned", "budget", "keep_contrast", "device", "seed"}
     assert set(by_name(Node())) == plain | {"time_point_selection", "first_time_point", "last_time_point"}
+
+
+def test_what_is_declared_is_taken_from_the_parameters() -> None:
+    parameters = Parameters()
+    assert acquisition_of(parameters) == AcquisitionChoices()
+    parameters.acquiredRows, parameters.acquiredColumns = 24, 32
+    parameters.kspaceWindow, parameters.noise, parameters.intensities = "hann", "2.5", Intensities.SIGNED
+    assert acquisition_of(parameters) == AcquisitionChoices(24, 32, "hann", "2.5", Intensities.SIGNED)

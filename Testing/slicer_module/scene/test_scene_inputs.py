@@ -18,6 +18,8 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 
 from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.kspace import pad_kspace
+from SRDynamicMRILib.acquisition.recognise import DeclaredAcquisition
+from SRDynamicMRILib.acquisition.windows import Window
 from SRDynamicMRILib.geometry import Geometry
 from SRDynamicMRILib.volume import Series, Volume
 
@@ -54,8 +56,9 @@ def test_good_inputs_are_described(app: Slicer) -> None:
     assert facts.acquisition_time == pytest.approx(8 * 4 * 2.0 / 1000)
     assert facts.problems == facts.truth_problems == facts.warnings == ()
     at_once_known = check_images(prior, series, truth, repetition_time=2.0)
-    assert replace(at_once_known, fraction=0.25) == facts
-    assert at_once_known.fraction is None
+    assert replace(at_once_known, fraction=0.25, acquired=facts.acquired) == facts
+    assert at_once_known.fraction is at_once_known.acquired is None
+    assert facts.acquired is not None and facts.acquired.matrix == (8, 12)
 
 
 def test_voxels_are_looked_at_one_time_point_at_a_time(app: Slicer) -> None:
@@ -123,6 +126,34 @@ def test_an_interpolated_series_counts_as_what_was_acquired(app: Slicer) -> None
     stored = Volume(pad_kspace(small.data, WIDE.shape[1:]), WIDE)
     facts = looked_at(app.volume(random_volume(WIDE)), app.sequence(Series.of([stored, stored])))
     assert facts.fraction == pytest.approx(0.25) and facts.warnings == ()
+
+
+def test_what_is_declared_counts(app: Slicer) -> None:
+    """Of a series that was not interpolated the user says that it was: share and acquisition follow, with a doubt."""
+    series = app.sequence(random_series(WIDE), "cine")
+    prior = app.volume(random_volume(WIDE))
+    declared = DeclaredAcquisition((32, 32), Window("hann"), 0.5, True)
+    facts = check_images(prior, series, voxels=at_once(examine_voxels(prior, series, None, declared)))
+    assert facts.acquired is not None
+    assert (facts.acquired.matrix, facts.acquired.noise, str(facts.acquired.window)) == ((32, 32), 0.5, "hann")
+    assert facts.fraction == pytest.approx(0.25)
+    assert facts.effective_resolution == pytest.approx((4.0, 4.0))
+    assert facts.acquisition_time == pytest.approx(32 * 4 * 2.3 / 1000)
+    assert facts.problems == ()
+    assert looked_at(prior, series).acquired.matrix == (64, 64)
+
+
+def test_doubts_about_the_acquisition_need_no_planning_scan(app: Slicer) -> None:
+    """And they name the panel's field in place of an option of the command line."""
+    small = downsample(Volume(random_volume(WIDE).data, WIDE), 0.25)
+    stored = Volume(pad_kspace(small.data, WIDE.shape[1:]), WIDE)
+    series = app.sequence(Series.of([stored, stored]))
+    voxels = at_once(examine_voxels(None, series, None))
+    assert voxels.acquired is not None
+    doubtful = replace(voxels.acquired, warnings=("A filter; give --acquired-matrix ROWSxCOLUMNS if 3x4 is wrong.",))
+    facts = check_images(None, series, voxels=replace(voxels, acquired=doubtful))
+    assert facts.warnings == ("A filter; set the acquired matrix in the panel if 3x4 is wrong.",)
+    assert facts.acquired is doubtful
 
 
 def test_a_full_series_is_told_to_be_simulated(app: Slicer) -> None:
