@@ -203,15 +203,18 @@ def examine_voxels(
     """
     faults: dict[str, str] = {}
     acquired = None
+    scan = None
     for node, single in ((prior, True), (series, False), (truth, False)):
         if node is None or node.GetScene() is None:
             continue
         name, key = node.GetName(), node.GetID()
         try:
             images = _series(node, single)
+            if node is prior:
+                scan = images[0]
             if node is series:
                 first = Series.of([images[0]])  # the scene is for the main thread alone
-                acquired = yield from in_background(partial(recognise_acquisition, first, declared))
+                acquired = yield from in_background(partial(recognise_acquisition, first, declared, scan))
             for number, volume in enumerate(images):
                 of = _("Time point {number} of {name}").format(number=number, name=name)
                 check_voxels(volume, name if len(images) == 1 else of)
