@@ -516,10 +516,8 @@ def prepare_super_resolution(
     numbers, unusable = usable_time_points(given, wanted, skip_unusable)
     declared = _declared(acquired_matrix, noise, window, magnitude)
     like = prior if like is None else like
-    scan = like if prior is None else prior
-    acquired = _recognised(
-        given, numbers, declared, progress, None if scan is None or isinstance(scan, Geometry) else _series(scan)[0]
-    )
+    scan = None if prior is None else _series(prior)[0]
+    acquired = _recognised(given, numbers, declared, progress, scan)
     low = _at_acquired_matrix(given, acquired)
     if model is not None and fast:
         raise InputError("The fast network is itself a model; give either a model or ask for the fast one.")

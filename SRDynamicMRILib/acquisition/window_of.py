@@ -54,6 +54,9 @@ _CLEAR_ALONE = 1.7
 _DOUBT = 1.4
 """The same for a doubt."""
 
+_ENOUGH_LINES = 48
+"""Acquired rows and columns below which the spectrum is too rough to doubt that there is no window."""
+
 _GOOD = 0.3
 """RMS deviation, in logarithms, up to which an explanation leaves no doubt."""
 
@@ -168,10 +171,9 @@ def window_of(
         return FoundWindow(
             *best, "" if good else f"It is not certain that k-space was weighted by the window {best[0]}"
         )
-    doubt = (
-        f"K-space may have been weighted by a window such as {best[0]}, but none is assumed" if ratio > _DOUBT else ""
-    )
-    return FoundWindow(*none, doubt)
+    if ratio <= _DOUBT or min(acquired) < _ENOUGH_LINES:
+        return FoundWindow(*none)
+    return FoundWindow(*none, f"K-space may have been weighted by a window such as {best[0]}, but none is assumed")
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,9 @@ REDUCED = {
 NOT_RUN = {
     "CHAOS_Train_Sets/": "a folder's layout",
     "my_scans/": "a folder's layout",
+    "sr-dynamic-mri finetune planning.nii.gz --like low_complex.nii.gz --output patient.safetensors": (
+        "complex images of a patient; test_complex_input.py runs the like"
+    ),
 }
 """Blocks by their first line, with the reason."""
 
