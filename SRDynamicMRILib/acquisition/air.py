@@ -106,8 +106,7 @@ def correlation_of_noise(squares: Floats, stored: Matrix, most: Matrix) -> NDArr
 
 def air_of(image: FloatArray, acquired: Matrix) -> Air | None:
     """Find the air of an image ``(D, m, n)``, or None if there is too little."""
-    blocks = _BLOCKS[:1] if is_signed(image) else _BLOCKS  # small blocks of a channel are found within the body, too
-    return next(filter(None, (_air_in_blocks(image, acquired, *each) for each in blocks)), None)
+    return next(filter(None, (_air_in_blocks(image, acquired, *each) for each in _BLOCKS)), None)
 
 
 def _air_in_blocks(image: FloatArray, acquired: Matrix, side: int, margin: int) -> Air | None:

@@ -19,6 +19,7 @@ import numpy as np
 from ..complex_series import ComplexSeries
 from ..volume import Series, Volume
 from .acquisition import Acquisition
+from .air import air_of
 from .body import body_signal
 from .complex_image import zero_filled_image
 from .kspace import ComplexArray
@@ -90,7 +91,10 @@ def recognise_complex(images: ComplexSeries, declared: DeclaredAcquisition | Non
     ]
     found = max(channels, key=lambda each: float(each.window.weights(matrix.matrix).mean()))
     sources: dict[str, PartSource] = {**found.sources, "magnitude": "data", "partial_fourier": "data"}
-    has_air, noise, warnings = all(each.has_air for each in channels), found.noise, matrix.warnings
+    # Where a channel is dark, the magnitude may be bright.
+    magnitude_has_air = air_of(np.abs(small).astype(np.float32), matrix.matrix) is not None
+    has_air = magnitude_has_air and all(each.has_air for each in channels)
+    noise, warnings = found.noise, matrix.warnings
     if sources["noise"] == "data" and not has_air:
         noise, sources["noise"] = 0.0, "assumed"
         warnings = (*warnings, _NO_AIR)
