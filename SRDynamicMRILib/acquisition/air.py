@@ -104,9 +104,13 @@ def correlation_of_noise(squares: Floats, stored: Matrix, most: Matrix) -> NDArr
     return np.asarray(found / found[0, 0])
 
 
-def air_of(image: FloatArray, acquired: Matrix) -> Air | None:
-    """Find the air of an image ``(D, m, n)``, or None if there is too little."""
-    return next(filter(None, (_air_in_blocks(image, acquired, *each) for each in _BLOCKS)), None)
+def air_of(image: FloatArray, acquired: Matrix, *, scarce: bool = True) -> Air | None:
+    """Find the air of an image ``(D, m, n)``, or None if there is too little.
+
+    `scarce` air in small blocks counts too; what is dark in a channel of a complex image may be taken for it.
+    """
+    blocks = _BLOCKS if scarce else _BLOCKS[:1]
+    return next(filter(None, (_air_in_blocks(image, acquired, *each) for each in blocks)), None)
 
 
 def _air_in_blocks(image: FloatArray, acquired: Matrix, side: int, margin: int) -> Air | None:

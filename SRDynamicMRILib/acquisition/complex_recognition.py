@@ -92,7 +92,7 @@ def recognise_complex(images: ComplexSeries, declared: DeclaredAcquisition | Non
     found = max(channels, key=lambda each: float(each.window.weights(matrix.matrix).mean()))
     sources: dict[str, PartSource] = {**found.sources, "magnitude": "data", "partial_fourier": "data"}
     # Where a channel is dark, the magnitude may be bright.
-    magnitude_has_air = air_of(np.abs(small).astype(np.float32), matrix.matrix) is not None
+    magnitude_has_air = air_of(np.abs(small).astype(np.float32), matrix.matrix, scarce=False) is not None
     has_air = magnitude_has_air and all(each.has_air for each in channels)
     noise, warnings = found.noise, matrix.warnings
     if sources["noise"] == "data" and not has_air:
