@@ -111,7 +111,7 @@ def test_other_orientation_is_a_warning_not_a_problem(app: Slicer) -> None:
     turned = Geometry(geometry.shape, (1.0, 1.0, 1.0), tuple(geometry.centre - 8))
     facts = looked_at(app.volume(random_volume(turned)), app.sequence(random_series(geometry)))
     assert facts.problems == ()
-    assert "differ in orientation" in facts.warnings[0]
+    assert any("differ in orientation" in warning for warning in facts.warnings)
     assert facts.fraction is not None
 
 
@@ -125,7 +125,8 @@ def test_an_interpolated_series_counts_as_what_was_acquired(app: Slicer) -> None
     small = downsample(Volume(random_volume(WIDE).data, WIDE), 0.25)
     stored = Volume(pad_kspace(small.data, WIDE.shape[1:]), WIDE)
     facts = looked_at(app.volume(random_volume(WIDE)), app.sequence(Series.of([stored, stored])))
-    assert facts.fraction == pytest.approx(0.25) and facts.warnings == ()
+    assert facts.fraction == pytest.approx(0.25)
+    assert all("noise" in warning for warning in facts.warnings), "that is what the voxels are"
 
 
 def test_what_is_declared_counts(app: Slicer) -> None:
@@ -159,7 +160,7 @@ def test_doubts_about_the_acquisition_need_no_planning_scan(app: Slicer) -> None
 def test_a_full_series_is_told_to_be_simulated(app: Slicer) -> None:
     facts = looked_at(app.volume(random_volume(FULL)), app.sequence(random_series(FULL)))
     assert facts.problems == ()
-    assert "Simulate" in facts.warnings[0]
+    assert any("Simulate" in warning for warning in facts.warnings)
 
 
 def test_a_line_of_voxels_is_a_problem(app: Slicer) -> None:
