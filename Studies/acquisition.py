@@ -2,10 +2,11 @@
 
     python Studies/acquisition.py [--fraction 0.0625] [--fine-tune]
 
-From the signed cut of k-space to what a scanner stores, part by part. Each image is super-resolved by the model for
-signed images, which is told the acquired matrix alone, and by the model for its acquisition, which is told everything,
-or everything but one part. Body, over zero-filling the stored image. With --fine-tune, the images like a scanner's are
-also super-resolved after fine-tuning on the planning scan degraded alike, and degraded by the cut of k-space alone.
+From the signed cut of k-space to what a scanner stores, part by part, with the smooth phase of `benchmark`. Each image
+is super-resolved by the model for signed images, which is told the acquired matrix alone, and by the model for its
+acquisition, which is told everything, or everything but one part. Body, over zero-filling the stored image. With
+--fine-tune, the images like a scanner's are also super-resolved after fine-tuning on the planning scan degraded alike,
+and degraded by the cut of k-space alone.
 """
 
 from __future__ import annotations
@@ -22,18 +23,23 @@ from real_scans import FRAMES, data_folder, time_point
 from SRDynamicMRILib import fine_tune, super_resolve
 from SRDynamicMRILib.acquisition.body import body_mask
 from SRDynamicMRILib.acquisition.interpolation import sinc
-from SRDynamicMRILib.acquisition.scanner import ScanSettings, simulate
+from SRDynamicMRILib.acquisition.scanner import ScanSettings
+from SRDynamicMRILib.acquisition.windows import Window
+from SRDynamicMRILib.benchmark.scenarios import simulate
 from SRDynamicMRILib.evaluation.metrics import compare
 from SRDynamicMRILib.io.files import read_volume
 from SRDynamicMRILib.models.pretrained import scanner_model, start_model
-from SRDynamicMRILib.volume import Volume
+from SRDynamicMRILib.volume import Series, Volume
 
+_MAGNITUDE: dict[str, Any] = {"magnitude": True, "simulate_phase": True}
+_NOISY = {**_MAGNITUDE, "snr": 20.0}
+_FILTERED = {**_NOISY, "window": Window("hann")}
 STEPS: dict[str, dict[str, Any]] = {
     "sign kept": {},
-    "magnitude": {"magnitude": True, "simulate_phase": True},
-    "+ noise": {"magnitude": True, "simulate_phase": True, "snr": 20.0},
-    "+ window": {"magnitude": True, "simulate_phase": True, "snr": 20.0, "window": "hann"},
-    "+ twice the matrix": {"magnitude": True, "simulate_phase": True, "snr": 20.0, "window": "hann", "store": "2x"},
+    "magnitude": _MAGNITUDE,
+    "+ noise": _NOISY,
+    "+ window": _FILTERED,
+    "+ twice the matrix": {**_FILTERED, "store": "2x"},
 }
 """Settings of the scan, each with one part more."""
 
@@ -57,10 +63,11 @@ def main() -> None:
         for step, chosen in STEPS.items():
             settings = ScanSettings(fraction=arguments.fraction, **chosen)
             acquisition = settings.acquisition((truth.shape[1], truth.shape[2]))
-            stored = simulate(truth, settings)
+            low = simulate(Series.of([truth]), settings)
+            stored = low[0]
             known = {
                 "acquired_matrix": acquisition.acquired_matrix,
-                "noise": stored.facts["simulated"]["noise"],
+                "noise": low.facts["simulated"]["noise"],
                 "window": acquisition.window,
                 "magnitude": acquisition.magnitude,
             }
