@@ -82,7 +82,7 @@ def complex_consistency(result: FloatArray, image: ComplexArray, acquisition: Ac
         How it was acquired, as an image of the result's matrix; all that is stored if not given.
     """
     acquisition = acquisition or _all_stored(image, result)
-    estimate, data, weights = _kspaces(result, image, acquisition)
+    estimate, data, weights = kspaces(result, image, acquisition)
     inside = centre_of_kspace(estimate, acquisition.acquired_matrix)
     residual = ratio(_real(inside * weights - data), _real(data))
     beyond = estimate.copy()
@@ -101,7 +101,7 @@ def complex_consistency_map(
         As for `complex_consistency`.
     """
     acquisition = acquisition or _all_stored(image, result)
-    estimate, data, weights = _kspaces(result, image, acquisition)
+    estimate, data, weights = kspaces(result, image, acquisition)
     scale = np.float32(acquisition.fraction)
     inside = centre_of_kspace(estimate, acquisition.acquired_matrix) * weights
     ours, theirs = (np.abs(to_image(kspace * scale)) for kspace in (inside, data))
@@ -124,10 +124,13 @@ def _all_stored(image: ComplexArray, result: FloatArray) -> Acquisition:
     return Acquisition(shape_of(image)[1:], shape_of(result)[1:])
 
 
-def _kspaces(
+def kspaces(
     result: FloatArray, image: ComplexArray, acquisition: Acquisition
 ) -> tuple[ComplexArray, ComplexArray, FloatArray]:
-    """K-space of a result ``(D, H, W)`` and, in the same scale, of its image ``(D, h, w)``; weights of the latter."""
+    """K-space of a result ``(D, H, W)`` and, in the same scale, of its image ``(D, h, w)``; weights of the latter.
+
+    The result gets the phase of the zero-filled image. What was not measured of that is 0, and so is its weight.
+    """
     zero_filled = zero_filled_image(image, acquisition, acquisition.full_matrix)
     data = centre_of_kspace(to_kspace(zero_filled), acquisition.acquired_matrix)
     weights = measured_weights(data, acquisition)

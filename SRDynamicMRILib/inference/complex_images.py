@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from ..acquisition.acquisition import Acquisition
-from ..acquisition.complex_image import as_magnitude, measured_weights, with_phase_of, zero_filled_image
-from ..acquisition.kspace import ComplexArray, to_image, to_kspace
+from ..acquisition.complex_image import as_magnitude, kspaces, zero_filled_image
+from ..acquisition.kspace import ComplexArray, to_image
 from ..acquisition.sampling import frequencies
 from ..acquisition.simulate import centre_of_kspace
 from ..geometry import FloatArray, Geometry
@@ -58,18 +58,17 @@ def super_resolve_complex(
     InputError
         As for `super_resolution.super_resolve`.
     """
-    size = (grid.shape[1], grid.shape[2])
-    acquisition = acquisition or Acquisition((image.shape[-2], image.shape[-1]), size)
+    acquisition = acquisition or Acquisition((image.shape[-2], image.shape[-1]), (grid.shape[1], grid.shape[2]))
     known = as_magnitude(acquisition)
     magnitude = np.abs(zero_filled_image(image, acquisition, known.stored_matrix))
     volume = Volume(magnitude, low_resolution.with_matrix(known.stored_matrix))
     result = super_resolve(
         volume, model, grid, acquisition=known, device=device, inference=inference, progress=progress
     )
-    return Volume(consistent(result.data, image, acquisition, size), grid)
+    return Volume(consistent(result.data, image, acquisition), grid)
 
 
-def consistent(result: FloatArray, image: ComplexArray, acquisition: Acquisition, size: tuple[int, int]) -> FloatArray:
+def consistent(result: FloatArray, image: ComplexArray, acquisition: Acquisition) -> FloatArray:
     """Put the acquired k-space of a complex image back into a magnitude.
 
     The result gets the phase of the zero-filled image. Without noise its acquired k-space is then replaced. With noise
@@ -83,31 +82,24 @@ def consistent(result: FloatArray, image: ComplexArray, acquisition: Acquisition
     image
         Complex image ``(D, m, n)`` as stored.
     acquisition
-        How it was acquired.
-    size
-        The matrix ``(H, W)``.
+        How it was acquired, as an image of the result's matrix.
     """
-    zero_filled = zero_filled_image(image, acquisition, size)
-    estimate = to_kspace(with_phase_of(result, zero_filled))
-    ours, data = (
-        centre_of_kspace(kspace, acquisition.acquired_matrix) for kspace in (estimate, to_kspace(zero_filled))
-    )
-    weights = measured_weights(data, acquisition)
+    estimate, data, weights = kspaces(result, image, acquisition)
+    ours = centre_of_kspace(estimate, acquisition.acquired_matrix)
     measured = weights > 0
     residual = np.where(measured, data / np.where(measured, weights, 1) - ours, 0)
-    ours += residual * _strength(residual, weights, acquisition, size)
+    ours += residual * _strength(residual, weights, acquisition)
     return np.asarray(np.abs(to_image(estimate)), dtype=np.float32)
 
 
-def _strength(
-    residual: ComplexArray, weights: FloatArray, acquisition: Acquisition, size: tuple[int, int]
-) -> FloatArray:
+def _strength(residual: ComplexArray, weights: FloatArray, acquisition: Acquisition) -> FloatArray:
     """How far every frequency ``(h, w)`` moves to the data, from 0 to 1."""
     if acquisition.noise == 0:
         return np.ones(weights.shape, dtype=np.float32)
     (h, w), measured = acquisition.acquired_matrix, weights > 0
     # Both channels, in the scale of the transform of an image of this matrix.
-    noise = 2 * acquisition.noise**2 * h * w * (size[0] * size[1] / (h * w)) ** 2
+    height, width = acquisition.full_matrix
+    noise = 2 * acquisition.noise**2 * h * w * (height * width / (h * w)) ** 2
     noise_power = np.where(measured, noise / np.where(measured, weights, 1) ** 2, np.inf)
     distance = np.hypot(*frequencies((h, w)))
     ring = np.minimum((distance / np.sqrt(2) * _RINGS).astype(int), _RINGS - 1)
