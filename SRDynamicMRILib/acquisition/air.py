@@ -109,14 +109,15 @@ def air_of(image: FloatArray, acquired: Matrix, *, scarce: bool = True) -> Air |
 
     `scarce` air in small blocks counts too; what is dark in a channel of a complex image may be taken for it.
     """
+    body = body_mask(np.abs(image))
     blocks = _BLOCKS if scarce else _BLOCKS[:1]
-    return next(filter(None, (_air_in_blocks(image, acquired, *each) for each in blocks)), None)
+    return next(filter(None, (_air_in_blocks(image, body, acquired, *each) for each in blocks)), None)
 
 
-def _air_in_blocks(image: FloatArray, acquired: Matrix, side: int, margin: int) -> Air | None:
+def _air_in_blocks(image: FloatArray, body: NDArray[np.bool_], acquired: Matrix, side: int, margin: int) -> Air | None:
     size = 2 * margin + 1
-    body = ndimage.binary_dilation(body_mask(np.abs(image)), np.ones((1, size, size)))
-    air = ~body & (image != 0)  # some scanners set what lies outside to zero
+    around = ndimage.binary_dilation(body, np.ones((1, size, size)))
+    air = ~around & (image != 0)  # some scanners set what lies outside to zero
     if air.mean() < _LEAST:
         return None
     block = [1, *(math.ceil(side * m / h) for m, h in zip(image.shape[1:], acquired, strict=True))]

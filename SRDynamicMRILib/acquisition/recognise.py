@@ -271,11 +271,12 @@ def recognise_acquisition(
                 "many rows and columns were acquired; give --acquired-matrix ROWSxCOLUMNS if fewer were."
             )
         weights = Acquisition(matrix.matrix, matrix.matrix, None, shutter, partial, window=window).sample_weights
-        without = None if reference is None else reference.image(window, shutter)
         signal, has_air = body_signal(image), air is not None
-        noise, doubt = _noise(image, air, weights, without, signal)
-        if doubt and declared.noise is None:
-            warnings.append(doubt)
+        if declared.noise is None:
+            without = None if reference is None else reference.image(window, shutter)
+            noise, doubt = _noise(image, air, weights, without, signal)
+            if doubt:
+                warnings.append(doubt)
     if declared.window is not None:
         window, sources["window"] = declared.window, "declared"
     if declared.noise is not None:
@@ -327,10 +328,10 @@ def _noise(
     found = noise_in_detail(image, weights) if air is None else air.noise(weights)
     noise, limit = found, air is None or air.mask.mean() < _LITTLE_AIR
     if without is not None:
-        quiet = None if air is None else air_of(without, (weights.shape[0], weights.shape[1]))
         if air is None:
             other = noise_in_detail(without, weights)
         else:
+            quiet = air_of(without, (weights.shape[0], weights.shape[1]))
             other = found if quiet is None else quiet.noise(weights)
         other *= signal / max(body_signal(without), 1e-12)
         if other**2 > _MOSTLY * found**2:
