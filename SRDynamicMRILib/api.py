@@ -45,6 +45,7 @@ from .inference.suited import (
     other_fraction,
     pretrained_model,
     result_grid,
+    start_of_fine_tuning,
     suited_inference,
 )
 from .inference.tiling import Inference
@@ -53,7 +54,7 @@ from .io.sidecar import NOTICE, check_acquired, frames_in
 from .io.times import frames_text
 from .models.budgets import TrainingBudget, budget_named
 from .models.checkpoints import Model, identified, load_info, load_model
-from .models.pretrained import PERCEPTUAL_NETWORK, base_model, pretrained_file, scanner_model, start_model
+from .models.pretrained import PERCEPTUAL_NETWORK, base_model, pretrained_file
 from .models.prior_copy import PriorCopy, voxels_sha256
 from .networks.normalisation import intensity_scale
 from .prior.similarity import FORMER_SIMILARITY, SIMILARITY, Fit, fit_of, misfit, spread
@@ -186,10 +187,8 @@ def fine_tune(
     if model is not None:
         base = _model(model)
         warnings += other_fraction(base, share)
-    elif chosen_budget.steps is None:
-        base = load_model(base_model(share))
     else:
-        base = load_model(scanner_model(matched.acquisition) or start_model(share))
+        base = load_model(start_of_fine_tuning(matched.acquisition, chosen_budget))
     if isinstance(series, ComplexSeries):
         check_takes_complex(base)
     tell(warnings, progress)

@@ -22,7 +22,7 @@ from real_scans import FRAMES, data_folder, time_point
 
 from SRDynamicMRILib import fine_tune, super_resolve
 from SRDynamicMRILib.acquisition.body import body_mask
-from SRDynamicMRILib.acquisition.interpolation import sinc
+from SRDynamicMRILib.acquisition.interpolation import zero_filled
 from SRDynamicMRILib.acquisition.scanner import ScanSettings
 from SRDynamicMRILib.acquisition.windows import Window
 from SRDynamicMRILib.benchmark.scenarios import simulate
@@ -47,7 +47,7 @@ STEPS: dict[str, dict[str, Any]] = {
 def figures(result: Volume, stored: Volume, truth: Volume) -> str:
     """Share of the gap and dB in the body."""
     mask, size = body_mask(truth.data), (truth.shape[1], truth.shape[2])
-    ours, theirs = (compare(image, truth.data, mask)[0] for image in (result.data, sinc(stored.data, size)))
+    ours, theirs = (compare(image, truth.data, mask)[0] for image in (result.data, zero_filled(stored.data, size)))
     return f"{100 * (ours.ssim - theirs.ssim) / (1 - theirs.ssim):6.1f}% {ours.psnr - theirs.psnr:+.2f} dB"
 
 

@@ -23,7 +23,7 @@ from SRDynamicMRILib import ComplexSeries, fine_tune, super_resolve
 from SRDynamicMRILib.acquisition.acquisition import Acquisition
 from SRDynamicMRILib.acquisition.body import body_mask, body_signal
 from SRDynamicMRILib.acquisition.complex_image import zero_filled_image
-from SRDynamicMRILib.acquisition.interpolation import sinc
+from SRDynamicMRILib.acquisition.interpolation import zero_filled
 from SRDynamicMRILib.acquisition.simulate import acquired_image
 from SRDynamicMRILib.evaluation.metrics import compare
 from SRDynamicMRILib.geometry import FloatArray
@@ -62,10 +62,10 @@ def main() -> None:
             images = ComplexSeries(
                 Series.of([Volume(np.abs(image), geometry)]), Series.of([Volume(np.angle(image), geometry)])
             )
-            zero_filled = np.abs(zero_filled_image(image, acquisition, size))
+            padded = np.abs(zero_filled_image(image, acquisition, size))
             baselines = {
-                "over the magnitude": np.maximum(sinc(np.abs(image), size), 0),
-                "over the complex image": zero_filled,
+                "over the magnitude": np.maximum(zero_filled(np.abs(image), size), 0),
+                "over the complex image": padded,
             }
             models: dict[str, Model | None] = {"pretrained": None}
             if arguments.fine_tune:

@@ -23,7 +23,7 @@ from real_scans import FRAMES, time_point
 
 from SRDynamicMRILib.acquisition.acquisition import Acquisition
 from SRDynamicMRILib.acquisition.body import body_mask
-from SRDynamicMRILib.acquisition.interpolation import sinc
+from SRDynamicMRILib.acquisition.interpolation import zero_filled
 from SRDynamicMRILib.acquisition.kspace import crop_kspace, filter_kspace, to_kspace
 from SRDynamicMRILib.acquisition.scanner import ScanSettings, simulate
 from SRDynamicMRILib.acquisition.windows import frequencies
@@ -71,7 +71,7 @@ class Case:
         self.acquisition = Acquisition(
             acquisition.acquired_matrix, acquisition.full_matrix, window=acquisition.window, magnitude=True
         )
-        self.zero_filled = sinc(stored.data, acquisition.full_matrix)
+        self.zero_filled = zero_filled(stored.data, acquisition.full_matrix)
         self.result = super_resolve(stored, model, truth.geometry, acquisition=acquisition).data
 
     @property

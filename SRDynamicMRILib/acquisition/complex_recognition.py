@@ -26,16 +26,10 @@ from .kspace import ComplexArray
 from .matrices import Matrix, size_in_words
 from .recognise import DeclaredAcquisition, PartSource, RecognisedAcquisition, recognise_acquisition
 from .recognise_matrix import AcquiredMatrix, Source
-from .spectrum import rounding_step
-
-_EMPTY = 1e-11
-"""Power relative to the strongest to which single precision fills empty frequencies."""
+from .spectrum import EMPTY, ROUNDING_MARGIN, rounding_step
 
 _SILENCE = 1e-8
 """Power relative to the strongest above which a frequency is not empty, however coarse the voxels are."""
-
-_ROUNDING = 3.0
-"""Times the power of rounding that an empty frequency may have."""
 
 _FEW = 2
 """Lines more or less that tell nothing: a window may end at 0."""
@@ -123,7 +117,7 @@ def _acquired(image: ComplexArray, axis: int, rounding: float) -> tuple[int, flo
     size = image.shape[axis + 1]
     spectrum = np.fft.fftshift(np.fft.fft(image.astype(np.complex128), axis=axis + 1), axes=axis + 1)
     power = np.square(np.abs(spectrum)).mean(axis=(0, 2 - axis))
-    empty = max(_EMPTY * power.max(), min(_ROUNDING * size * rounding, _SILENCE * power.max()))
+    empty = max(EMPTY * power.max(), min(ROUNDING_MARGIN * size * rounding, _SILENCE * power.max()))
     measured = np.flatnonzero(power > empty) - size // 2
     if not len(measured):
         return size, 1.0

@@ -16,17 +16,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .spectrum import Floats, power_by_frequency, rounding_of_square, rounding_step
+from .spectrum import EMPTY, ROUNDING_MARGIN, Floats, power_by_frequency, rounding_of_square, rounding_step
 from .windows import Window
-
-_ROUNDING = 3.0
-"""Times the power of rounding that a spectrum may have where it is taken to have ended."""
 
 _SILENCE = 1e-9
 """Power relative to the strongest that counts as rounding, too, where intensities are not integers."""
-
-_EMPTY = 1e-11
-"""Power relative to the strongest to which single precision fills empty frequencies."""
 
 _VISIBLE = 1.3
 """Times the power of rounding above which something is seen."""
@@ -63,7 +57,7 @@ def end_of_square(image: NDArray[np.floating], axis: int) -> int:
     if power.max() == 0:
         return 0
     floor = float(np.percentile(power, 3))
-    if floor > max(_ROUNDING * rounding_of_square(image, axis), _SILENCE * power.max()):
+    if floor > max(ROUNDING_MARGIN * rounding_of_square(image, axis), _SILENCE * power.max()):
         return 0
     last = int(np.flatnonzero(power > _VISIBLE * floor)[-1])
     if last < 6 or last >= len(power) - 2:
@@ -93,9 +87,9 @@ def end_of_signed(image: NDArray[np.floating], axis: int) -> int:
         return 0
     floor = float(np.percentile(power, 3))
     rounding = image.shape[axis + 1] * rounding_step(image) ** 2 / 12
-    if floor > max(_ROUNDING * rounding, _SILENCE * power.max()):
+    if floor > max(ROUNDING_MARGIN * rounding, _SILENCE * power.max()):
         return 0
-    last = int(np.flatnonzero(power > max(2 * _VISIBLE * floor, _EMPTY * power.max()))[-1])
+    last = int(np.flatnonzero(power > max(2 * _VISIBLE * floor, EMPTY * power.max()))[-1])
     return 2 * last + 1 if last < len(power) - 2 else 0
 
 

@@ -66,11 +66,6 @@ def zero_filled(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArra
 
     Where the size is smaller, k-space is cut.
     """
-    return sinc(image, size)
-
-
-def sinc(image: NDArray[np.floating], size: tuple[int, int]) -> FloatArray:
-    """Sinc interpolation of ``(..., h, w)`` to ``(..., *size)``, which may also be smaller: k-space is then cut."""
     return resize_kspace(image, size)
 
 
@@ -129,7 +124,7 @@ _BY_NAME: dict[str, Callable[[NDArray[np.floating], tuple[int, int]], FloatArray
     "zero_filled": zero_filled,
     "trilinear_index": trilinear_index,
     "non_negative": non_negative,
-    "sinc": sinc,
+    "sinc": zero_filled,  # its name in the files of some models
 }
 
 INPUTS = tuple(_BY_NAME)

@@ -8,6 +8,12 @@ from scipy import fft
 
 Floats = NDArray[np.float64]
 
+EMPTY = 1e-11
+"""Power relative to the strongest to which single precision fills empty frequencies."""
+
+ROUNDING_MARGIN = 3.0
+"""Times the power of rounding that an empty frequency may have."""
+
 _SAME = 1e-6
 """Intensities that differ by less, as a share of the largest, are the same to single precision."""
 

@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -18,8 +17,6 @@ from ..acquisition import scanner
 from ..acquisition.acquisition import Acquisition
 from ..acquisition.phase import smooth_phase
 from ..acquisition.scanner import ScanSettings
-from ..models.budgets import TrainingBudget
-from ..models.pretrained import base_model, scanner_model, start_model
 from ..requests import ScenarioName
 from ..volume import Series, Volume
 
@@ -159,29 +156,6 @@ def _smooth_phase(dynamic: Series, rng: np.random.Generator) -> Series:
     depth, height, width = dynamic.geometry.shape
     turned = np.exp(np.complex64(1j) * smooth_phase((depth, height, width), rng))
     return Series.of([Volume(np.angle(turned).astype(np.float32), dynamic.geometry)])
-
-
-def models_for(case: Case, acquisition: Acquisition, budget: TrainingBudget) -> tuple[Path, Path]:
-    """Pretrained models for a case, as `api` chooses them: the one after main training, and the start of fine-tuning.
-
-    Parameters
-    ----------
-    case
-        What they are for.
-    acquisition
-        An acquisition of that kind.
-    budget
-        Of the fine-tuning; an epoch, as the paper has it, begins with a model after main training.
-
-    Raises
-    ------
-    InputError
-        If one is missing from the installation, or was changed after the release.
-    """
-    of_scanner, base = scanner_model(acquisition), base_model(case.fraction)
-    if budget.steps is None:
-        return of_scanner or base, base
-    return of_scanner or base, of_scanner or start_model(case.fraction)
 
 
 def typical_acquisition(case: Case) -> Acquisition:

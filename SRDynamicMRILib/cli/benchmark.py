@@ -8,9 +8,9 @@ from pathlib import Path
 from ..acquisition.matrices import check_fraction
 from ..benchmark.folder import BenchmarkFolder
 from ..benchmark.run import Benchmark, run_benchmark
-from ..benchmark.scenarios import Case, cases, models_for, typical_acquisition
+from ..benchmark.scenarios import Case, cases, typical_acquisition
 from ..benchmark.subjects import find_subjects
-from ..inference.suited import other_fraction
+from ..inference.suited import other_fraction, pretrained_model, start_of_fine_tuning
 from ..io.locking import alone
 from ..io.paths import make_folder
 from ..io.times import frame_ranges
@@ -55,4 +55,5 @@ def _models(request: BenchmarkRequest, case: Case, budget: TrainingBudget) -> tu
     """Files of the model after main training and of that which fine-tuning begins with."""
     if request.model is not None:
         return request.model, request.model
-    return models_for(case, typical_acquisition(case), budget)
+    acquisition = typical_acquisition(case)
+    return pretrained_model(acquisition, fast=False), start_of_fine_tuning(acquisition, budget)

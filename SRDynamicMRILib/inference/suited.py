@@ -13,9 +13,10 @@ from ..acquisition.full_matrix import recorded_matrix
 from ..acquisition.matrices import check_fraction
 from ..errors import InputError
 from ..geometry import Geometry
+from ..models.budgets import TrainingBudget
 from ..models.checkpoints import Model
 from ..models.model_info import ModelInfo
-from ..models.pretrained import FRACTION_TOLERANCE, base_model, fast_model, scanner_model
+from ..models.pretrained import FRACTION_TOLERANCE, base_model, fast_model, scanner_model, start_model
 from ..models.recipes import DEFAULT, PAPER, RECIPES
 from ..models.trained_acquisition import TrainedAcquisition
 from ..process.precision import Precision
@@ -109,6 +110,21 @@ def pretrained_model(acquisition: Acquisition, fast: bool) -> Path:
         message = f"There is no fast model for {100 * acquisition.fraction:.3g}% of k-space; leave out --fast."
         raise InputError(message)
     return path
+
+
+def start_of_fine_tuning(acquisition: Acquisition, budget: TrainingBudget) -> Path:
+    """The pretrained model to begin fine-tuning with for an acquisition.
+
+    The paper's budget is for the network after main training.
+
+    Raises
+    ------
+    InputError
+        If it is missing from the installation, or was changed after the release.
+    """
+    if budget.steps is None:
+        return base_model(acquisition.fraction)
+    return scanner_model(acquisition) or start_model(acquisition.fraction)
 
 
 def known_to(model: Model, acquisition: Acquisition) -> Acquisition:

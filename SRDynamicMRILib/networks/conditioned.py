@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..acquisition.acquisition import Acquisition
-from ..acquisition.interpolation import sinc
+from ..acquisition.interpolation import zero_filled
 from ..acquisition.kspace import to_sub_pixels
 from ..acquisition.stored import StoredImage
 from ..geometry import FloatArray
@@ -136,7 +136,7 @@ class ConditionedSubPixelNetwork(SubPixelNetwork):
         cls, target: FloatArray, stored: StoredImage, factor: int, interpolation: str, normalisation: str
     ) -> TrainingPair:
         """Make input and target of a high-resolution image."""
-        interpolated = sinc(stored.data, (target.shape[1], target.shape[2]))
+        interpolated = zero_filled(stored.data, (target.shape[1], target.shape[2]))
         scale = np.float32(intensity_scale(stored.acquired, normalisation))
         missing = to_sub_pixels(target - interpolated, stored.acquisition.acquired_matrix, factor)
         return SubPixelPair(_channels(stored, scale, factor), missing / scale)

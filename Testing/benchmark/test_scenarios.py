@@ -18,20 +18,19 @@ from helpers.web_page import from_outside
 from SRDynamicMRILib.acquisition import scanner
 from SRDynamicMRILib.acquisition.acquisition import downsample
 from SRDynamicMRILib.acquisition.scanner import ScanSettings
-from SRDynamicMRILib.benchmark import scenarios
 from SRDynamicMRILib.benchmark.scenarios import (
     SCENARIOS,
     Case,
     by_case,
     cases,
-    models_for,
     simulate,
     typical_acquisition,
 )
 from SRDynamicMRILib.cli.program import main
+from SRDynamicMRILib.inference import suited
 from SRDynamicMRILib.io.files import read_series, read_volume, write_series, write_volume
 from SRDynamicMRILib.models import budgets, pretrained
-from SRDynamicMRILib.models.budgets import budget_named
+from SRDynamicMRILib.models.budgets import TrainingBudget, budget_named
 from SRDynamicMRILib.models.pretrained import base_model, start_model
 from SRDynamicMRILib.models.recipes import DEFAULT, FRACTIONS, RECIPES
 from SRDynamicMRILib.phantom import Phantom, abdomen
@@ -122,19 +121,24 @@ def test_a_measured_phase_takes_the_place_of_the_simulated_one(phantom: Phantom,
 @pytest.mark.parametrize("fraction", FRACTIONS)
 def test_models_are_those_that_the_library_would_choose(fraction: float, monkeypatch: pytest.MonkeyPatch) -> None:
     standard, paper = budget_named("standard"), budget_named("paper")
-    monkeypatch.setattr(scenarios, "scanner_model", lambda acquisition: None)
+
+    def models_for(case: Case, budget: TrainingBudget) -> tuple[Path, Path]:
+        acquisition = typical_acquisition(case)
+        return suited.pretrained_model(acquisition, fast=False), suited.start_of_fine_tuning(acquisition, budget)
+
+    monkeypatch.setattr(suited, "scanner_model", lambda acquisition: None)
     present = base_model(fraction), start_model(fraction)
     for name in SCENARIOS:
         case = Case(name, fraction)
-        assert models_for(case, typical_acquisition(case), standard) == present
-        assert models_for(case, typical_acquisition(case), paper) == (present[0], present[0])
+        assert models_for(case, standard) == present
+        assert models_for(case, paper) == (present[0], present[0])
     scanner = Path("scanner.safetensors")
-    monkeypatch.setattr(scenarios, "scanner_model", lambda acquisition: scanner if acquisition.magnitude else None)
+    monkeypatch.setattr(suited, "scanner_model", lambda acquisition: scanner if acquisition.magnitude else None)
     for name in SCENARIOS:
         case = Case(name, fraction)
         expected = present if name == "signed" else (scanner, scanner)
-        assert models_for(case, typical_acquisition(case), standard) == expected
-        assert models_for(case, typical_acquisition(case), paper) == (expected[0], present[0])
+        assert models_for(case, standard) == expected
+        assert models_for(case, paper) == (expected[0], present[0])
 
 
 @pytest.mark.parametrize("fraction", FRACTIONS)

@@ -838,7 +838,7 @@ def test_demo(
 ) -> None:
     for module in (api, suited):
         monkeypatch.setattr(module, "base_model", lambda fraction=None: patient.model)
-    monkeypatch.setattr(api, "start_model", lambda fraction: patient.model)
+    monkeypatch.setattr(suited, "start_model", lambda fraction: patient.model)
     monkeypatch.setattr(demo, "SHAPE", SHAPE)
     monkeypatch.setattr(demo, "TIME_POINTS", 2)
     monkeypatch.setattr(demo, "BUDGET", demo.BUDGETS["quick"])
