@@ -23,7 +23,7 @@ from .body import body_signal
 from .detail import noise_in_detail
 from .matrices import Matrix
 from .recognise_matrix import AcquiredMatrix, recognise_acquired_matrix
-from .reference import reference_of
+from .reference import Reference, reference_of
 from .spectrum import is_signed
 from .window_of import window_of
 from .windows import NO_WINDOW, Window
@@ -252,38 +252,73 @@ def recognise_acquisition(
     warnings = list(matrix.warnings)
     magnitude, sources["magnitude"] = _magnitude(image, series, declared, warnings)
     partial, sources["partial_fourier"] = _partial_fourier(matrix, series, warnings)
-    window, shutter, noise, signal, has_air = Window(), "rectangle", 0.0, 0.0, True
+    seen = _Seen()
     if min(matrix.matrix) >= _SMALLEST and float(np.ptp(image)) > 0:
-        air = air_of(image, matrix.matrix)
         reference = None
         if prior is not None:
             reference = reference_of(prior, series.geometry, matrix.matrix, magnitude=magnitude, partial=partial)
-        found = window_of(image, matrix.matrix, magnitude=magnitude, partial=partial, air=air, reference=reference)
-        window, shutter = found.window, found.shutter
+        seen = _seen_in(image, matrix.matrix, declared, magnitude=magnitude, partial=partial, reference=reference)
         sources["window"] = sources["shutter"] = sources["noise"] = "data"
-        if declared.window is not None:
-            window = declared.window
-        elif found.doubt:
-            warnings.append(f"{found.doubt}; give --window if the protocol says which.")
-        if matrix.source == "stored" and series.acquired_matrix is None and (found.doubt or not found.window.is_flat):
+        warnings += seen.warnings
+        if matrix.source == "stored" and series.acquired_matrix is None and seen.weak_edge:
             warnings.append(
                 "The finest detail of the series is weaker than its stored matrix would allow, and no header says how "
                 "many rows and columns were acquired; give --acquired-matrix ROWSxCOLUMNS if fewer were."
             )
-        weights = Acquisition(matrix.matrix, matrix.matrix, None, shutter, partial, window=window).sample_weights
-        signal, has_air = body_signal(image), air is not None
-        if declared.noise is None:
-            without = None if reference is None else reference.image(window, shutter)
-            noise, doubt = _noise(image, air, weights, without, signal)
-            if doubt:
-                warnings.append(doubt)
+    window, noise = seen.window, seen.noise
     if declared.window is not None:
         window, sources["window"] = declared.window, "declared"
     if declared.noise is not None:
         noise, sources["noise"] = declared.noise, "declared"
     return RecognisedAcquisition(
-        matrix, shutter, partial, window, noise, magnitude, signal, has_air, sources, tuple(warnings)
+        matrix, seen.shutter, partial, window, noise, magnitude, seen.signal, seen.has_air, sources, tuple(warnings)
     )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the voxels show.
+
+    Parameters
+    ----------
+    window, shutter, noise, signal, has_air, warnings
+        As `RecognisedAcquisition` has them.
+    weak_edge
+        Whether the finest detail is weaker than without a window, or may be.
+    """
+
+    window: Window = NO_WINDOW
+    shutter: str = "rectangle"
+    noise: float = 0.0
+    signal: float = 0.0
+    has_air: bool = True
+    weak_edge: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+def _seen_in(
+    image: FloatArray,
+    matrix: Matrix,
+    declared: DeclaredAcquisition,
+    *,
+    magnitude: bool,
+    partial: float,
+    reference: Reference | None,
+) -> _Seen:
+    """Find window, shutter and noise of an image; what is declared is not doubted."""
+    air, signal, warnings = air_of(image, matrix), body_signal(image), []
+    found = window_of(image, matrix, magnitude=magnitude, partial=partial, air=air, reference=reference)
+    if found.doubt and declared.window is None:
+        warnings.append(f"{found.doubt}; give --window if the protocol says which.")
+    noise = 0.0
+    if declared.noise is None:
+        window = declared.window or found.window
+        weights = Acquisition(matrix, matrix, None, found.shutter, partial, window=window).sample_weights
+        without = None if reference is None else reference.image(window, found.shutter)
+        noise, doubt = _noise(image, air, weights, without, signal)
+        warnings += [doubt] if doubt else []
+    weak_edge = bool(found.doubt) or not found.window.is_flat
+    return _Seen(found.window, found.shutter, noise, signal, air is not None, weak_edge, tuple(warnings))
 
 
 def _magnitude(
