@@ -16,7 +16,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -57,6 +57,7 @@ from .models.checkpoints import Model, identified, load_info, load_model
 from .models.pretrained import PERCEPTUAL_NETWORK, base_model, pretrained_file
 from .models.prior_copy import PriorCopy, voxels_sha256
 from .networks.normalisation import intensity_scale
+from .prior.fat_phase import find_fat_phase
 from .prior.similarity import FORMER_SIMILARITY, SIMILARITY, Fit, fit_of, misfit, spread
 from .process.devices import device_named
 from .process.distributed import is_first
@@ -276,6 +277,10 @@ def _matched_to(
     acquisition = _as_seen(given, acquired.acquisition(acquired.matrix)).of_other_scan(
         acquisition.acquired_matrix, acquisition.full_matrix, brighter
     )
+    if acquisition.magnitude and strength > STRENGTH_OF_POOR_FIT:
+        found = find_fat_phase(time_points[fit.best if fit else 0].data, prior.data, acquisition)
+        progress.log(found.in_words())
+        acquisition = replace(acquisition, fat=found.fat)
     return _MatchedPrior(prior, acquisition, strength, fit, (*warnings, *misfit(fit)))
 
 

@@ -39,6 +39,7 @@ from .kspace import (
     zero_fill_kspace,
 )
 from .matrices import Matrix, centre, centre_of_axes, full_matrix_of, matrix_at_resolution, size_in_words
+from .phase import FatPhase
 from .sampling import Mask, check_shutter, frequencies, sampling_mask
 from .windows import NO_WINDOW, Window
 
@@ -79,6 +80,8 @@ class Acquisition:
         window, in the unit of the image.
     magnitude
         Whether the magnitude of a complex image is stored; else the image keeps its sign.
+    fat
+        Whether fat and water are in phase or opposed; of a magnitude image, opposed ones have cancelled.
 
     Raises
     ------
@@ -104,6 +107,7 @@ class Acquisition:
     window: Window
     noise: float
     magnitude: bool
+    fat: FatPhase
 
     def __init__(
         self,
@@ -116,6 +120,7 @@ class Acquisition:
         window: Window = NO_WINDOW,
         noise: float = 0.0,
         magnitude: bool = False,
+        fat: FatPhase = "unknown",
     ) -> None:
         acquired, full = _matrix(acquired_matrix), _matrix(full_matrix)
         stored = acquired if stored_matrix is None else _matrix(stored_matrix)
@@ -142,6 +147,7 @@ class Acquisition:
         object.__setattr__(self, "window", window)
         object.__setattr__(self, "noise", float(noise))
         object.__setattr__(self, "magnitude", magnitude)
+        object.__setattr__(self, "fat", fat)
 
     @classmethod
     def centre(

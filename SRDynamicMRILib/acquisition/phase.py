@@ -7,6 +7,8 @@ filter of the magnitude image can imitate.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from scipy import ndimage
 
@@ -20,7 +22,10 @@ _WAVES = 4
 REAL = 1 / 3
 """Share of the images of `random_phase` that have no phase at all."""
 
-WITH_FAT = 0.4
+FatPhase = Literal["unknown", "in phase", "opposed"]
+"""Whether the echo time turns fat against water, as far as that is known."""
+
+WITH_FAT: dict[FatPhase, float] = {"unknown": 0.4, "in phase": 0.0, "opposed": 1.0}
 """Share of the others in which fat and water differ in phase."""
 
 
@@ -41,13 +46,13 @@ def random_phase(image: FloatArray, rng: np.random.Generator) -> FloatArray | No
     return None if rng.random() < REAL else simulated_phase(image, rng)
 
 
-def simulated_phase(image: FloatArray, rng: np.random.Generator) -> FloatArray:
+def simulated_phase(image: FloatArray, rng: np.random.Generator, fat: FatPhase = "unknown") -> FloatArray:
     """Draw a phase in radians for a magnitude image ``(D, H, W)``: smooth, and in `WITH_FAT` of draws fat turned.
 
     The same draw for the time points of a series gives them the same smooth phase, while fat moves with the image.
     """
     phase = smooth_phase((image.shape[0], image.shape[1], image.shape[2]), rng)
-    if rng.random() < WITH_FAT:
+    if rng.random() < WITH_FAT[fat]:
         phase = phase + np.float32(rng.uniform(0.5, 1.0) * np.pi) * fat_like(image, rng)
     return phase
 

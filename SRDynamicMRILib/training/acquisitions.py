@@ -54,7 +54,7 @@ def simulated(image: FloatArray, acquisition: Acquisition, rng: np.random.Genera
     """What an acquisition stores of an image ``(D, H, W)``, with noise and, of a magnitude, a phase of chance."""
     phase = None
     if acquisition.magnitude and rng.random() >= WITHOUT_PHASE:
-        phase = simulated_phase(image, rng)
+        phase = simulated_phase(image, rng, acquisition.fat)
     return StoredImage.simulated(image, acquisition, phase, rng)
 
 

@@ -56,6 +56,15 @@ def test_a_simulated_phase_is_one_every_time_and_turns_fat_in_some() -> None:
     assert 6 < with_fat < 28
 
 
+def test_fat_that_is_known_is_drawn_in_none_or_all() -> None:
+    image = body()
+    for seed in range(12):
+        smooth = smooth_phase(SHAPE, np.random.default_rng(seed))
+        np.testing.assert_array_equal(simulated_phase(image, np.random.default_rng(seed), "in phase"), smooth)
+        opposed = simulated_phase(image, np.random.default_rng(seed), "opposed")
+        assert np.abs(opposed - smooth).max() > 1
+
+
 def test_the_same_seed_gives_moved_anatomy_the_same_smooth_phase() -> None:
     image = body()
     moved = np.roll(image, 3, axis=1)
