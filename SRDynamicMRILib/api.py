@@ -27,6 +27,7 @@ from .acquisition.acquisition import Acquisition
 from .acquisition.complex_image import as_magnitude, magnitudes
 from .acquisition.complex_recognition import recognise_complex
 from .acquisition.consistency import in_words
+from .acquisition.fat import FatPhase
 from .acquisition.interpolation import high_resolution_grid
 from .acquisition.interpolation import interpolate as interpolate_volume
 from .acquisition.recognise import DeclaredAcquisition, RecognisedAcquisition, recognise_acquisition
@@ -94,6 +95,7 @@ def fine_tune(
     noise: float | None = None,
     window: Window | str | None = None,
     magnitude: bool | None = None,
+    fat: FatPhase | None = None,
     model: GivenModel | None = None,
     budget: str | TrainingBudget = "standard",
     keep_contrast: bool = False,
@@ -129,6 +131,8 @@ def fine_tune(
         How its samples were weighed, such as ``hann`` or ``fermi:0.1``; estimated if not given.
     magnitude
         Whether it holds magnitudes, or else keeps its sign; found out if not given.
+    fat
+        Whether fat and water cancel in magnitudes: ``in-phase``, ``opposed`` or ``unknown``; found out if not given.
     model
         Model to begin with; the pretrained one for this fraction if not given.
     budget
@@ -176,8 +180,8 @@ def fine_tune(
     copy_of_prior = PriorCopy.of(prior)
     declared = _declared(acquired_matrix, noise, window, magnitude)
     if series is not None:
-        matched = _matched_to(prior, copy_of_prior, _given(series), declared, keep_contrast, progress)
-    elif declared.says_something:
+        matched = _matched_to(prior, copy_of_prior, _given(series), declared, fat, keep_contrast, progress)
+    elif declared.says_something or fat is not None:
         raise InputError("How a series was acquired needs the series; give the series too.")
     else:
         full = (prior.shape[1], prior.shape[2])
@@ -243,6 +247,7 @@ def _matched_to(
     copy_of_prior: PriorCopy,
     given: Series | ComplexSeries,
     declared: DeclaredAcquisition,
+    fat: FatPhase | None,
     keep_contrast: bool,
     progress: Progress,
 ) -> _MatchedPrior:
@@ -277,7 +282,9 @@ def _matched_to(
     acquisition = _as_seen(given, acquired.acquisition(acquired.matrix)).of_other_scan(
         acquisition.acquired_matrix, acquisition.full_matrix, brighter
     )
-    if acquisition.magnitude and strength > STRENGTH_OF_POOR_FIT:
+    if fat is not None:
+        acquisition = replace(acquisition, fat=fat)
+    elif acquisition.magnitude and strength > STRENGTH_OF_POOR_FIT:
         found = find_fat_phase(time_points[fit.best if fit else 0].data, prior.data, acquisition)
         progress.log(found.in_words())
         acquisition = replace(acquisition, fat=found.fat)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
+from .acquisition.fat import FatPhase
 from .acquisition.methods import Method
 from .errors import InputError
 from .models.budgets import BUDGETS
@@ -226,6 +227,9 @@ class FineTuneRequest(Request):
     window: str | None = option(None, metavar="W", help=_WINDOW.format("LRVOLUME"))
     signed: bool = option(False, help=_SIGNED.format("LRVOLUME"), group="sign")
     magnitude: bool | None = option(None, help=_MAGNITUDE.format("LRVOLUME"), group="sign")
+    fat: FatPhase | None = option(
+        None, help="phase of fat against water in LRVOLUME; opposed ones cancel (default: from its dark lines)"
+    )
     output: Path = option(metavar="M.safetensors", help="model to write")
     model: Path | None = option(None, metavar="BASE", help="model to fine-tune (default: the pretrained one)")
     budget: str = option("standard", choices=BUDGETS, help="training budget (default: standard)")

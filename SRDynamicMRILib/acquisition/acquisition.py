@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..geometry import FloatArray, Geometry
 from ..volume import Images, Series, Volume
+from .fat import FatPhase
 from .kspace import (
     crop_kspace,
     filter_kspace,
@@ -39,7 +40,6 @@ from .kspace import (
     zero_fill_kspace,
 )
 from .matrices import Matrix, centre, centre_of_axes, full_matrix_of, matrix_at_resolution, size_in_words
-from .phase import FatPhase
 from .sampling import Mask, check_shutter, frequencies, sampling_mask
 from .windows import NO_WINDOW, Window
 

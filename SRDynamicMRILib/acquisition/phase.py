@@ -7,12 +7,11 @@ filter of the magnitude image can imitate.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from scipy import ndimage
 
 from ..geometry import FloatArray
+from .fat import FatPhase
 
 _LARGEST = 2 * np.pi
 """Largest standard deviation of the smooth part over the image, in radians."""
@@ -22,10 +21,7 @@ _WAVES = 4
 REAL = 1 / 3
 """Share of the images of `random_phase` that have no phase at all."""
 
-FatPhase = Literal["unknown", "in phase", "opposed"]
-"""Whether the echo time turns fat against water, as far as that is known."""
-
-WITH_FAT: dict[FatPhase, float] = {"unknown": 0.4, "in phase": 0.0, "opposed": 1.0}
+WITH_FAT: dict[FatPhase, float] = {"unknown": 0.4, "in-phase": 0.0, "opposed": 1.0}
 """Share of the others in which fat and water differ in phase."""
 
 

@@ -16,7 +16,8 @@ from .outputs import Outputs, alone_at_output, check_model_output, state_file
 def run(request: FineTuneRequest, progress: Progress) -> Outputs:
     """Fine-tune a model on the planning scan."""
     check_model_output(request.output)
-    given = (request.acquired_matrix, request.noise, request.window, request.signed or None, request.magnitude)
+    sign = request.signed or None, request.magnitude
+    given = (request.acquired_matrix, request.noise, request.window, *sign, request.fat)
     if any(each is not None for each in given) and request.series is None:
         raise InputError("How a series was acquired needs the series; give the series too, with --like.")
     if request.phase is not None and request.series is None:
@@ -30,6 +31,7 @@ def run(request: FineTuneRequest, progress: Progress) -> Outputs:
         noise=request.noise,
         window=request.window,
         magnitude=False if request.signed else request.magnitude,
+        fat=request.fat,
         model=request.model,
         budget=request.budget,
         keep_contrast=request.keep_contrast,

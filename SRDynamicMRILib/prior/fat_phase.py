@@ -14,7 +14,8 @@ from scipy import ndimage
 
 from ..acquisition.acquisition import Acquisition
 from ..acquisition.body import body_mask
-from ..acquisition.phase import FatPhase, smooth_phase
+from ..acquisition.fat import FatPhase
+from ..acquisition.phase import smooth_phase
 from ..acquisition.stored import StoredImage
 from ..geometry import FloatArray, shape_of
 
@@ -52,7 +53,7 @@ class FatPhaseFound:
             return "Whether fat and water cancel in the series cannot be told; both are trained for."
         lines = f"its dark lines are {self.ratio:.2f} times as deep as the planning scan's would be"
         return {
-            "in phase": f"Fat and water do not cancel in the series ({lines}).",
+            "in-phase": f"Fat and water do not cancel in the series ({lines}).",
             "opposed": f"Fat and water seem to cancel in the series ({lines}).",
             "unknown": f"Whether fat and water cancel in the series is uncertain ({lines}); both are trained for.",
         }[self.fat]
@@ -73,7 +74,7 @@ def find_fat_phase(series: FloatArray, prior: FloatArray, acquisition: Acquisiti
     Examples
     --------
     >>> find_fat_phase(low.data, planning.data, Acquisition.centre((256, 192), 0.25)).fat
-    'in phase'
+    'in-phase'
     """
     rng = np.random.default_rng(0)
     alike = [
@@ -83,7 +84,7 @@ def find_fat_phase(series: FloatArray, prior: FloatArray, acquisition: Acquisiti
     usual = float(np.median([depth_of_dark_lines(image) for image in alike]))
     ratio = depth_of_dark_lines(series) / usual if usual > 0 else float("nan")
     if ratio <= IN_PHASE:
-        return FatPhaseFound("in phase", ratio)
+        return FatPhaseFound("in-phase", ratio)
     return FatPhaseFound("opposed" if ratio >= OPPOSED else "unknown", ratio)
 
 

@@ -60,7 +60,7 @@ def test_fat_that_is_known_is_drawn_in_none_or_all() -> None:
     image = body()
     for seed in range(12):
         smooth = smooth_phase(SHAPE, np.random.default_rng(seed))
-        np.testing.assert_array_equal(simulated_phase(image, np.random.default_rng(seed), "in phase"), smooth)
+        np.testing.assert_array_equal(simulated_phase(image, np.random.default_rng(seed), "in-phase"), smooth)
         opposed = simulated_phase(image, np.random.default_rng(seed), "opposed")
         assert np.abs(opposed - smooth).max() > 1
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from helpers.command_line import Command
 from helpers.recorder import Recorder
 
 from SRDynamicMRILib import api
@@ -17,8 +19,9 @@ from SRDynamicMRILib.acquisition.phase import smooth_phase
 from SRDynamicMRILib.acquisition.stored import StoredImage
 from SRDynamicMRILib.acquisition.windows import Window
 from SRDynamicMRILib.geometry import FloatArray
+from SRDynamicMRILib.io.files import write_volume
 from SRDynamicMRILib.models.budgets import TrainingBudget
-from SRDynamicMRILib.models.checkpoints import Model
+from SRDynamicMRILib.models.checkpoints import Model, save_model
 from SRDynamicMRILib.models.model_info import ModelInfo, new_network
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.prior.fat_phase import depth_of_dark_lines, find_fat_phase
@@ -43,7 +46,7 @@ def time_point(acquisition: Acquisition, phase: FloatArray | None) -> FloatArray
 def test_a_smooth_phase_leaves_fat_and_water_in_phase(acquisition: Acquisition) -> None:
     for phase in (None, *(smooth_phase(SHAPE, np.random.default_rng(seed)) for seed in (5, 6))):
         found = find_fat_phase(time_point(acquisition, phase), PHANTOM.static.data, acquisition)
-        assert found.fat == "in phase"
+        assert found.fat == "in-phase"
         assert found.ratio == pytest.approx(1, abs=0.07)
         assert "do not cancel" in found.in_words()
 
@@ -83,7 +86,7 @@ def test_where_there_is_nothing_to_compare_nothing_is_said(image: FloatArray) ->
 
 
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize(("phase", "fat"), [(None, "in phase"), (PHANTOM.dynamic_phase[1].data, "opposed")])
+@pytest.mark.parametrize(("phase", "fat"), [(None, "in-phase"), (PHANTOM.dynamic_phase[1].data, "opposed")])
 def test_fine_tuning_is_for_the_phase_that_the_series_has(
     phase: FloatArray | None, fat: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +111,27 @@ def test_fine_tuning_is_for_the_phase_that_the_series_has(
         )
     assert [acquisition.fat for acquisition in learnt] == [fat, "unknown"], "signed images have no phase"
     assert sum("cancel in the series" in message for message in progress.messages) == 1
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_what_is_declared_of_fat_counts(monkeypatch: pytest.MonkeyPatch, command: Command, tmp_path: Path) -> None:
+    learnt: list[Acquisition] = []
+
+    def fine_tune_model(prior: Volume, base: Model, acquisition: Acquisition, *rest: Any, **settings: Any) -> Model:
+        learnt.append(acquisition)
+        return base
+
+    monkeypatch.setattr(api, "fine_tune_model", fine_tune_model)
+    low = Volume(time_point(PLAIN, None), PHANTOM.static.geometry.with_matrix(PLAIN.acquired_matrix))
+    for name, volume in (("planning.nii.gz", PHANTOM.static), ("low.nii.gz", low)):
+        write_volume(volume, tmp_path / name)
+    save_model(small_model(), tmp_path / "base.safetensors")
+    common = ("finetune", tmp_path / "planning.nii.gz", "--model", tmp_path / "base.safetensors")
+    output = ("--fat", "opposed", "--output", tmp_path / "m.safetensors")
+    outcome = command(*common, "--like", tmp_path / "low.nii.gz", *output)
+    assert outcome.code == 0 and "cancel" not in outcome.err
+    assert [acquisition.fat for acquisition in learnt] == ["opposed"]
+    assert command(*common, "--fraction", 0.25, *output).code == 2, "there is no series that it would be of"
 
 
 def small_model() -> Model:
