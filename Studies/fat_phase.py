@@ -1,6 +1,6 @@
 """What it is worth to know whether fat and water cancel in a series, and how surely that is found.
 
-    python Studies/fat_phase.py [--scenario magnitude] [--fraction 0.0625] [--steps 300]
+    python Studies/fat_phase.py [--scenario scanner] [--fraction 0.0625] [--steps 300] [--scans heart pelvis]
 
 For each scan: the depth of the dark lines relative to the planning scan's, for a smooth phase and with fat turned
 against water. Then the models that were fine-tuned with fat turned in some of the draws (as where nothing is known), in
@@ -38,12 +38,13 @@ from SRDynamicMRILib.volume import Series
 def main() -> None:
     """Read the arguments, find the phase of fat, fine-tune and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenario", choices=[name for name in SCENARIOS if name != "signed"], default="magnitude")
+    parser.add_argument("--scenario", choices=[name for name in SCENARIOS if name != "signed"], default="scanner")
     parser.add_argument("--fraction", type=float, default=0.0625)
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--scans", choices=FRAMES, nargs="+", default=list(FRAMES))
     arguments = parser.parse_args()
     settings = SCENARIOS[arguments.scenario].settings(fraction=arguments.fraction)
-    for scan in FRAMES:
+    for scan in arguments.scans:
         truth, prior = time_point(scan), read_volume(data_folder() / "bench" / scan / "static.nii.gz")
         rng = np.random.default_rng(3)
         smooth = smooth_phase(truth.shape, rng)

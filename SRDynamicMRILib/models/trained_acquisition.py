@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, get_args
 
 import numpy as np
 
 from ..acquisition.acquisition import Acquisition
+from ..acquisition.fat import FatPhase
 from ..acquisition.sampling import check_shutter
 from ..acquisition.windows import Window
 from ..errors import InputError
@@ -42,6 +43,8 @@ class TrainedAcquisition:
         Name of the window, as `Window.named` takes it.
     noise
         Standard deviation of the noise divided by the mean intensity of the body: 1 / SNR.
+    fat
+        As `Acquisition` has it: what the draws of the phase were.
 
     Raises
     ------
@@ -61,6 +64,7 @@ class TrainedAcquisition:
     window: str
     noise: float
     magnitude: bool
+    fat: str = "unknown"
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -80,6 +84,8 @@ class TrainedAcquisition:
             check_shutter(self.shutter)
         except InputError as error:
             raise ValueError("the window or the shutter of its acquisition is not known") from error
+        if self.fat not in get_args(FatPhase):
+            raise ValueError("the phase of fat of its acquisition is not known")
 
     @classmethod
     def of(cls, acquisition: Acquisition, signal: float) -> TrainedAcquisition:
@@ -101,15 +107,17 @@ class TrainedAcquisition:
             str(acquisition.window),
             acquisition.noise / signal if signal > 0 else 0.0,
             acquisition.magnitude,
+            acquisition.fat,
         )
 
     @classmethod
     def read(cls, values: Any) -> TrainedAcquisition:
         """Return what a model file holds; ValueError if it is no acquisition."""
         names = {item.name for item in fields(cls)}
-        if not isinstance(values, dict) or not names <= set(values):
+        needed = {item.name for item in fields(cls) if item.default is MISSING}
+        if not isinstance(values, dict) or not needed <= set(values):
             raise ValueError("its acquisition is not complete")
-        return cls(**{name: values[name] for name in names})
+        return cls(**{name: values[name] for name in names & set(values)})
 
     def differences(self, other: TrainedAcquisition) -> list[tuple[str, str]]:
         """In what another acquisition clearly differs: pairs of words for this one and for the other.

@@ -88,6 +88,15 @@ def test_noise_is_kept_relative_to_the_signal_and_matrices_as_shares() -> None:
     assert TrainedAcquisition.of(acquisition, signal=0.0).noise == 0
 
 
+def test_the_phase_of_fat_is_kept_and_may_be_missing() -> None:
+    found = TrainedAcquisition.of(replace(NOISY, fat="opposed"), SIGNAL)
+    assert TrainedAcquisition.read(json.loads(json.dumps(asdict(found)))).fat == "opposed"
+    without = {name: value for name, value in asdict(found).items() if name != "fat"}
+    assert TrainedAcquisition.read(without).fat == "unknown"
+    with pytest.raises(ValueError, match="phase of fat"):
+        TrainedAcquisition.read({**without, "fat": "sideways"})
+
+
 def test_fine_tuning_writes_it_where_the_network_knows_acquisitions(tmp_path: Path, command: Command) -> None:
     tuned = fine_tune(TRUTH, model(), NOISY, TrainingBudget("short", 1))
     assert tuned.info.acquisition == TrainedAcquisition(0.25, 0.25, "rectangle", 1.0, "none", 0.1, True)
