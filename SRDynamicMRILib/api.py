@@ -271,21 +271,22 @@ def _matched_to(
     acquisition = Acquisition.between(prior.geometry, series.geometry)
     check_detail(prior.geometry, acquisition.acquired_matrix)
     fit = fit_of(copy_of_prior.volume, time_points)
+    most_alike = time_points[fit.best if fit else 0]
     strength = 1.0
     if fit is not None and not fit.is_good:
         strength = STRENGTH_OF_POOR_FIT
         progress.log("Fine-tuning therefore stays close to the base model.")
     elif not keep_contrast:
-        adapted = adapt_prior(prior, time_points[fit.best if fit else 0], progress, magnitude=acquired.magnitude)
+        adapted = adapt_prior(prior, most_alike, progress, magnitude=acquired.magnitude)
         prior, strength = adapted.volume, adapted.strength
-    brighter = _scale(acquisition.downsample(prior.data)) / _scale(time_points[fit.best if fit else 0].data)
+    brighter = _scale(acquisition.downsample(prior.data)) / _scale(most_alike.data)
     acquisition = _as_seen(given, acquired.acquisition(acquired.matrix)).of_other_scan(
         acquisition.acquired_matrix, acquisition.full_matrix, brighter
     )
     if fat is not None:
         acquisition = replace(acquisition, fat=fat)
     elif acquisition.magnitude and strength > STRENGTH_OF_POOR_FIT:
-        found = find_fat_phase(time_points[fit.best if fit else 0].data, prior.data, acquisition)
+        found = find_fat_phase(most_alike.data, prior.data, acquisition)
         progress.log(found.in_words())
         acquisition = replace(acquisition, fat=found.fat)
     return _MatchedPrior(prior, acquisition, strength, fit, (*warnings, *misfit(fit)))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.command_line import Command, strict_json
+from helpers.models import TINY_CONDITIONED
 
 import SRDynamicMRILib as sr
 from SRDynamicMRILib.acquisition.acquisition import Acquisition
@@ -19,22 +20,13 @@ from SRDynamicMRILib.acquisition.simulate import acquired_image
 from SRDynamicMRILib.complex_series import ComplexSeries
 from SRDynamicMRILib.models import budgets
 from SRDynamicMRILib.models.checkpoints import Model, save_model
-from SRDynamicMRILib.models.model_info import ModelInfo, new_network
+from SRDynamicMRILib.models.model_info import new_network
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.volume import Series, Volume
 
 PATIENT = abdomen(1, (6, 80, 96), (4.0, 4.0, 8.0), time_points=2)
 ACQUISITION = Acquisition((40, 48), (80, 96), (80, 96), noise=body_signal(PATIENT.static.data) / 25)
-INFO = ModelInfo(
-    architecture="ConditionedSubPixelNetwork",
-    features=2,
-    factor=2,
-    fractions=(0.25,),
-    interpolation="sinc",
-    normalisation="percentile",
-    residual=True,
-    recipe="scanner",
-)
+INFO = TINY_CONDITIONED
 QUIET = ("--progress", "none")
 
 

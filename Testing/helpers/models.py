@@ -1,4 +1,4 @@
-"""A network so small that it runs in a moment, its description, and the comparison of weights."""
+"""Networks so small that they run in a moment, their descriptions, and the comparison of weights."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ TINY = ModelInfo(
     residual=True,
     data_consistency=True,
     recipe="default",
+)
+TINY_CONDITIONED = ModelInfo(
+    architecture="ConditionedSubPixelNetwork",
+    features=2,
+    factor=2,
+    fractions=(0.25,),
+    interpolation="sinc",
+    normalisation="percentile",
+    residual=True,
+    recipe="scanner",
 )
 
 

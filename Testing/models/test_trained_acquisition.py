@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.command_line import Command
+from helpers.models import TINY_CONDITIONED
 
 import SRDynamicMRILib as sr
 from SRDynamicMRILib.acquisition.acquisition import Acquisition
@@ -29,16 +30,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 PLAIN = TrainedAcquisition(0.25, 0.25, "rectangle", 1.0, "none", 0.0, True)
 TRUTH = abdomen(0, (6, 80, 96), (4.0, 4.0, 8.0), time_points=1).static
 SIGNAL = body_signal(TRUTH.data)
-INFO = ModelInfo(
-    architecture="ConditionedSubPixelNetwork",
-    features=2,
-    factor=4,
-    fractions=(0.0625,),
-    interpolation="sinc",
-    normalisation="percentile",
-    residual=True,
-    recipe="scanner",
-)
+INFO = replace(TINY_CONDITIONED, factor=4, fractions=(0.0625,))
 NOISY = Acquisition((20, 24), (80, 96), noise=SIGNAL / 10, magnitude=True)
 
 

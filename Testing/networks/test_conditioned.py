@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.models import same_weights
+from helpers.models import TINY_CONDITIONED, same_weights
 
 from SRDynamicMRILib.acquisition.acquisition import Acquisition
 from SRDynamicMRILib.acquisition.interpolation import zero_filled
@@ -18,7 +18,7 @@ from SRDynamicMRILib.acquisition.windows import Window
 from SRDynamicMRILib.inference.super_resolution import super_resolve
 from SRDynamicMRILib.inference.tiling import Inference
 from SRDynamicMRILib.models.checkpoints import Model, load_model, save_model
-from SRDynamicMRILib.models.model_info import ModelInfo, new_network
+from SRDynamicMRILib.models.model_info import new_network
 from SRDynamicMRILib.networks.conditioned import CONDITIONS, ConditionedSubPixelNetwork, conditions
 from SRDynamicMRILib.networks.sub_pixel import SubPixelNetwork
 from SRDynamicMRILib.phantom import abdomen
@@ -29,16 +29,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 TRUTH = abdomen(0, (6, 48, 64), (6.0, 6.0, 8.0), time_points=1).static
 PLAIN = Acquisition((12, 16), (48, 64), magnitude=True)
 SCANNER = Acquisition((12, 16), (48, 64), (24, 32), window=Window("hann"), noise=20.0, magnitude=True)
-INFO = ModelInfo(
-    architecture="ConditionedSubPixelNetwork",
-    features=4,
-    factor=4,
-    fractions=(0.0625,),
-    interpolation="sinc",
-    normalisation="percentile",
-    residual=True,
-    recipe="scanner",
-)
+INFO = replace(TINY_CONDITIONED, features=4, factor=4, fractions=(0.0625,))
 
 
 def network(seed: int = 0) -> ConditionedSubPixelNetwork:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.command_line import Command
+from helpers.models import TINY_CONDITIONED
 from helpers.recorder import Recorder
 
 from SRDynamicMRILib import api
@@ -22,7 +23,7 @@ from SRDynamicMRILib.geometry import FloatArray
 from SRDynamicMRILib.io.files import write_volume
 from SRDynamicMRILib.models.budgets import TrainingBudget
 from SRDynamicMRILib.models.checkpoints import Model, save_model
-from SRDynamicMRILib.models.model_info import ModelInfo, new_network
+from SRDynamicMRILib.models.model_info import new_network
 from SRDynamicMRILib.phantom import abdomen
 from SRDynamicMRILib.prior.fat_phase import depth_of_dark_lines, find_fat_phase
 from SRDynamicMRILib.volume import Volume
@@ -135,15 +136,5 @@ def test_what_is_declared_of_fat_counts(monkeypatch: pytest.MonkeyPatch, command
 
 
 def small_model() -> Model:
-    info = ModelInfo(
-        architecture="ConditionedSubPixelNetwork",
-        features=2,
-        factor=2,
-        fractions=(0.25,),
-        interpolation="sinc",
-        normalisation="percentile",
-        residual=True,
-        recipe="scanner",
-    )
     torch.manual_seed(0)
-    return Model(new_network(info).eval(), info)
+    return Model(new_network(TINY_CONDITIONED).eval(), TINY_CONDITIONED)
